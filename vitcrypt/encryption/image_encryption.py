@@ -1,0 +1,80 @@
+"""A scheme, a key and an image shape as one module that encrypts batches on whatever device they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.encryption.scheme import Scheme, Shape
+
+if TYPE_CHECKING:
+    from vitcrypt.keys import Key
+
+KeyScope = Literal["shared", "per_image"]
+
+
+class ImageEncryption(nn.Module):
+    """Encrypt and decrypt batches of images.
+
+    Args:
+        scheme: The scheme.
+        key: The owner's key. It is used here and not kept, except with `key_scope="per_image"`.
+        shape: (C, H, W) of the images.
+        key_scope: "shared" encrypts every image with the same key, as the paper does. "per_image" derives a key from
+            the index of the image, which then must be given.
+
+    Shape:
+        - image: uint8 [C, H, W] or [B, C, H, W]
+        - index: int64 [B], for per-image keys
+        - output: as image
+
+    Nothing of it is in a `state_dict`: a checkpoint that holds this module holds no key.
+
+    Example:
+        >>> from vitcrypt.encryption import Proposed
+        >>> from vitcrypt.keys import Key
+        >>> encryption = ImageEncryption(Proposed(block_size=4), Key.test("test-0"), (3, 8, 8))
+        >>> image = torch.arange(192, dtype=torch.uint8).view(1, 3, 8, 8)
+        >>> torch.equal(encryption.decrypt(encryption(image)), image), encryption.state_dict()
+        (True, OrderedDict())
+    """
+
+    def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared") -> None:
+        super().__init__()
+        if key_scope not in ("shared", "per_image"):
+            raise ValueError(f"key_scope is 'shared' or 'per_image', got {key_scope!r}")
+        scheme.check_shape(shape)
+        self.scheme, self.shape, self.key_scope = scheme, shape, key_scope
+        self._key = key if key_scope == "per_image" else None
+        if key_scope == "shared":
+            self.cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
+            self.decipher = self.cipher.inverse()
+
+    def forward(self, image: Tensor, index: Tensor | None = None) -> Tensor:
+        """Encrypt."""
+        if self.key_scope == "shared":
+            return self.cipher(image)
+        return self._of_each(image, index)(image)
+
+    def decrypt(self, image: Tensor, index: Tensor | None = None) -> Tensor:
+        """Decrypt, exactly."""
+        if self.key_scope == "shared":
+            return self.decipher(image)
+        return self._of_each(image, index).inverse()(image)
+
+    def _of_each(self, image: Tensor, index: Tensor | None) -> SignedPermutation:
+        if index is None:
+            raise ValueError('key_scope="per_image" derives the key from the index of the image: pass index, int64 [B]')
+        if index.dtype != torch.int64 or index.numel() != (1 if image.dim() == 3 else len(image)):
+            raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
+        assert self._key is not None
+        keys = [self._key.for_image(i) for i in index.flatten().tolist()]
+        ciphers = [self.scheme.cipher(self.scheme.subkeys(key, self.shape), self.shape) for key in keys]
+        return SignedPermutation.stack(ciphers).to(image.device)
+
+    def extra_repr(self) -> str:
+        """Name the scheme, and nothing of the key."""
+        return f"{self.scheme}, shape={self.shape}, key_scope={self.key_scope}"

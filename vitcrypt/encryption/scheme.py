@@ -1,0 +1,137 @@
+"""What all schemes have in common: drawing subkeys stage by stage, and checking anyone's subkeys before use."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from vitcrypt.encryption.permutation import SignedPermutation
+
+if TYPE_CHECKING:  # a process that never holds a key need not load the code that makes one
+    from vitcrypt.keys import Key
+
+Shape = tuple[int, int, int]
+MASTER_KEY_BITS = 256
+
+
+def log2_factorial(n: int) -> float:
+    """Return log2(n!)."""
+    return math.lgamma(n + 1) / math.log(2)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one subkey is: permutations (of the last dimension), fair bits, or codes below `bound`."""
+
+    kind: Literal["permutation", "bits", "codes"]
+    shape: tuple[int, ...]
+    bound: int = 2
+
+    def check(self, name: str, subkey: Tensor) -> None:
+        """Raise ValueError or TypeError unless `subkey` is one that this stage could draw."""
+        dtype = torch.bool if self.kind == "bits" else torch.int64
+        if subkey.dtype != dtype:
+            raise TypeError(f"subkey {name} must be {dtype}, got {subkey.dtype}")
+        if tuple(subkey.shape) != self.shape:
+            raise ValueError(f"subkey {name} must have shape {list(self.shape)}, got {list(subkey.shape)}")
+        if self.kind == "permutation":
+            ordered = torch.arange(self.shape[-1]).expand(self.shape)
+            if not torch.equal(subkey.cpu().sort(-1).values, ordered):
+                raise ValueError(f"subkey {name} is no permutation of 0..{self.shape[-1] - 1}")
+        elif self.kind == "codes" and not bool(((subkey >= 0) & (subkey < self.bound)).all()):
+            raise ValueError(f"subkey {name} must hold codes in 0..{self.bound - 1}")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """An encryption scheme: values only, no key inside.
+
+    Args:
+        block_size: Side of a square block in pixels; divides height and width of the image.
+
+    Shape:
+        `shape` is always that of one image, (C, H, W).
+    """
+
+    block_size: int
+    colour: ClassVar[bool] = False
+    """Whether the scheme permutes the three colour channels, and so needs exactly three."""
+    translation_by_blocks: ClassVar[bool] = False
+    """Whether moving a ciphertext by whole blocks gives the ciphertext of the moved image."""
+
+    def __post_init__(self) -> None:
+        """Check the block size."""
+        if self.block_size < 1:
+            raise ValueError(f"block_size must be at least 1, got {self.block_size}")
+
+    @property
+    def name(self) -> str:
+        """The name in configurations and results: that of the class, lowered."""
+        return type(self).__name__.lower()
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """Say which subkeys there are at this image shape."""
+        raise NotImplementedError
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Build the map from checked subkeys."""
+        raise NotImplementedError
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """Return log2 of the number of keys by the published formula; see also `effective_key_bits`."""
+        raise NotImplementedError
+
+    def effective_key_bits(self, shape: Shape) -> float:
+        """Return the same, but never more than the bits of the key that the subkeys are derived from."""
+        return min(float(MASTER_KEY_BITS), self.key_space_bits(shape))
+
+    def num_blocks(self, shape: Shape) -> int:
+        """Return N."""
+        return (shape[1] // self.block_size) * (shape[2] // self.block_size)
+
+    def check_shape(self, shape: Shape) -> None:
+        """Raise ValueError unless images of this shape can be encrypted."""
+        channels, height, width = shape
+        if height % self.block_size or width % self.block_size:
+            fits = [size for size in (2, 4, 8, 16, 32) if height % size == 0 and width % size == 0]
+            raise ValueError(
+                f"block_size={self.block_size} does not divide images of {height} x {width} pixels; "
+                f"try block_size in {fits}, or another image size"
+            )
+        if self.colour and channels != 3:
+            raise ValueError(f"{self.name} shuffles three colour channels, got {channels}; convert the images to RGB")
+
+    def subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:
+        """Draw the subkeys of `key` for images of `shape`, one keystream a stage; CPU tensors, always the same."""
+        self.check_shape(shape)
+        drawn = {}
+        for name, stage in self.stages(shape).items():
+            stream = key.keystream(self.name, name, shape, self.block_size)
+            count = math.prod(stage.shape)
+            if stage.kind == "bits":
+                values = torch.from_numpy(stream.bits(count))
+            elif stage.kind == "codes":
+                values = torch.from_numpy(stream.integers_below(stage.bound, count))
+            else:
+                values = torch.from_numpy(stream.permutations(math.prod(stage.shape[:-1]), stage.shape[-1]))
+            drawn[name] = values.reshape(stage.shape)
+        return drawn
+
+    def cipher(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Build the cipher of the given subkeys, whoever drew them.
+
+        Raises:
+            ValueError: A subkey is missing, unknown, of another shape, or no permutation; or `shape` does not fit.
+            TypeError: A subkey has another dtype.
+        """
+        self.check_shape(shape)
+        stages = self.stages(shape)
+        if subkeys.keys() != stages.keys():
+            raise ValueError(f"{self.name} takes the subkeys {sorted(stages)}, got {sorted(subkeys)}")
+        for name, stage in stages.items():
+            stage.check(name, subkeys[name])
+        return self.apply({name: subkey.cpu() for name, subkey in subkeys.items()}, shape)

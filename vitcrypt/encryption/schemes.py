@@ -1,0 +1,253 @@
+"""The six schemes of the paper's Table I, each a few sentences in the vocabulary of `primitives`.
+
+A scheme holds values, never a key. `subkeys` draws, `cipher` applies, `key_space_bits` counts:
+
+    scheme = Proposed(block_size=16)
+    subkeys = scheme.subkeys(key, shape)       # a dict of CPU tensors; pure
+    cipher = scheme.cipher(subkeys, shape)     # a SignedPermutation; accepts anyone's subkeys
+
+"The paper" is Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision Transformer",
+EUSIPCO 2022; numbers in brackets are its references. `N` blocks of B x B pixels, d = B*B*C values in a block.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vitcrypt.encryption import primitives
+from vitcrypt.encryption.permutation import FULL, SignedPermutation
+from vitcrypt.encryption.scheme import Scheme, Shape, Stage, log2_factorial
+
+
+@dataclass(frozen=True)
+class Plain(Scheme):
+    """No encryption: the paper's baseline."""
+
+    block_size: int = 1
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """There is nothing to draw."""
+        return {}
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Return the identity."""
+        return SignedPermutation.identity(math.prod(shape))
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """One possible key: 0 bits."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class PE(Scheme):
+    """Pixel-based encryption [17]: negative-positive transformation value by value, colour shuffling pixel by pixel.
+
+    Args:
+        channel_shuffle: Also shuffle the channels of every pixel; the step is optional in the publications.
+
+    Subkeys:
+        negation: bool [C, H, W], belongs to the source value. Negation comes first.
+        channel_permutation: int64 [H, W] in 0..5; absent without `channel_shuffle`.
+
+    Key space: 2^(3P) * 6^P for P pixels.
+    """
+
+    channel_shuffle: bool = True
+    block_size: int = 1
+    colour = True
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """One bit a value and one colour code a pixel."""
+        stages = {"negation": Stage("bits", shape)}
+        if self.channel_shuffle:
+            stages["channel_permutation"] = Stage("codes", shape[1:], 6)
+        return stages
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Negate, then shuffle channels."""
+        index = primitives.grid(shape).flatten(1)
+        if self.channel_shuffle:
+            index = primitives.shuffle_channels(index[None], subkeys["channel_permutation"].view(1, -1))
+        index = index.flatten()
+        return SignedPermutation(index, (subkeys["negation"].flatten() * FULL[8]).to(torch.uint8)[index])
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """3P + P log2 6."""
+        pixels = shape[1] * shape[2]
+        return 3 * pixels + (pixels * math.log2(6) if self.channel_shuffle else 0)
+
+
+@dataclass(frozen=True)
+class LE(Scheme):
+    """Learnable encryption [16] (Tanaka 2018): one key shuffles and complements the nibbles of every block alike.
+
+    A block is flattened in (row, column, channel) order; entry t < d is the low nibble of value t, entry d + t its high
+    one. Output nibble j is input nibble permutation[j], XOR 15 where inversion[j].
+
+    Subkeys:
+        nibble_permutation: int64 [2d].
+        nibble_inversion: bool [2d].
+
+    Key space as published: (2d)! * 2^(2d). (The published code ties the inversion to the permutation and has (2d)!
+    keys; here they are drawn apart, as the formula says.)
+    """
+
+    block_size: int = 4
+    translation_by_blocks = True
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """One permutation and one bit string, whatever the number of blocks."""
+        size = 2 * shape[0] * self.block_size**2
+        return {"nibble_permutation": Stage("permutation", (size,)), "nibble_inversion": Stage("bits", (size,))}
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Shuffle the nibbles of every block under the same key."""
+        blocks = self.num_blocks(shape)
+        permutation, inversion = (subkeys[name].expand(blocks, -1) for name in ("nibble_permutation", "nibble_inversion"))
+        return self.shuffle_nibbles(permutation, inversion, shape)
+
+    def shuffle_nibbles(self, permutation: Tensor, inversion: Tensor, shape: Shape) -> SignedPermutation:
+        """Shuffle and complement nibbles, block i by row i of permutation and inversion [N, 2d]."""
+        low = primitives.to_vectors(primitives.grid(shape), self.block_size)  # [N, d]
+        shuffled = torch.cat([low, low + math.prod(shape)], 1).gather(1, permutation)
+        mask = (inversion * FULL[4]).to(torch.uint8)
+        index, mask = (
+            torch.cat([primitives.from_vectors(half, shape, self.block_size).flatten() for half in both.chunk(2, dim=1)])
+            for both in (shuffled, mask)
+        )
+        return SignedPermutation(index, mask, bits=4)
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """log2((2d)!) + 2d."""
+        size = 2 * shape[0] * self.block_size**2
+        return log2_factorial(size) + size
+
+
+@dataclass(frozen=True)
+class ELE(LE):
+    """Extended learnable encryption [19] (Madono et al. 2020): LE with a key of its own for every block; blocks move.
+
+    Subkeys:
+        nibble_permutation: int64 [N, 2d], row = source block.
+        nibble_inversion: bool [N, 2d].
+        block_permutation: int64 [N].
+
+    Key space: ((2d)! * 2^(2d))^N * N!.
+    """
+
+    translation_by_blocks = False
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """LE's draws once for every block, and a permutation of the blocks."""
+        blocks, size = self.num_blocks(shape), 2 * shape[0] * self.block_size**2
+        return {
+            "nibble_permutation": Stage("permutation", (blocks, size)),
+            "nibble_inversion": Stage("bits", (blocks, size)),
+            "block_permutation": Stage("permutation", (blocks,)),
+        }
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Shuffle nibbles under the source block's key, then scramble blocks."""
+        nibbles = self.shuffle_nibbles(subkeys["nibble_permutation"], subkeys["nibble_inversion"], shape)
+        blocks = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
+        return SignedPermutation(blocks.flatten()) @ nibbles
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """N (log2((2d)!) + 2d) + log2(N!)."""
+        blocks = self.num_blocks(shape)
+        return blocks * super().key_space_bits(shape) + log2_factorial(blocks)
+
+
+@dataclass(frozen=True)
+class EtC(Scheme):
+    """Encryption-then-compression [23], colour version: rotation and inversion, negation, colours, block scrambling.
+
+    The publicly available code overwrites channels where it should exchange them: a third of the values is lost and
+    nothing can decrypt. This is the bijection that the papers describe, so published accuracies need not be matched.
+
+    Subkeys (row = source block):
+        symmetry: int64 [N] in 0..7, rotation by 90 (s % 4) degrees counter-clockwise, then a left-right flip if s >= 4.
+        negation: bool [N].
+        channel_permutation: int64 [N] in 0..5.
+        block_permutation: int64 [N]; blocks move last.
+
+    Key space as published: N! * 8^N * 2^N * 6^N.
+    """
+
+    block_size: int = 4
+    colour = True
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """One symmetry, sign and colour code a block, and a permutation of the blocks."""
+        blocks = (self.num_blocks(shape),)
+        return {
+            "symmetry": Stage("codes", blocks, 8),
+            "negation": Stage("bits", blocks),
+            "channel_permutation": Stage("codes", blocks, 6),
+            "block_permutation": Stage("permutation", blocks),
+        }
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Turn, negate and recolour the blocks, then scramble them."""
+        blocks = primitives.to_blocks(primitives.grid(shape), self.block_size)
+        turned = primitives.rotate_flip(blocks, subkeys["symmetry"])
+        coloured = primitives.shuffle_channels(turned.flatten(2), subkeys["channel_permutation"]).view_as(blocks)
+        mask = (subkeys["negation"] * FULL[8]).to(torch.uint8).view(-1, 1, 1, 1).expand_as(blocks)
+        index, mask = (
+            primitives.from_blocks(every[subkeys["block_permutation"]], shape).flatten() for every in (coloured, mask)
+        )
+        return SignedPermutation(index, mask)
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """log2(N!) + N (3 + 1 + log2 6)."""
+        blocks = self.num_blocks(shape)
+        return log2_factorial(blocks) + blocks * (3 + 1 + math.log2(6))
+
+
+@dataclass(frozen=True)
+class Proposed(Scheme):
+    """The paper's scheme (section III-B): block scrambling with K1, pixel shuffling in quarter blocks with K2.
+
+    Each M x M block has four sub-blocks of M/2 x M/2, which keep their quadrant. K2 permutes the pixels of a sub-block,
+    the three channels together, and is the same for every sub-block, block and image.
+
+    Subkeys:
+        block_permutation: int64 [N], K1.
+        pixel_permutation: int64 [(M/2)^2], K2.
+
+    Key space: N! * ((M/2)^2)! (equation 1); 196! * 64! = 2^1511 at 224 x 224 and M = 16 (equation 2).
+    """
+
+    block_size: int = 16
+
+    def __post_init__(self) -> None:
+        """Check that a block has four quarters."""
+        super().__post_init__()
+        if self.block_size % 2:
+            raise ValueError(
+                f"proposed cuts a block into four sub-blocks, so block_size is even; got {self.block_size}, "
+                f"try block_size={self.block_size + 1}"
+            )
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """K1 and K2."""
+        pixels = (self.block_size // 2) ** 2
+        return {
+            "block_permutation": Stage("permutation", (self.num_blocks(shape),)),
+            "pixel_permutation": Stage("permutation", (pixels,)),
+        }
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Steps 3 to 8 of section III-B."""
+        scrambled = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
+        shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
+        return SignedPermutation(shuffled.flatten())
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """Equation 1, in bits."""
+        return log2_factorial(self.num_blocks(shape)) + log2_factorial((self.block_size // 2) ** 2)
+
+
+SCHEMES: dict[str, type[Scheme]] = {cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)}

@@ -1,0 +1,115 @@
+"""The key file: a few lines of text, created once, readable by its owner alone.
+
+    vitcrypt key, version 1
+    created: 2026-01-31T12:00:00+00:00
+    fingerprint: d4689ba554259322
+    secret: <32 bytes, base32>
+    checksum: <first 16 hexadecimal digits of SHA-256 over the lines above>
+
+Under a passphrase, `sealed: <salt, nonce and ciphertext, base32>` stands in place of `secret`: ChaCha20-Poly1305 under
+a key that Argon2id (RFC 9106, second recommended option: 64 MiB, 3 passes, 4 lanes) makes of passphrase and salt.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+HEADER = "vitcrypt key, version 1"
+SALT, NONCE = 16, 12
+
+
+def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -> None:
+    """Create `path` with mode 0600 and write the key; whatever goes wrong, no half-written file stays."""
+    if passphrase is None:
+        field, value = "secret", secret
+    else:
+        salt, nonce = secrets.token_bytes(SALT), secrets.token_bytes(NONCE)
+        value = salt + nonce + _seal(passphrase, salt).encrypt(nonce, secret, fingerprint.encode())
+        field = "sealed"
+    lines = [HEADER, f"created: {datetime.now(UTC).isoformat(timespec='seconds')}", f"fingerprint: {fingerprint}"]
+    lines.append(f"{field}: {base64.b32encode(value).decode().rstrip('=')}")
+    text = "\n".join([*lines, f"checksum: {_checksum(lines)}", ""])
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists: a key file is never overwritten; choose another name") from None
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def read(path: Path, passphrase: str | None) -> bytes:
+    """Return the 32 secret bytes of a key file; see `Key.read` for the errors."""
+    fields = _fields(path)
+    if "secret" in fields:
+        return _decode(path, fields["secret"])
+    if passphrase is None:
+        raise ValueError(f"{path} is sealed under a passphrase and none was given (environment: VITCRYPT_PASSPHRASE)")
+    sealed = _decode(path, fields["sealed"])
+    salt, nonce, ciphertext = sealed[:SALT], sealed[SALT : SALT + NONCE], sealed[SALT + NONCE :]
+    try:
+        return _seal(passphrase, salt).decrypt(nonce, ciphertext, fields["fingerprint"].encode())
+    except InvalidTag:
+        raise ValueError(f"{path}: wrong passphrase") from None
+
+
+def fingerprint(path: Path) -> str:
+    """Return the fingerprint that a key file states; no passphrase is needed."""
+    return _fields(path)["fingerprint"]
+
+
+def is_sealed(path: Path) -> bool:
+    """Say whether a key file needs a passphrase."""
+    return "sealed" in _fields(path)
+
+
+def _fields(path: Path) -> dict[str, str]:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no key file {path}; make one with: vitcrypt key new {path}") from None
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise PermissionError(f"{path} can be read by others (mode {mode & 0o777:04o}); say: chmod 600 {path}")
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a vitcrypt key file") from None
+    if not lines or not lines[0].startswith("vitcrypt key, version "):
+        raise ValueError(f"{path} is not a vitcrypt key file: it does not begin with {HEADER!r}")
+    if lines[0] != HEADER:
+        raise ValueError(f"{path} is a {lines[0]!r}; this vitcrypt reads version 1")
+    fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
+    complete = {"fingerprint", "checksum"} <= fields.keys() and ("secret" in fields) != ("sealed" in fields)
+    if not complete or fields["checksum"] != _checksum(lines[:-1]):
+        raise ValueError(f"{path} is damaged: its checksum does not match; restore it from a backup")
+    return fields
+
+
+def _checksum(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _decode(path: Path, text: str) -> bytes:
+    try:
+        return base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error:
+        raise ValueError(f"{path} is damaged: its secret is no base32 text") from None
+
+
+def _seal(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
+    derivation = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * 1024)
+    return ChaCha20Poly1305(derivation.derive(passphrase.encode()))

@@ -1,0 +1,83 @@
+"""A keystream and what is drawn from it: bits, integers below a bound, permutations.
+
+A 32-byte subkey starts ChaCha20 (RFC 8439; 16 zero bytes as counter and nonce). Its output is read as little-endian
+32-bit words, in order:
+
+- a bit string takes the bits of successive bytes, least significant bit first;
+- an integer below `bound` is `word % bound` for the first word below the largest multiple of `bound` that is at most
+  2^32 (rejection sampling: no integer is likelier than another);
+- a permutation of n is Fisher-Yates from the top: for i = n-1, ..., 1 swap entry i with entry j, j an integer below
+  i + 1.
+
+Another implementation that follows these lines draws the same subkeys; `tests/test_keys.py` holds vectors.
+"""
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from numpy.typing import NDArray
+
+
+class Keystream:
+    """The ChaCha20 keystream of one subkey.
+
+    Args:
+        subkey: 32 bytes. Use one subkey for one purpose: two keystreams of the same subkey are equal.
+    """
+
+    def __init__(self, subkey: bytes) -> None:
+        if len(subkey) != 32:
+            raise ValueError(f"a subkey has 32 bytes, got {len(subkey)}")
+        self._cipher = Cipher(ChaCha20(subkey, bytes(16)), mode=None).encryptor()
+        self._pending = np.empty(0, dtype="<u4")
+
+    def _words(self, count: int) -> NDArray[np.uint32]:
+        """Return the next `count` words of the stream."""
+        missing = count - len(self._pending)
+        if missing > 0:
+            fresh = np.frombuffer(self._cipher.update(bytes(4 * missing)), dtype="<u4")
+            self._pending = np.concatenate([self._pending, fresh])
+        words, self._pending = self._pending[:count], self._pending[count:]
+        return words
+
+    def bits(self, count: int) -> NDArray[np.bool_]:
+        """Draw `count` fair bits as a bool array."""
+        words = self._words(-(-count // 32))
+        return np.unpackbits(words.view(np.uint8), bitorder="little")[:count].astype(bool)
+
+    def integers(self, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Draw one integer below each of `bounds` (each in 1..2^32), without bias, as an int64 array."""
+        bounds = np.asarray(bounds, dtype=np.int64)
+        limits = 2**32 // bounds * bounds
+        drawn = np.empty(len(bounds), dtype=np.int64)
+        done = 0
+        while done < len(bounds):
+            words = self._words(len(bounds) - done).astype(np.int64)
+            rejected = np.flatnonzero(words >= limits[done:])
+            good = int(rejected[0]) if len(rejected) else len(words)
+            drawn[done : done + good] = words[:good] % bounds[done : done + good]
+            done += good
+            # words[good] is rejected; those after it have not been used and go back
+            self._pending = np.concatenate([words[good + 1 :].astype("<u4"), self._pending])
+        return drawn
+
+    def integers_below(self, bound: int, count: int) -> NDArray[np.int64]:
+        """Draw `count` integers below `bound` as an int64 array."""
+        return self.integers(np.full(count, bound))
+
+    def permutations(self, rows: int, size: int) -> NDArray[np.int64]:
+        """Draw `rows` permutations of 0..size-1, one after another, as an int64 array [rows, size]."""
+        top = np.arange(size - 1, 0, -1)
+        swaps = self.integers(np.tile(top + 1, rows)).reshape(rows, len(top))
+        table = np.tile(np.arange(size, dtype=np.int64), (rows, 1))
+        row = np.arange(rows)
+        for step, i in enumerate(top):
+            j = swaps[:, step]
+            swapped = table[row, j]
+            table[row, j] = table[:, i]
+            table[:, i] = swapped
+        return table
+
+    def permutation(self, size: int) -> NDArray[np.int64]:
+        """Draw one permutation of 0..size-1 as an int64 array [size]."""
+        return self.permutations(1, size)[0]
