@@ -43,6 +43,9 @@ class SignedPermutation(nn.Module):
 
     index: Tensor
     mask: Tensor
+    source: Tensor
+    shift: Tensor
+    byte_mask: Tensor
 
     def __init__(self, index: Tensor, mask: Tensor | None = None, bits: int = 8) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ def shuffle_pixels(image: Tensor, permutation: Tensor, block_size: int) -> Tenso
 
 
 def rotate_flip(blocks: Tensor, symmetry: Tensor) -> Tensor:
-    """Turn block i of [N, C, B, B] by 90 degrees (symmetry[i] % 4) times counter-clockwise; flip it left-right if >= 4."""
+    """Turn block i of [N, C, B, B] by 90 (s % 4) degrees counter-clockwise, flip it left-right if s >= 4."""
     turned = blocks.clone()
     for code in range(8):
         chosen = symmetry == code

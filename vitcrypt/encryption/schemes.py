@@ -105,19 +105,20 @@ class LE(Scheme):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Shuffle the nibbles of every block under the same key."""
         blocks = self.num_blocks(shape)
-        permutation, inversion = (subkeys[name].expand(blocks, -1) for name in ("nibble_permutation", "nibble_inversion"))
-        return self.shuffle_nibbles(permutation, inversion, shape)
+        permutation = subkeys["nibble_permutation"].expand(blocks, -1)
+        return self.shuffle_nibbles(permutation, subkeys["nibble_inversion"].expand(blocks, -1), shape)
 
     def shuffle_nibbles(self, permutation: Tensor, inversion: Tensor, shape: Shape) -> SignedPermutation:
         """Shuffle and complement nibbles, block i by row i of permutation and inversion [N, 2d]."""
         low = primitives.to_vectors(primitives.grid(shape), self.block_size)  # [N, d]
         shuffled = torch.cat([low, low + math.prod(shape)], 1).gather(1, permutation)
         mask = (inversion * FULL[4]).to(torch.uint8)
-        index, mask = (
-            torch.cat([primitives.from_vectors(half, shape, self.block_size).flatten() for half in both.chunk(2, dim=1)])
-            for both in (shuffled, mask)
-        )
-        return SignedPermutation(index, mask, bits=4)
+
+        def flatten(entries: Tensor) -> Tensor:  # [N, 2d] -> [2M], low nibbles first
+            halves = entries.chunk(2, dim=1)
+            return torch.cat([primitives.from_vectors(half, shape, self.block_size).flatten() for half in halves])
+
+        return SignedPermutation(flatten(shuffled), flatten(mask), bits=4)
 
     def key_space_bits(self, shape: Shape) -> float:
         """log2((2d)!) + 2d."""

@@ -86,7 +86,9 @@ class Key:
             FileExistsError: Something is there already. A key file is never overwritten.
         """
         if self.test_name:
-            raise ValueError(f"{self.test_name} is a public test key: name it in the configuration (key={self.test_name})")
+            raise ValueError(
+                f"{self.test_name} is public: nothing to keep in a file; configure it by name (key={self.test_name})"
+            )
         keyfile.write(Path(path), self._secret, self.fingerprint, passphrase)
 
     @property
@@ -95,7 +97,7 @@ class Key:
         return hashlib.sha256(self.derive("fingerprint")).hexdigest()[:16]
 
     def derive(self, info: str) -> bytes:
-        """Derive 32 bytes for the purpose `info` names: HKDF-SHA256 (RFC 5869), no salt, info = "vitcrypt/1/" + info."""
+        """Derive 32 bytes for one purpose: HKDF-SHA256 (RFC 5869) without salt, its info is "vitcrypt/1/" + `info`."""
         return HKDF(SHA256(), length=32, salt=None, info=f"vitcrypt/1/{info}".encode()).derive(self._secret)
 
     def keystream(self, scheme: str, stage: str, shape: tuple[int, int, int], block_size: int) -> Keystream:

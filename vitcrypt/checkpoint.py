@@ -1,0 +1,65 @@
+"""Checkpoints that are written as a whole or not at all, know which run they belong to, and never execute anything."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+STAMP = "vitcrypt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the old checkpoint, then exchange the two: when the disk is full the old one stays.
+
+    Args:
+        stamp: Plain values that say which run this is; `read_checkpoint` compares its "identity".
+    """
+
+    def __init__(self, stamp: dict[str, str | None]) -> None:
+        self.stamp = stamp
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Save."""
+        path = Path(path)
+        partial = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save({**checkpoint, STAMP: self.stamp}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            kept = f"the one of an earlier epoch stays in {path}" if path.exists() else "there was none before"
+            raise OSError(
+                f"cannot write the checkpoint {path}: {error}; {kept}. Free some space and repeat: it resumes"
+            ) from error
+
+
+def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
+    """Return a checkpoint after checking that it is whole and belongs to the run `identity`.
+
+    Raises:
+        ValueError: It is damaged, or of another run.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # compares the checksums, which torch.load does not
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"checksum of {damaged}")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can make the reader raise anything
+        raise ValueError(
+            f"the checkpoint {path} is damaged ({error}); say resume=false to put it aside and start this run over"
+        ) from error
+    theirs = checkpoint.get(STAMP, {}).get("identity")
+    if theirs != identity:
+        raise ValueError(
+            f"the checkpoint {path} is of another run ({theirs or 'not one of vitcrypt'}, this is {identity}): its "
+            "configuration differs; move it away, or say resume=false to start this run over (the file is put aside)"
+        )
+    return checkpoint

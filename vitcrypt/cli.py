@@ -1,0 +1,97 @@
+"""The console script `vitcrypt`: one verb for each thing that an owner, a provider or a researcher does."""
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
+app.add_typer(key, name="key")
+console = Console(soft_wrap=True)
+
+DEFAULT_KEY = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "vitcrypt" / "key.txt"
+KeyFile = Annotated[
+    Path, typer.Argument(envvar="VITCRYPT_KEY_FILE", help="The key file.", show_default="~/.config/vitcrypt/key.txt")
+]
+
+
+@key.command()
+def new(
+    path: KeyFile = DEFAULT_KEY,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Seal it under a passphrase, which is asked for.")
+    ] = False,
+) -> None:
+    """Make a new secret key from the operating system's randomness. An existing file is never overwritten."""
+    from vitcrypt.keys import Key
+
+    word = None
+    if passphrase:
+        word = os.environ.get("VITCRYPT_PASSPHRASE") or getpass.getpass("Passphrase: ")
+        if not os.environ.get("VITCRYPT_PASSPHRASE") and getpass.getpass("Once more: ") != word:
+            raise ValueError("the two passphrases differ; nothing was written")
+        if not word:
+            raise ValueError("an empty passphrase seals nothing; nothing was written")
+    made = Key.generate()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.write(path, word)
+    console.print(f"new key {made.fingerprint} in {path}")
+    console.print(
+        "Who has this file can decrypt; who loses it can encrypt no more queries. Keep a copy in a safe place."
+    )
+
+
+@key.command()
+def show(path: KeyFile = DEFAULT_KEY) -> None:
+    """Print the fingerprint of a key file, never the key. Needs no passphrase."""
+    from vitcrypt.keys import keyfile
+
+    sealed = " (sealed under a passphrase)" if keyfile.is_sealed(path) else ""
+    console.print(f"{keyfile.fingerprint(path)}{sealed}")
+
+
+@key.command()
+def check(path: KeyFile = DEFAULT_KEY) -> None:
+    """Open a key file and check it through; a passphrase is asked for where needed."""
+    from vitcrypt.keys import open_key
+
+    console.print(f"{open_key(str(path)).fingerprint}: whole, and readable by you alone")
+
+
+HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@app.command(context_settings=HYDRA, help="Train and test: the same program as python -m vitcrypt.run.")
+def run(context: typer.Context) -> None:
+    """Hand all arguments to the Hydra program."""
+    from vitcrypt.run import main as run_main
+
+    run_main(context.args)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+) -> None:
+    """Print the results below a folder as a table, each beside its plain counterpart."""
+    from vitcrypt.report import read_results, summary
+
+    found, left_out = read_results(results)
+    if found:
+        console.print(summary(found))
+    else:
+        console.print(f"no result.json below {results}; vitcrypt run writes them")
+    for reason in left_out:
+        console.print(f"left out: {reason}")
+
+
+def main() -> None:
+    """Run the program; errors that a user can mend are shown as a message."""
+    from vitcrypt.complaints import explained
+
+    with explained("config"):
+        app()

@@ -1,0 +1,215 @@
+"""The schema of the configuration, its checks, and the identity of a run.
+
+The dataclasses say which names exist and of which type they are: a misspelt override is an error, not a no-op.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+CONF = next(p for p in (Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf") if p.is_dir())
+"""The configuration folder: inside the installed package, or beside it in a checkout."""
+
+ALLOWED_TARGETS = ("vitcrypt.", "timm.", "torch.optim.", "lightning.")
+
+
+@dataclass
+class DataConf:  # noqa: D101
+    source: dict[str, Any] = MISSING
+    root: str | None = None
+    image_size: int = "${model.image_size}"  # type: ignore[assignment]
+    interpolation: str = "bilinear"
+    validation: float = 0.1  # share of the training images; 0: train on all of them and validate nothing
+    split_seed: int = 0
+    limit_train: int | None = None
+    limit_test: int | None = None
+    augment: str = "owner"
+    crop_padding: int = 0
+    flip: bool = False
+    batch_size: int = "${model.batch_size}"  # type: ignore[assignment]
+    micro_batch_size: int | None = "${model.micro_batch_size}"  # type: ignore[assignment]
+    num_workers: int = 0
+    resident_gib: float = 4.0
+
+
+@dataclass
+class ModelConf:  # noqa: D101
+    network: dict[str, Any] = MISSING
+    pretrained: bool = False
+    weights: str | None = None
+    image_size: int = MISSING
+    patch_size: int | None = None
+    block_size: int = MISSING
+    batch_size: int = MISSING
+    micro_batch_size: int | None = None
+    epochs: int = MISSING
+    steps: int = -1
+    optimizer: dict[str, Any] = MISSING
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    label_smoothing: float = 0.0
+    gradient_clip: float | None = None
+    compile: bool = False
+
+
+@dataclass
+class TrainerConf:
+    """The arguments of lightning.Trainer that can be configured."""
+
+    _target_: str = "lightning.Trainer"
+    accelerator: str = "auto"
+    devices: Any = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
+    max_epochs: int | None = "${model.epochs}"  # type: ignore[assignment]
+    max_steps: int = "${model.steps}"  # type: ignore[assignment]
+    gradient_clip_val: float | None = "${model.gradient_clip}"  # type: ignore[assignment]
+    limit_train_batches: float | None = None
+    limit_val_batches: float | None = None
+    check_val_every_n_epoch: int = 1
+    log_every_n_steps: int = 50
+    enable_progress_bar: bool = True
+    deterministic: Any = None
+    benchmark: bool | None = None
+    sync_batchnorm: bool = False
+    detect_anomaly: bool = False
+
+
+@dataclass
+class Config:
+    """The root: see conf/config.yaml."""
+
+    data: DataConf = MISSING
+    encryption: Any = MISSING
+    model: ModelConf = MISSING
+    trainer: TrainerConf = MISSING
+    logger: Any = MISSING
+    names: dict[str, str] = MISSING
+    key: str = "test-0"
+    key_scope: str = "shared"
+    seed: int = 0
+    results: str = "results"
+    resume: bool = True
+    allow_patch_mismatch: bool = False
+    allow_targets: list[str] = field(default_factory=list)
+
+
+@dataclass
+class SchemeConf:  # noqa: D101
+    _target_: str = MISSING
+
+
+@dataclass
+class BlockSchemeConf(SchemeConf):  # noqa: D101
+    block_size: int = MISSING
+
+
+@dataclass
+class PEConf(SchemeConf):  # noqa: D101
+    channel_shuffle: bool = True
+
+
+@dataclass
+class NoEncryptionConf:  # noqa: D101
+    _target_: str | None = None
+
+
+@dataclass
+class CSVConf:  # noqa: D101
+    _target_: str = MISSING
+
+
+@dataclass
+class WandbConf(CSVConf):  # noqa: D101
+    project: str = "vitcrypt"
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+def register() -> None:
+    """Make the schemas known to Hydra. Those of groups stand apart, so that `encryption=glob(*)` finds options only."""
+    store = ConfigStore.instance()
+    store.store(name="config_schema", node=Config)
+    for group, name, node in (
+        ("encryption", "scheme", SchemeConf),
+        ("encryption", "block", BlockSchemeConf),
+        ("encryption", "pe", PEConf),
+        ("encryption", "none", NoEncryptionConf),
+        ("logger", "csv", CSVConf),
+        ("logger", "wandb", WandbConf),
+    ):
+        store.store(group=f"schema/{group}", name=name, node=node)
+
+
+def validate(config: dict[str, Any]) -> None:
+    """Check what types cannot: raise ValueError saying what is wrong, the values, and the override that mends it."""
+    data, model, scheme = config["data"], config["model"], config["encryption"]
+    size, block, patch = data["image_size"], scheme.get("block_size", 1), model["patch_size"]
+    for name, options in (("augment", ("owner", "provider", "none")), ("interpolation", ("bilinear", "bicubic"))):
+        if data[name] not in options:
+            raise ValueError(f"data.{name} is one of {', '.join(options)}; got {data[name]}")
+    if config["key_scope"] not in ("shared", "per_image"):
+        raise ValueError(f"key_scope is shared or per_image; got {config['key_scope']}")
+    if model["schedule"] not in ("cosine", "constant"):
+        raise ValueError(f"model.schedule is cosine or constant; got {model['schedule']}")
+    if not 0 <= data["validation"] < 1:
+        raise ValueError(f"data.validation is a share of the training images, 0 <= share < 1; got {data['validation']}")
+    if block < 1 or size % block:
+        fits = [b for b in (2, 4, 8, 16, 32) if size % b == 0]
+        raise ValueError(
+            f"encryption.block_size={block} does not divide images of {size} x {size} (data.image_size); "
+            f"say encryption.block_size= one of {fits}, or another model.image_size"
+        )
+    if patch and size % patch:
+        fits = patch * (size // patch + 1)
+        raise ValueError(
+            f"model.patch_size={patch} does not divide data.image_size={size}; say model.image_size={fits}"
+        )
+    scrambles = (scheme["_target_"] or "").endswith(".Proposed")
+    if scrambles and patch and block != patch and not config["allow_patch_mismatch"]:
+        raise ValueError(
+            f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a block "
+            f"is a patch; say encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
+        )
+    if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
+        name = config["names"]["model"]
+        raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
+    _check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
+
+
+def identity(config: dict[str, Any], fingerprint: str | None) -> str:
+    """Return 8 hexadecimal digits that follow from what a run is: everything that can change its result, no paths.
+
+    The key counts by its fingerprint. Where CIFAR lies does not count: it is the same CIFAR.
+    """
+    what = {name: config[name] for name in ("data", "encryption", "model", "key_scope", "seed")}
+    what["data"] = {k: v for k, v in what["data"].items() if k not in ("num_workers", "resident_gib")}
+    if what["data"]["source"]["_target_"].startswith("vitcrypt.data.cifar"):
+        what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
+    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly")
+    what["trainer"] = {k: v for k, v in config["trainer"].items() if k not in cosmetic}
+    what["key"] = fingerprint
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _check_targets(node: Any, allowed: tuple[str, ...]) -> None:
+    if isinstance(node, list):
+        for child in node:
+            _check_targets(child, allowed)
+    if not isinstance(node, dict):
+        return
+    target = node.get("_target_")
+    if target is not None and not target.startswith(allowed):
+        raise ValueError(
+            f"_target_: {target} is not allowed; configurations build things from {', '.join(allowed)} only. "
+            f"To allow your own: 'allow_targets=[{target.split('.')[0]}]'"
+        )
+    for child in node.values():
+        _check_targets(child, allowed)

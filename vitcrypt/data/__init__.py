@@ -1,0 +1,26 @@
+"""Sources of labelled images, and the Lightning data module that encrypts them on the device."""
+
+from vitcrypt.data.cifar import cifar10, cifar100
+from vitcrypt.data.datamodule import ImageDataModule, normalise
+from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Batch, FileDataset, ImageDataset, Splits
+from vitcrypt.data.decode import read_image
+from vitcrypt.data.resize import resize
+from vitcrypt.data.sources import digits, folder, npz
+
+__all__ = [
+    "TEST_INDEX",
+    "ArrayDataset",
+    "Batch",
+    "FileDataset",
+    "ImageDataModule",
+    "ImageDataset",
+    "Splits",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "folder",
+    "normalise",
+    "npz",
+    "read_image",
+    "resize",
+]

@@ -1,0 +1,35 @@
+"""Random crop and flip of whole batches, by the owner on plain images or by the provider on encrypted ones."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """Return a seed of 63 bits for one epoch in one process: what is drawn does not depend on what was drawn before."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def random_crop(image: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    """Pad every image of [B, C, h, w] with zeros and crop it back at a random place, each at its own."""
+    batch, _, height, width = image.shape
+    places = torch.randint(2 * padding + 1, (2, batch), generator=generator).to(image.device, non_blocking=True)
+    windows = F.pad(image, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)  # [B, C, 2p+1, 2p+1, h, w], a view
+    return windows[torch.arange(batch, device=image.device), :, places[0], places[1]]
+
+
+def random_flip(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image of [B, C, h, w] left-right with probability 1/2."""
+    chosen = (torch.rand(len(image), generator=generator) < 0.5).to(image.device, non_blocking=True)
+    return torch.where(chosen.view(-1, 1, 1, 1), image.flip(3), image)
+
+
+def random_roll(image: Tensor, step: int, generator: torch.Generator) -> Tensor:
+    """Move every image of [B, C, h, w] cyclically by a random multiple of `step` (-1, 0, 1) along each axis."""
+    moves = torch.randint(-1, 2, (2, len(image)), generator=generator).to(image.device, non_blocking=True) * step
+    height, width = image.shape[-2:]
+    rows = (torch.arange(height, device=image.device) - moves[0, :, None]) % height  # [B, h]
+    columns = (torch.arange(width, device=image.device) - moves[1, :, None]) % width
+    batch = torch.arange(len(image), device=image.device)[:, None, None]
+    return image.transpose(0, 1)[:, batch, rows[:, :, None], columns[:, None, :]].transpose(0, 1)

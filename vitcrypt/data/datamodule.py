@@ -1,0 +1,208 @@
+"""The way of the data: from a source to encrypted, normalised batches on the device.
+
+    uint8 [B, C, h, w] -> augment -> resize, rounded to uint8 -> encrypt -> float, normalise -> network
+
+All of it happens after the transfer, in `on_after_batch_transfer`: the CPU ships positions or small 8-bit images.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from vitcrypt.data.augment import epoch_seed, random_crop, random_flip, random_roll
+from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
+from vitcrypt.data.resize import resize
+from vitcrypt.encryption import ImageEncryption
+
+Augment = Literal["owner", "provider", "none"]
+
+
+class ImageDataModule(LightningDataModule):
+    """Splits of images, encrypted batch by batch on the device.
+
+    Args:
+        splits: The images. Without a validation split nothing is validated; the test split never is.
+        image_size: Side of the images that the network sees; smaller and larger ones are resized to it.
+        encryption: What encrypts; None if the images are encrypted already (or need not be).
+        batch_size: Images in one optimiser step, over all devices.
+        micro_batch_size: At most so many images at once on one device; a step then accumulates several. None: no limit.
+        augment: Who augments training images. "owner" does before encryption, with `crop_padding` and `flip`.
+            "provider" only has encrypted images: crop and flip if they are plain or come encrypted from elsewhere,
+            cyclic moves by whole blocks under LE, and an error where nothing survives. "none": nobody.
+        crop_padding: Random crop after padding by so many pixels, at the images' own size.
+        flip: Random left-right flip.
+        interpolation: "bilinear" or "bicubic".
+        num_workers: Processes that decode files; images in memory need none.
+        resident_gib: Keep a data set on the device if it is at most this large.
+        seed: Of order and augmentation. Both depend on seed and epoch alone, so a resumed run repeats them.
+
+    Batches: a dict of `image` (float [B, C, S, S] in [-1, 1]), `label` (int64 [B]) and `index` (int64 [B]).
+    """
+
+    def __init__(
+        self,
+        splits: Splits,
+        image_size: int,
+        encryption: ImageEncryption | None,
+        batch_size: int = 128,
+        micro_batch_size: int | None = None,
+        augment: Augment = "owner",
+        crop_padding: int = 0,
+        flip: bool = False,
+        interpolation: str = "bilinear",
+        num_workers: int = 0,
+        resident_gib: float = 4.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.splits, self.encryption = splits, encryption
+        self.image_size, self.interpolation = image_size, interpolation
+        self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
+        self.augment, self.crop_padding, self.flip = augment, crop_padding, flip
+        self.num_workers, self.resident_gib, self.seed = num_workers, resident_gib, seed
+        self._generator = torch.Generator()
+        self._generator_epoch: int | None = None
+        self._on_device: dict[str, ArrayDataset] = {}
+        self._check_provider()
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.splits.classes)
+
+    def accumulation(self, world_size: int) -> int:
+        """Return how many micro batches make one step, so that batch_size is what it says on any number of devices."""
+        if self.batch_size % world_size:
+            raise ValueError(
+                f"data.batch_size={self.batch_size} is the batch over all devices and does not divide by "
+                f"{world_size} devices; try {math.ceil(self.batch_size / world_size) * world_size}"
+            )
+        share = self.batch_size // world_size
+        steps = math.ceil(share / (self.micro_batch_size or share))
+        return next(n for n in range(steps, share + 1) if share % n == 0)
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled by seed and epoch, every image once an epoch."""
+        return self._loader(self.splits.train, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader | list:
+        """In order."""
+        return self._loader(self.splits.val, shuffle=False) if self.splits.val is not None else []
+
+    def test_dataloader(self) -> DataLoader:
+        """In order."""
+        return self._loader(self.splits.test, shuffle=False)
+
+    def predict_dataloader(self) -> DataLoader:
+        """The test images, in order."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
+        """Make what the network sees out of what was transferred."""
+        assert self.trainer is not None
+        stage = "train" if self.trainer.training else "val" if self._validating else "test"
+        if "position" in batch:
+            batch = self._gather(stage, batch["position"])
+        if stage == "train" and self.trainer.current_epoch != self._generator_epoch:
+            self._generator_epoch = self.trainer.current_epoch
+            self._generator.manual_seed(epoch_seed(self.seed, self.trainer.current_epoch, self.trainer.global_rank))
+        dtype = getattr(self.trainer.lightning_module, "dtype", torch.float32)
+        image = self.prepare(batch["image"], batch["index"], training=stage == "train", dtype=dtype)
+        return {"image": image, "label": batch["label"], "index": batch["index"]}
+
+    def prepare(self, image: Tensor, index: Tensor, training: bool, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Augment (if training), resize, encrypt and normalise uint8 [B, C, h, w] to float [B, C, S, S] in [-1, 1]."""
+        if training and self.augment == "owner":
+            image = self._augmented(image)
+        image = self.encrypted(image, index)
+        if training and self.augment == "provider":
+            image = self._augmented(image)
+        return normalise(image, dtype)
+
+    def plain(self, image: Tensor) -> Tensor:
+        """Resize uint8 [B, C, h, w] to uint8 [B, C, S, S]: what is encrypted."""
+        return resize(image, self.image_size, self.interpolation)
+
+    def encrypted(self, image: Tensor, index: Tensor) -> Tensor:
+        """Resize and encrypt uint8 [B, C, h, w] to uint8 [B, C, S, S]: what the provider gets."""
+        plain = self.plain(image)
+        return plain if self.encryption is None else self.encryption(plain, index)
+
+    def _augmented(self, image: Tensor) -> Tensor:
+        if self.augment == "provider" and self._blocks_move:
+            assert self.encryption is not None
+            return random_roll(image, self.encryption.scheme.block_size, self._generator)
+        if self.crop_padding:
+            image = random_crop(image, self.crop_padding, self._generator)
+        return random_flip(image, self._generator) if self.flip else image
+
+    @property
+    def _blocks_move(self) -> bool:
+        return self.encryption is not None and self.encryption.scheme.translation_by_blocks
+
+    @property
+    def _validating(self) -> bool:
+        assert self.trainer is not None
+        return self.trainer.validating or self.trainer.sanity_checking
+
+    def _check_provider(self) -> None:
+        encrypted = self.encryption is not None and self.encryption.scheme.name != "plain"
+        if self.augment == "provider" and encrypted and not self._blocks_move:
+            raise ValueError(
+                f"augment=provider: no crop or flip of an image encrypted by {self.encryption.scheme.name} "  # type: ignore[union-attr]
+                "is the encryption of another image under the same key; use data.augment=owner or data.augment=none"
+            )
+
+    def _loader(self, dataset: ImageDataset, shuffle: bool) -> DataLoader:
+        assert self.trainer is not None
+        world_size, rank = self.trainer.world_size, self.trainer.global_rank
+        rows = _Positions(dataset) if self._resident(dataset) else dataset
+        return DataLoader(
+            rows,
+            batch_size=self.batch_size // (world_size * self.accumulation(world_size)),
+            sampler=DistributedSampler(rows, world_size, rank, shuffle=shuffle, seed=self.seed),
+            collate_fn=_already_a_batch,
+            num_workers=0 if isinstance(dataset, ArrayDataset) else self.num_workers,
+            persistent_workers=self.num_workers > 0 and not isinstance(dataset, ArrayDataset),
+            pin_memory=not self._resident(dataset) and torch.cuda.is_available(),
+        )
+
+    def _resident(self, dataset: ImageDataset) -> bool:
+        return isinstance(dataset, ArrayDataset) and dataset.images.nbytes <= self.resident_gib * 2**30
+
+    def _gather(self, stage: str, positions: Tensor) -> Batch:
+        held = self._on_device.get(stage)
+        if held is None or held.images.device != positions.device:
+            source = getattr(self.splits, stage)
+            held = ArrayDataset(*(part.to(positions.device) for part in (source.images, source.labels, source.index)))
+            self._on_device[stage] = held
+        return Batch(image=held.images_at(positions), label=held.labels[positions], index=held.index[positions])
+
+
+class _Positions(Dataset[dict[str, Tensor]]):
+    """Stands for a data set whose images are on the device already: a batch of it is just positions."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, positions: list[int]) -> dict[str, Tensor]:
+        return {"position": torch.tensor(positions)}
+
+
+def _already_a_batch(batch: Any) -> Any:
+    return batch
+
+
+def normalise(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Map uint8 0..255 to [-1, 1] (mean 0.5 and deviation 0.5 for every channel): 255 - p then becomes -x exactly."""
+    return image.float().mul_(2).sub_(255).div_(255).to(dtype)

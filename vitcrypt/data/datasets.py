@@ -1,0 +1,135 @@
+"""Labelled images, in memory or in files, and the splits that a source of data hands over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from vitcrypt.data.decode import read_image
+
+TEST_INDEX = 2**32
+"""Indices of test images count from here, so that no two images of a data set share an index (and a per-image key)."""
+
+
+class Batch(TypedDict):
+    """What a data set returns for a list of positions."""
+
+    image: Tensor  # uint8 [B, C, h, w]
+    label: Tensor  # int64 [B]
+    index: Tensor  # int64 [B], names the image within its data set
+
+
+class ImageDataset(Dataset[Batch]):
+    """Labelled images. Ask for many positions at once: `dataset.__getitems__([4, 7])` is a `Batch`.
+
+    Args:
+        labels: int64 [N].
+        index: int64 [N], unique in the whole data set.
+    """
+
+    def __init__(self, labels: Tensor, index: Tensor) -> None:
+        self.labels, self.index = labels, index
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Return the images at these positions."""
+        chosen = torch.as_tensor(positions)
+        return Batch(image=self.images_at(chosen), label=self.labels[chosen], index=self.index[chosen])
+
+    def images_at(self, positions: Tensor) -> Tensor:
+        """Return the images at these positions, uint8 [B, C, h, w]."""
+        raise NotImplementedError
+
+    def subset(self, positions: Tensor) -> ImageDataset:
+        """Return the data set of these positions alone."""
+        raise NotImplementedError
+
+
+class ArrayDataset(ImageDataset):
+    """Images that are in memory, uint8 [N, C, h, w]."""
+
+    def __init__(self, images: Tensor, labels: Tensor, index: Tensor) -> None:
+        if images.dtype != torch.uint8 or images.dim() != 4:
+            raise TypeError(f"expected images as uint8 [N, C, h, w], got {images.dtype} {list(images.shape)}")
+        if not len(images) == len(labels) == len(index):
+            raise ValueError(
+                f"{len(images)} images, {len(labels)} labels and {len(index)} indices do not belong together"
+            )
+        super().__init__(labels, index)
+        self.images = images
+
+    def images_at(self, positions: Tensor) -> Tensor:
+        """Gather."""
+        return self.images.index_select(0, positions)
+
+    def subset(self, positions: Tensor) -> ArrayDataset:
+        """Gather once."""
+        return ArrayDataset(self.images[positions], self.labels[positions], self.index[positions])
+
+
+class FileDataset(ImageDataset):
+    """Images that are decoded from their files when asked for, centre-cropped and resized to `size` x `size`."""
+
+    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, size: int, interpolation: str) -> None:
+        super().__init__(labels, index)
+        self.paths, self.size, self.interpolation = paths, size, interpolation
+
+    def images_at(self, positions: Tensor) -> Tensor:
+        """Decode."""
+        paths = [self.paths[i] for i in positions.tolist()]
+        return torch.stack([read_image(path, self.size, self.interpolation) for path in paths])
+
+    def subset(self, positions: Tensor) -> FileDataset:
+        """Choose paths."""
+        paths = [self.paths[i] for i in positions.tolist()]
+        return FileDataset(paths, self.labels[positions], self.index[positions], self.size, self.interpolation)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a source of data is: training, perhaps validation, and test images, and the names of the classes."""
+
+    train: ImageDataset
+    test: ImageDataset
+    classes: list[str]
+    val: ImageDataset | None = None
+
+    def hold_out(self, fraction: float, seed: int) -> Splits:
+        """Return the same with a validation split taken out of the training images, unless there is one."""
+        if self.val is not None or fraction == 0:
+            return self
+        kept, held = stratified_split(self.train.labels, fraction, seed)
+        return Splits(self.train.subset(kept), self.test, self.classes, val=self.train.subset(held))
+
+    def limit(self, train: int | None, test: int | None, seed: int) -> Splits:
+        """Return the same with at most so many images, drawn at random (always the same ones)."""
+
+        def some(dataset: ImageDataset, count: int | None) -> ImageDataset:
+            if count is None or count >= len(dataset):
+                return dataset
+            order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+            return dataset.subset(order[:count].sort().values)
+
+        return Splits(some(self.train, train), some(self.test, test), self.classes, self.val)
+
+
+def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split positions in two, the second with `fraction` of every class; the same for the same seed."""
+    counts = labels.bincount()
+    rare = int(counts[counts > 0].min()) < 2
+    positions = torch.arange(len(labels)).numpy()
+    first, second = train_test_split(
+        positions, test_size=fraction, random_state=seed, stratify=None if rare else labels.numpy()
+    )
+    return torch.from_numpy(first).sort().values, torch.from_numpy(second).sort().values

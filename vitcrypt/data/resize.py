@@ -1,0 +1,71 @@
+"""Resizing with Pillow's bytes, batched, on any device.
+
+An encrypted image must be an 8-bit image, so resizing comes before encryption and its rounding is part of the data.
+Pillow resamples the rows, rounds to 8 bits, resamples the columns and rounds again, with weights in units of 2^-22.
+Here the same two passes are matrix products in float64, in which those integers are exact: no byte differs.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+UNIT = 2**22  # Pillow's fixed point: 32 bits less 8 for the pixel and 2 for overflow
+
+
+def resize(image: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
+    """Resize square images as Pillow does, to the byte.
+
+    Args:
+        image: uint8 [..., h, h]. (Pillow chooses the order of the passes by the shape; for squares, rows come first.)
+        size: Side of the output.
+        interpolation: "bilinear" or "bicubic"; smaller outputs are antialiased, as in Pillow.
+
+    Returns:
+        uint8 [..., size, size].
+    """
+    if image.shape[-1] != image.shape[-2]:
+        raise ValueError(f"only square images are resized here, got {list(image.shape)}; crop them first")
+    if image.shape[-1] == size:
+        return image
+    weights = _weights(image.shape[-1], size, interpolation).to(image.device)
+    return _resample(_resample(image, weights).mT, weights).mT.contiguous()
+
+
+def _resample(image: Tensor, weights: Tensor) -> Tensor:
+    """Resample the last dimension and round to 8 bits (what the clamp leaves is not negative: the cast rounds down)."""
+    return (image.double() @ weights).add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+@lru_cache(maxsize=32)
+def _weights(length: int, size: int, interpolation: str) -> Tensor:
+    """Return Pillow's resampling weights as a matrix [length, size] of multiples of 2^-22."""
+    radius, kernel = KERNELS[interpolation]
+    scale = length / size
+    stretch = max(scale, 1.0)
+    weights = torch.zeros(length, size, dtype=torch.float64)
+    for out in range(size):
+        centre = (out + 0.5) * scale
+        first = max(int(centre - radius * stretch + 0.5), 0)
+        last = min(int(centre + radius * stretch + 0.5), length)
+        taps = [kernel((x - centre + 0.5) * (1 / stretch)) for x in range(first, last)]
+        total = sum(taps)
+        for x, tap in zip(range(first, last), taps, strict=True):
+            exact = tap / total * UNIT
+            weights[x, out] = math.trunc(exact + math.copysign(0.5, exact)) / UNIT
+    return weights
+
+
+def _triangle(x: float) -> float:
+    return max(0.0, 1.0 - abs(x))
+
+
+def _cubic(x: float, a: float = -0.5) -> float:
+    x = abs(x)
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    return (((x - 5) * x + 8) * x - 4) * a if x < 2 else 0.0
+
+
+KERNELS = {"bilinear": (1.0, _triangle), "bicubic": (2.0, _cubic)}

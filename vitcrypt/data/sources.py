@@ -1,0 +1,175 @@
+"""Sources of data that are at hand: scikit-learn's digits, one .npz file, a folder of class folders.
+
+Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
+"""
+
+import zipfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from sklearn.datasets import load_digits
+
+from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
+from vitcrypt.data.decode import EXTENSIONS, image_size, read_image
+
+TEST_NAMES = ("test", "val", "valid", "validation")
+
+
+def digits(test_fraction: float = 0.2) -> Splits:
+    """Return scikit-learn's 1,797 handwritten digits (8 x 8 grey, made RGB), which come with the installation.
+
+    There is no official test set; a fixed stratified fifth (360 images) is set aside.
+    """
+    bunch = load_digits()
+    grey = torch.from_numpy((bunch.images * 255 / 16).round().astype(np.uint8))
+    images = grey[:, None].expand(-1, 3, -1, -1).contiguous()
+    labels = torch.from_numpy(bunch.target).long()
+    train, test = stratified_split(labels, test_fraction, seed=0)
+    return Splits(
+        ArrayDataset(images[train], labels[train], train),
+        ArrayDataset(images[test], labels[test], test + TEST_INDEX),
+        [str(name) for name in bunch.target_names],
+    )
+
+
+def npz(root: str | None) -> Splits:
+    """Read one .npz file in the layout of MedMNIST.
+
+    It holds `{train,test}_images` (uint8 [N, H, W, 3], or [N, H, W] if grey) and `{train,test}_labels` (integers [N] or
+    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present.
+    """
+    path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"cannot read {path} as .npz: {error}") from error
+    missing = [f"{split}_{part}" for split in ("train", "test") for part in ("images", "labels")]
+    missing = [name for name in missing if name not in arrays]
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
+    splits = {s: _from_arrays(path, arrays, s) for s in ("train", "val", "test") if f"{s}_images" in arrays}
+    count = 1 + max(int(split.labels.max()) for split in splits.values())
+    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else [str(i) for i in range(count)]
+    return Splits(splits["train"], splits["test"], names, splits.get("val"))
+
+
+def folder(
+    root: str | None,
+    image_size: int,
+    interpolation: str = "bilinear",
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+    in_memory_gib: float = 4.0,
+) -> Splits:
+    """Read a folder of class folders: ROOT/{train,test}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
+
+    Any size and mode will do. Images that are all square, of one size and at most `image_size` stay as they are; others
+    are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: A class folder is empty, test classes are not those of training, or an image cannot be read.
+    """
+    base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
+    test_name = next((name for name in TEST_NAMES if (base / name).is_dir()), None)
+    if (base / "train").is_dir() and test_name is not None:
+        classes, train_files = _class_files(base / "train")
+        test_classes, test_files = _class_files(base / test_name)
+        if unknown := sorted(set(test_classes) - set(classes)):
+            raise ValueError(f"{base / test_name} has classes that {base / 'train'} has not: {', '.join(unknown)}")
+        test_files = [(path, classes.index(test_classes[label])) for path, label in test_files]
+    else:
+        classes, files = _class_files(base)
+        train, test = stratified_split(torch.tensor([label for _, label in files]), test_fraction, split_seed)
+        train_files, test_files = [files[i] for i in train.tolist()], [files[i] for i in test.tolist()]
+    small = _common_size([path for path, _ in train_files + test_files], base)
+    size = None if small is not None and small <= image_size else image_size
+    options = {"size": size, "shown": small or image_size, "interpolation": interpolation, "gib": in_memory_gib}
+    return Splits(_from_files(train_files, 0, **options), _from_files(test_files, TEST_INDEX, **options), classes)  # type: ignore[arg-type]
+
+
+def _existing(root: str | None, source: str, what: str) -> Path:
+    """Return the path of `root`, or say what should stand there."""
+    if root is None:
+        raise FileNotFoundError(f"data={source} needs data.root=PATH: {what}")
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"data.root={root} does not exist; data={source} reads {what}")
+    if (source == "folder") != path.is_dir():
+        raise FileNotFoundError(
+            f"data.root={root} is {'a folder' if path.is_dir() else 'a file'}; data={source} reads {what}"
+        )
+    return path
+
+
+def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDataset:
+    images, labels = arrays[f"{split}_images"], np.squeeze(arrays[f"{split}_labels"])
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
+        raise ValueError(
+            f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(images.shape)}"
+        )
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(images):
+        raise ValueError(
+            f"{path}: {split}_labels must be integers [N] or [N, 1] with N = {len(images)}, "
+            f"got {labels.dtype} {list(labels.shape)}; several labels an image are not supported"
+        )
+    tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
+    side = min(tensor.shape[2:])
+    top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
+    square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
+    first = TEST_INDEX if split == "test" else TEST_INDEX // 2 if split == "val" else 0
+    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)) + first)
+
+
+def _class_files(base: Path) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Return the class names, and every image file with its label; both in the order of the names."""
+    classes = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
+        raise ValueError(f"{base} has no class folders; expected {base}/CLASS/*.png, one folder for each class")
+    files = []
+    for label, name in enumerate(classes):
+        found = sorted(
+            path for path in (base / name).rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
+        )
+        if not found:
+            raise ValueError(f"class folder {base / name} holds no image ({', '.join(sorted(EXTENSIONS))})")
+        files += [(path, label) for path in found]
+    return classes, files
+
+
+def _common_size(paths: list[Path], base: Path) -> int | None:
+    """Return the side that all images share, or None if they differ or are not square."""
+    sizes = set(_in_threads(image_size, paths, f"reading headers in {base}"))
+    width, height = next(iter(sizes))
+    return width if len(sizes) == 1 and width == height else None
+
+
+def _from_files(
+    files: list[tuple[Path, int]], first: int, size: int | None, shown: int, interpolation: str, gib: float
+) -> ImageDataset:
+    paths = [path for path, _ in files]
+    labels = torch.tensor([label for _, label in files])
+    index = torch.arange(len(files)) + first
+    if len(files) * 3 * shown**2 > gib * 2**30:
+        return FileDataset(paths, labels, index, shown, interpolation)
+    decoded = _in_threads(lambda path: read_image(path, size, interpolation), paths, f"decoding {paths[0].parents[1]}")
+    images = torch.empty(len(files), 3, shown, shown, dtype=torch.uint8)
+    for slot, image in zip(images, decoded, strict=True):
+        slot.copy_(image)
+    return ArrayDataset(images, labels, index)
+
+
+def _in_threads(function, paths: list[Path], what: str) -> Iterable:
+    """Map over files in threads (Pillow decodes outside the interpreter's lock), in order, with a progress bar."""
+    console = Console(stderr=True)
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(function, paths)
+        hidden = not console.is_terminal
+        yield from track(results, what, total=len(paths), console=console, transient=True, disable=hidden)

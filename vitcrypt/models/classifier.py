@@ -1,0 +1,129 @@
+"""The LightningModule: a network, its loss, its optimiser and its measures. The network itself is plain torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+
+class ImageClassifier(LightningModule):
+    """Train and evaluate a network on batches of `ImageDataModule`.
+
+    Args:
+        network: float [B, C, S, S] -> logits [B, num_classes].
+        num_classes: Number of classes.
+        optimizer: Takes parameters, returns an optimiser; a partial of `torch.optim.SGD`, say.
+        schedule: Of the learning rate after warm-up: "cosine" to zero at the last step, or "constant".
+        warmup_steps: Steps over which the learning rate rises linearly.
+        label_smoothing: Of the training loss.
+        compile: Compile the network in place when training starts (names of parameters stay as they are).
+
+    After `Trainer.test`, `test_result` holds the measures over all test images, the number of images seen ("images")
+    and the confusion matrix (rows are true classes).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Literal["cosine", "constant"] = "cosine",
+        warmup_steps: int = 0,
+        label_smoothing: float = 0.0,
+        compile: bool = False,  # noqa: A002
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.optimizer = optimizer
+        self.schedule, self.warmup_steps = schedule, warmup_steps
+        self.label_smoothing, self.compile_network = label_smoothing, compile
+        top = {"acc": MulticlassAccuracy(num_classes, average="micro")}
+        if num_classes > 5:
+            top["acc5"] = MulticlassAccuracy(num_classes, average="micro", top_k=5)
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.val_measures = MetricCollection(dict(top), prefix="val/")
+        self.test_measures = MetricCollection(dict(top)).clone()
+        self.confusion = MulticlassConfusionMatrix(num_classes)
+        self.test_result: dict[str, Any] = {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.network(image)
+
+    def configure_model(self) -> None:
+        """Compile in place, once."""
+        if self.compile_network:
+            self.network.compile()
+            self.compile_network = False
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the cross-entropy of a batch."""
+        logits = self(batch["image"])
+        loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
+        self.train_accuracy(logits, batch["label"])
+        size = len(logits)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("train/acc", self.train_accuracy, on_step=False, on_epoch=True, batch_size=size)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Measure a batch of the validation split."""
+        logits = self(batch["image"])
+        self.val_measures.update(logits, batch["label"])
+        loss = F.cross_entropy(logits, batch["label"])
+        self.log("val/loss", loss, batch_size=len(logits), sync_dist=True)
+        self.log_dict(self.val_measures, batch_size=len(logits))
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier tests."""
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.test_measures.reset()
+        self.confusion.reset()
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Measure a batch of the test split."""
+        logits = self(batch["image"])
+        self.test_measures.update(logits, batch["label"])
+        self.confusion.update(logits, batch["label"])
+        self._loss_sum += F.cross_entropy(logits.float(), batch["label"], reduction="sum")
+
+    def on_test_epoch_end(self) -> None:
+        """Put `test_result` together."""
+        confusion = self.confusion.compute().cpu()
+        images = int(confusion.sum())
+        measures = {name: float(value) for name, value in self.test_measures.compute().items()}
+        self.test_result = {
+            "images": images,
+            **measures,
+            "loss": float(self._loss_sum) / images,
+            "confusion": confusion.tolist(),
+        }
+
+    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the logits."""
+        return self(batch["image"])
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser, and a schedule that moves step by step."""
+        optimizer = self.optimizer(self.parameters())
+        steps = int(self.trainer.estimated_stepping_batches)
+
+        def factor(step: int) -> float:
+            if step < self.warmup_steps:
+                return (step + 1) / (self.warmup_steps + 1)
+            if self.schedule == "constant":
+                return 1.0
+            progress = (step - self.warmup_steps) / max(1, steps - self.warmup_steps)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}

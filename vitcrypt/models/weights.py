@@ -1,0 +1,169 @@
+"""Pretrained weights: finding them, loading them, and refusing to go on with a network that is still random.
+
+timm loads with `strict=False` and a warning, so a file of another layout can leave a network random without an error.
+Here every parameter but those of the classifier must come from the file.
+"""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+PREFIXES = ("network.", "model.", "module.", "_orig_mod.")
+CONNECT_SECONDS = 4
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_weights(network: nn.Module, path: str | Path) -> str:
+    """Load a local weight file into a network and return the file's SHA-256.
+
+    Reads `.safetensors`, `.pth` / `.pt` / `.bin` / `.ckpt` (plain tensors, also a Lightning checkpoint's) and, for
+    timm's ViT, Google's `.npz`. The classifier is left as it is where its size differs; a position embedding of another
+    image size is interpolated.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read, or is of another architecture.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"model.weights={path} does not exist")
+    if path.suffix == ".npz":
+        _load_npz(network, path)
+    else:
+        _load_state(network, _read_state(path), path)
+    return sha256(path)
+
+
+def fetch_pretrained(model_name: str) -> Path:
+    """Return the local file of timm's pretrained weights, from the Hugging Face cache or, failing that, the hub.
+
+    Raises:
+        FileNotFoundError: They are not here and cannot be fetched; the message says each way to provide them.
+    """
+    import timm
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    config = timm.get_pretrained_cfg(model_name)
+    repository = config.hf_hub_id if config and config.hf_hub_id else None
+    if repository is None:
+        raise FileNotFoundError(f"timm has no pretrained weights for {model_name}; say model.pretrained=false")
+    repository = repository if not repository.endswith("/") else repository + model_name
+    filename = "model.safetensors"
+    cached = try_to_load_from_cache(repository, filename)
+    if isinstance(cached, str):
+        return Path(cached)
+    reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _unreachable(constants.ENDPOINT)
+    if reason is None:
+        try:
+            return Path(hf_hub_download(repository, filename))
+        except Exception as error:  # the hub's client raises a dozen kinds
+            reason = str(error).splitlines()[0]
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    raise FileNotFoundError(
+        f"the pretrained weights {repository} are not in the Hugging Face cache ({home}) and could not be fetched:\n"
+        f"    {constants.ENDPOINT}: {reason}\n"
+        "  Provide them in one of these ways:\n"
+        f"    - on a machine with internet: hf download {repository} {filename}, then here model.weights=FILE\n"
+        "    - copy that machine's Hugging Face cache and set HF_HOME\n"
+        "    - Google's ViT-B_16.npz (ImageNet-21k): model.weights=ViT-B_16.npz\n"
+        "    - train from scratch: model.pretrained=false"
+    )
+
+
+def _unreachable(url: str) -> str | None:
+    """Return why a server cannot be reached at all, or None; the hub's own client would retry for most of a minute."""
+    try:
+        with urllib.request.urlopen(url, timeout=CONNECT_SECONDS):
+            return None
+    except urllib.error.HTTPError:
+        return None
+    except (urllib.error.URLError, OSError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, UnpicklingError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"model.weights={path} cannot be read ({str(error).splitlines()[0]}); it must be .safetensors, .npz, or a "
+            "file that torch.save wrote with plain tensors in it"
+        ) from error
+    for name in ("state_dict", "model", "state_dict_ema"):
+        if isinstance(state, dict) and isinstance(state.get(name), dict):
+            state = state[name]
+            break
+    tensors = (
+        {name: value for name, value in state.items() if isinstance(value, Tensor)} if isinstance(state, dict) else {}
+    )
+    if not tensors:
+        raise ValueError(f"model.weights={path} holds no tensors by name")
+    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
+
+
+def _load_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+
+    own = network.state_dict()
+    if isinstance(network, VisionTransformer) and "patch_embed.proj.weight" in state:
+        state = checkpoint_filter_fn(state, network)  # interpolates the position embedding
+    classifier = _classifier(network)
+    state = {
+        name: value
+        for name, value in state.items()
+        if not (name in classifier and own[name].shape != value.shape) and not name.startswith("pre_logits.")
+    }
+    missing = sorted(own.keys() - state.keys() - classifier)
+    unknown = sorted(state.keys() - own.keys())
+    unknown = [name for name in unknown if not name.startswith(("head.", "head_dist."))]
+    shapes = [name for name in sorted(own.keys() & state.keys()) if own[name].shape != state[name].shape]
+    if missing or unknown or shapes:
+        details = [("lacks", missing), ("has unknown", unknown), ("has other shapes for", shapes)]
+        said = "; ".join(f"it {verb} {len(names)} ({', '.join(names[:3])}, ...)" for verb, names in details if names)
+        raise ValueError(
+            f"model.weights={path} is of another architecture than {type(network).__name__}: {said}. "
+            "Nothing was loaded: the network would have stayed random where the file does not fit"
+        )
+    network.load_state_dict({name: value for name, value in state.items() if name in own}, strict=False)
+
+
+def _load_npz(network: nn.Module, path: Path) -> None:
+    load = getattr(network, "load_pretrained", None)
+    if load is None:
+        raise ValueError(
+            f"model.weights={path}: .npz weights are Google's, for timm's ViT; got {type(network).__name__}"
+        )
+    classifier = _classifier(network)
+    before = {name: value.clone() for name, value in network.state_dict().items() if name not in classifier}
+    try:
+        load(str(path))
+    except (KeyError, RuntimeError, ValueError, AssertionError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"model.weights={path} is damaged or of another architecture: {error}") from error
+    after = network.state_dict()
+    if all(torch.equal(value, after[name]) for name, value in before.items()):
+        raise ValueError(f"model.weights={path} changed nothing: the network would have stayed random")
+
+
+def _classifier(network: nn.Module) -> set[str]:
+    """Return the names of the classifier's tensors."""
+    names = ("head", "fc", "classifier")
+    return {name for name in network.state_dict() if name.split(".")[0] in names}

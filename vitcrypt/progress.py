@@ -1,0 +1,53 @@
+"""What accompanies a training: a history that survives resuming, and seeds that follow the epoch."""
+
+import sys
+import time
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from vitcrypt.data.augment import epoch_seed
+
+
+class EpochHistory(Callback):
+    """Keep the measures of every epoch, in the checkpoint; print them as lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, Any]] = []
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the epoch."""
+        measures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        seconds = time.perf_counter() - self._started
+        self.epochs.append(
+            {"epoch": trainer.current_epoch, "step": trainer.global_step, **measures, "seconds": seconds}
+        )
+        if trainer.is_global_zero and not sys.stderr.isatty():
+            told = "  ".join(f"{name} {value:.4f}" for name, value in measures.items())
+            of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
+            print(f"epoch {trainer.current_epoch + 1}{of}  {told}  {seconds:.1f} s", flush=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Go into the checkpoint."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Come out of it."""
+        self.epochs = state_dict["epochs"]
+
+
+class SeedEpoch(Callback):
+    """Seed torch (dropout, stochastic depth) by seed, epoch and rank, so that a resumed run draws what it would have."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Seed."""
+        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))

@@ -1,0 +1,85 @@
+"""What a finished run leaves behind: result.json and its pictures."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vitcrypt
+from vitcrypt.report.figures import confusion_matrix, image_grid
+from vitcrypt.report.results import write_result
+from vitcrypt.training import Cell
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "hydra-core",
+    "timm",
+    "torchmetrics",
+    "numpy",
+    "pillow",
+    "cryptography",
+)
+
+
+def record(
+    cell: Cell, metrics: dict[str, Any], history: list[dict[str, Any]], fingerprint: str | None
+) -> dict[str, Any]:
+    """Put the result together, write FOLDER/result.json, and return it."""
+    shape = (3, *(cell.config["data"]["image_size"],) * 2)
+    scheme, splits = cell.scheme, cell.splits
+    # neither where keys and results lie on this machine, nor who is told about them
+    config = {name: value for name, value in cell.config.items() if name not in ("key", "results", "logger")}
+    result = {
+        "identity": cell.identity,
+        "config": config,
+        "key": {
+            "fingerprint": fingerprint,
+            "public_test_key": cell.config["key"] if fingerprint and cell.config["key"].startswith("test-") else None,
+            "nominal_bits": scheme.key_space_bits(shape) if scheme else None,
+            "effective_bits": scheme.effective_key_bits(shape) if scheme else None,
+        },
+        "classes": splits.classes,
+        "images": {"train": len(splits.train), "val": len(splits.val) if splits.val else 0, "test": len(splits.test)},
+        "metrics": metrics,
+        "training": {
+            "epochs": len(history),
+            "steps": history[-1]["step"] if history else 0,
+            "seconds": sum(epoch["seconds"] for epoch in history),
+            "devices": cell.devices,
+            "history": history,
+        },
+        "weights": {
+            "parameters": sum(p.numel() for p in cell.classifier.network.parameters()),
+            "pretrained_sha256": cell.weights_sha256,
+            "trained_sha256": cell.trained_sha256(),
+        },
+        "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "hardware": _hardware(cell),
+    }
+    write_result(cell.folder, result)
+    return result
+
+
+def pictures(cell: Cell, metrics: dict[str, Any]) -> list[Path]:
+    """Draw FOLDER/images.png and FOLDER/confusion.png and return their paths."""
+    rows, names = cell.pictures()
+    images = image_grid(cell.folder / "images.png", rows, names)
+    return [images, confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)]
+
+
+def _hardware(cell: Cell) -> dict[str, Any]:
+    cuda = next(cell.classifier.parameters()).is_cuda
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    processor = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+    return {
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores",
+        "processor": processor,
+        "cores": os.cpu_count(),
+    }

@@ -1,0 +1,49 @@
+"""Pictures of a run: what the server saw, and which classes it confused."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+
+def image_grid(path: Path, rows: dict[str, NDArray[np.uint8]], titles: list[str]) -> Path:
+    """Draw rows of images under each other, without any smoothing.
+
+    Args:
+        path: The .png file.
+        rows: For each label an array uint8 [n, H, W, 3].
+        titles: One for each column.
+    """
+    columns = len(titles)
+    figure = Figure(figsize=(1.15 * columns + 1.1, 1.25 * len(rows) + 0.25), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (label, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(line, images, strict=True):
+            axis.imshow(image, interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str]) -> Path:
+    """Draw a confusion matrix (rows are true classes), with numbers up to 20 classes."""
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = min(3 + 0.35 * len(classes), 14)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axis = figure.subplots()
+    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axis.set(xlabel="predicted", ylabel="true")
+    if len(classes) <= 20:
+        axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        axis.set_yticks(range(len(classes)), classes)
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8)
+    figure.savefig(path, dpi=120)
+    return path

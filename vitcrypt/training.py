@@ -1,0 +1,233 @@
+"""One cell of the table: its data, its encryption, its network, trained and tested in its folder.
+
+`python -m vitcrypt.training FOLDER` is one process of a training on several devices; `Cell.fit` starts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.trainer.states import TrainerStatus
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.data import ImageDataModule, Splits
+from vitcrypt.encryption import ImageEncryption, Plain, Scheme
+from vitcrypt.models import ImageClassifier, fetch_pretrained, load_weights
+from vitcrypt.progress import EpochHistory, SeedEpoch
+
+
+class Cell:
+    """A configured run in its folder.
+
+    Args:
+        config: The whole configuration, resolved, as plain values.
+        folder: Where everything about this run is kept.
+        identity: What `config.identity` returned for it.
+    """
+
+    def __init__(self, config: dict[str, Any], folder: Path, identity: str) -> None:
+        self.config, self.folder, self.identity = config, folder, identity
+        self.checkpoint_path = folder / "last.ckpt"
+        self.weights_sha256: str | None = None
+
+    @cached_property
+    def scheme(self) -> Scheme | None:
+        """The encryption scheme; None if the images come encrypted."""
+        return instantiate(self.config["encryption"]) if self.config["encryption"]["_target_"] else None
+
+    @cached_property
+    def encryption(self) -> ImageEncryption | None:
+        """What encrypts; None for plain images and for such as come encrypted: then no key is read at all."""
+        if self.scheme is None or isinstance(self.scheme, Plain):
+            return None
+        from vitcrypt.keys import open_key
+
+        size = self.config["data"]["image_size"]
+        return ImageEncryption(self.scheme, open_key(self.config["key"]), (3, size, size), self.config["key_scope"])
+
+    def provide(self) -> None:
+        """Find data and pretrained weights, and raise one FileNotFoundError that names all that is missing."""
+        missing = []
+        for part in ("splits", "pretrained"):
+            try:
+                getattr(self, part)
+            except FileNotFoundError as error:
+                missing.append(str(error))
+        if missing:
+            raise FileNotFoundError("\n".join(missing))
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The images."""
+        data = self.config["data"]
+        splits: Splits = instantiate(data["source"])
+        splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"])
+        return splits.hold_out(data["validation"], data["split_seed"])
+
+    @cached_property
+    def pretrained(self) -> Path | None:
+        """The file of pretrained weights, if any."""
+        model = self.config["model"]
+        if model["weights"] is not None:
+            return Path(model["weights"])
+        return fetch_pretrained(model["network"]["model_name"]) if model["pretrained"] else None
+
+    @cached_property
+    def data(self) -> ImageDataModule:
+        """The data module."""
+        names = ("image_size", "batch_size", "micro_batch_size", "augment", "crop_padding", "flip", "interpolation")
+        options = {name: self.config["data"][name] for name in (*names, "num_workers", "resident_gib")}
+        return ImageDataModule(self.splits, encryption=self.encryption, seed=self.config["seed"], **options)
+
+    @cached_property
+    def classifier(self) -> ImageClassifier:
+        """The Lightning module, its network initialised by the seed and the pretrained weights."""
+        model = self.config["model"]
+        seed_everything(self.config["seed"], verbose=False)
+        network = instantiate(model["network"], num_classes=self.data.num_classes)
+        if self.pretrained is not None:
+            self.weights_sha256 = load_weights(network, self.pretrained)
+        options = {name: model[name] for name in ("schedule", "warmup_steps", "label_smoothing", "compile")}
+        optimizer = instantiate(model["optimizer"], _partial_=True)
+        return ImageClassifier(network, self.data.num_classes, optimizer, **options)
+
+    def logger(self) -> Logger:
+        """Return a logger for this run."""
+        return instantiate(self.config["logger"], _partial_=True)(folder=self.folder, config=self.config)
+
+    @property
+    def devices(self) -> int:
+        """How many devices train, on this machine."""
+        devices = self.config["trainer"]["devices"]
+        if isinstance(devices, list):
+            return len(devices)
+        if devices in ("auto", -1, "-1"):
+            return max(1, torch.cuda.device_count()) if self._cuda else 1
+        return int(devices)
+
+    def fit(self, logger: Logger | None) -> None:
+        """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
+        if self.checkpoint_path.exists():
+            read_checkpoint(self.checkpoint_path, self.identity)
+        if self.devices * self.config["trainer"]["num_nodes"] == 1:
+            self.fit_here(logger)
+        else:
+            self._fit_in_processes()
+
+    def fit_here(self, logger: Logger | None) -> None:
+        """Train in this process, which may be one of several."""
+        checkpoints = ModelCheckpoint(
+            self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
+        )
+        callbacks: list[Callback] = [EpochHistory(), SeedEpoch(self.config["seed"]), checkpoints]
+        trainer = self._trainer(
+            devices=self.devices,
+            logger=logger or False,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO(self._stamp)],
+            accumulate_grad_batches=self.data.accumulation(self.devices * self.config["trainer"]["num_nodes"]),
+        )
+        resumed = str(self.checkpoint_path) if self.checkpoint_path.exists() else None
+        try:
+            trainer.fit(self.classifier, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+        except SystemExit:
+            if trainer.state.status == TrainerStatus.INTERRUPTED:  # how Lightning ends after Ctrl-C
+                raise KeyboardInterrupt from None
+            raise
+
+    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Test the trained network on one device; return its measures and the history of the training."""
+        checkpoint = read_checkpoint(self.checkpoint_path, self.identity)
+        self.classifier.load_state_dict(checkpoint["state_dict"])
+        trainer = self._trainer(devices=1, num_nodes=1, strategy="auto", logger=False, enable_checkpointing=False)
+        trainer.test(self.classifier, datamodule=self.data, verbose=False)
+        metrics = self.classifier.test_result
+        if metrics["images"] != len(self.splits.test):
+            raise RuntimeError(f"evaluated {metrics['images']} of {len(self.splits.test)} test images: this is a bug")
+        history = next(s for name, s in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
+        return metrics, history["epochs"]
+
+    def trained_sha256(self) -> str:
+        """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.classifier.network.state_dict().items()):
+            digest.update(
+                name.encode() + value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+            )
+        return digest.hexdigest()
+
+    def pictures(self, count: int = 8) -> tuple[dict[str, Any], list[str]]:
+        """Return rows of test images [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
+        batch = self.splits.test.__getitems__(list(range(min(count, len(self.splits.test)))))
+        plain, index = self.data.plain(batch["image"]), batch["index"]
+        rows: dict[str, Tensor] = {"plain" if self.scheme is not None else "received": plain}
+        if self.encryption is not None:
+            encryption = self.encryption.cpu()
+            rows["encrypted"] = encryption(plain, index)
+            rows["decrypted"] = encryption.decrypt(rows["encrypted"], index)
+        names = [self.splits.classes[label] for label in batch["label"].tolist()]
+        return {name: images.permute(0, 2, 3, 1).numpy() for name, images in rows.items()}, names
+
+    @property
+    def _cuda(self) -> bool:
+        return self.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+    @property
+    def _stamp(self) -> dict[str, str | None]:
+        return {"identity": self.identity, **self.config["names"]}
+
+    def _trainer(self, **arguments: Any) -> Trainer:
+        options = {**self.config["trainer"], **arguments}
+        if options["precision"] == "auto":
+            options["precision"] = "bf16-mixed" if self._cuda and torch.cuda.is_bf16_supported() else "32-true"
+        options["enable_progress_bar"] = options["enable_progress_bar"] and sys.stderr.isatty()
+        return instantiate(
+            {"_target_": options.pop("_target_")},
+            default_root_dir=self.folder,
+            use_distributed_sampler=False,  # the data module shares out the images itself
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            _convert_="object",
+            _partial_=True,
+        )(**options)
+
+    def _fit_in_processes(self) -> None:
+        """Start one process a device. They read the configuration from the folder: nothing of a sweep reaches them."""
+        trainer = self.config["trainer"]
+        if trainer["num_nodes"] > 1:
+            raise ValueError(
+                f"trainer.num_nodes={trainer['num_nodes']}: several machines are not supported yet; use one"
+            )
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.devices}"]
+        command += ["-m", "vitcrypt.training", str(self.folder), self.identity]
+        mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
+        environment = {name: value for name, value in os.environ.items() if name not in mine}
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.devices)))
+        code = subprocess.call(command, env=environment)
+        if code:
+            raise RuntimeError(f"training on {self.devices} devices failed (exit code {code}); its output is above")
+
+
+def main() -> None:
+    """Train as one of several processes."""
+    folder, identity = Path(sys.argv[1]), sys.argv[2]
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)
+    cell = Cell(config, folder, identity)
+    cell.fit_here(cell.logger())
+
+
+if __name__ == "__main__":
+    main()
