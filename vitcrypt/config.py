@@ -175,8 +175,8 @@ def validate(config: dict[str, Any]) -> None:
     scrambles = (scheme["_target_"] or "").endswith(".Proposed")
     if scrambles and patch and block != patch and not config["allow_patch_mismatch"]:
         raise ValueError(
-            f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a block "
-            f"is a patch; say encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
+            f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if "
+            f"a block is a patch; say encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
         )
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]

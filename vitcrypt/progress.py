@@ -43,7 +43,7 @@ class EpochHistory(Callback):
 
 
 class SeedEpoch(Callback):
-    """Seed torch (dropout, stochastic depth) by seed, epoch and rank, so that a resumed run draws what it would have."""
+    """Seed torch (dropout, stochastic depth) by seed, epoch and rank: a resumed run draws what it would have drawn."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
