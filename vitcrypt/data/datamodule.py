@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vitcrypt.data.augment import epoch_seed, random_crop, random_flip, random_roll
+from vitcrypt.data.augment import random_crop, random_flip, random_roll, seed_of
 from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
 from vitcrypt.data.resize import resize
 from vitcrypt.encryption import ImageEncryption
@@ -112,7 +112,7 @@ class ImageDataModule(LightningDataModule):
             batch = self._gather(stage, batch["position"])
         if stage == "train" and self.trainer.current_epoch != self._generator_epoch:
             self._generator_epoch = self.trainer.current_epoch
-            self._generator.manual_seed(epoch_seed(self.seed, self.trainer.current_epoch, self.trainer.global_rank))
+            self._generator.manual_seed(seed_of(self.seed, self.trainer.current_epoch, self.trainer.global_rank))
         dtype = getattr(self.trainer.lightning_module, "dtype", torch.float32)
         image = self.prepare(batch["image"], batch["index"], training=stage == "train", dtype=dtype)
         return {"image": image, "label": batch["label"], "index": batch["index"]}

@@ -1,44 +1,32 @@
 """Tables of results."""
 
+import json
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+COLUMNS = {"data": "left", "encryption": "left", "model": "left", "seed": "right", "accuracy": "right"}
+COLUMNS |= {"to plain": "right", "images": "right", "epochs": "right"}
 
 
 def summary(results: list[dict[str, Any]]) -> Table:
-    """Return a table of runs, each beside the plain run that differs from it in the encryption alone."""
-    table = Table(title="Test accuracy", title_justify="left")
-    for name in (
-        "data",
-        "encryption",
-        "model",
-        "seed",
-        "accuracy",
-        "plain",
-        "difference",
-        "images",
-        "epochs",
-        "hardware",
-    ):
-        table.add_column(
-            name, justify="right" if name in ("accuracy", "plain", "difference", "images", "epochs") else "left"
-        )
-    plain = {_setting(result): result["metrics"]["acc"] for result in results if _names(result)[1] == "plain"}
+    """Return a table of runs: test accuracy in percent, and its distance from the plain run of the same recipe."""
+    hardware = ", ".join(sorted({result["hardware"]["device"] for result in results}))
+    table = Table(title="Test accuracy (%)", title_justify="left", caption=f"on {hardware}", box=SIMPLE_HEAD)
+    for name, justify in COLUMNS.items():
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    plain = {_recipe(result): result["metrics"]["acc"] for result in results if _names(result)[1] == "plain"}
     for result in sorted(results, key=_names):
-        data, encryption, model = _names(result)
-        accuracy, base = result["metrics"]["acc"], plain.get(_setting(result))
-        compared = base is not None and encryption != "plain"
+        accuracy, base = result["metrics"]["acc"], plain.get(_recipe(result))
+        compared = base is not None and _names(result)[1] != "plain"
         table.add_row(
-            data,
-            encryption,
-            model,
+            *_names(result),
             str(result["config"]["seed"]),
-            f"{100 * accuracy:.2f} %",
-            f"{100 * base:.2f} %" if base is not None and compared else "",
-            f"{100 * (accuracy - base):+.2f}" if base is not None and compared else "",
+            f"{100 * accuracy:.2f}",
+            f"{100 * (accuracy - base):+.2f}" if compared and base is not None else "",
             str(result["metrics"]["images"]),
             str(result["training"]["epochs"]),
-            result["hardware"]["device"],
         )
     return table
 
@@ -48,8 +36,8 @@ def _names(result: dict[str, Any]) -> tuple[str, str, str]:
     return names["data"], names["encryption"], names["model"]
 
 
-def _setting(result: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what a run shares with the plain run that it is compared with."""
-    config, (data, _, model) = result["config"], _names(result)
-    trainer = config["trainer"]
-    return data, config["data"]["limit_train"], model, config["seed"], trainer["max_epochs"], trainer["max_steps"]
+def _recipe(result: dict[str, Any]) -> str:
+    """Return what a run has in common with its plain counterpart: all but encryption and learning rate."""
+    config = result["config"]
+    model = {name: value for name, value in config["model"].items() if name != "optimizer"}
+    return json.dumps([config["data"], model, config["trainer"], config["seed"]], sort_keys=True)
