@@ -24,7 +24,8 @@ FORBIDDEN = {  # libraries that a room does not know
     "attacks": {"hydra", "omegaconf", "wandb"},
     "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
 }
-LIGHTNING_FREE = ["models/resnet.py", "models/weights.py", "data/datasets.py", "data/resize.py", "data/augment.py"]
+LIGHTNING_FREE = [f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights")]
+LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment")]
 
 
 def imports(path: Path) -> set[str]:

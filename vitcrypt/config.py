@@ -51,7 +51,9 @@ class ModelConf:  # noqa: D101
     epochs: int = MISSING
     steps: int = -1
     optimizer: dict[str, Any] = MISSING
+    adaptation: str = "none"
     schedule: str = "cosine"
+    milestones: list[int] = field(default_factory=list)
     warmup_steps: int = 0
     label_smoothing: float = 0.0
     gradient_clip: float | None = None
@@ -166,8 +168,11 @@ def validate(config: dict[str, Any]) -> None:
             raise ValueError(f"data.{name} is one of {', '.join(options)}; got {data[name]}")
     if config["key_scope"] not in ("shared", "per_image"):
         raise ValueError(f"key_scope is shared or per_image; got {config['key_scope']}")
-    if model["schedule"] not in ("cosine", "constant"):
-        raise ValueError(f"model.schedule is cosine or constant; got {model['schedule']}")
+    if model["schedule"] not in ("cosine", "constant", "multistep"):
+        raise ValueError(f"model.schedule is cosine, constant or multistep; got {model['schedule']}")
+    if model["schedule"] == "multistep" and (config["trainer"]["max_epochs"] or -1) < 1:
+        raise ValueError("model.schedule=multistep counts epochs: say model.epochs=NUMBER, or model.schedule=cosine")
+    _check_adaptation(model, scheme)
     if not 0 <= data["validation"] < 1:
         raise ValueError(f"data.validation is a share of the training images, 0 <= share < 1; got {data['validation']}")
     if block < 1 or size % block:
@@ -191,6 +196,19 @@ def validate(config: dict[str, Any]) -> None:
         name = config["names"]["model"]
         raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
     _check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
+
+
+def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
+    adaptation, size = model["adaptation"], model["block_size"]
+    if adaptation not in ("none", "le", "ele"):
+        raise ValueError(f"model.adaptation is none, le or ele; got {adaptation}")
+    if adaptation != "none" and model["patch_size"]:
+        raise ValueError(f"model.adaptation={adaptation} goes in front of a CNN; say model=shakedrop or model=resnet18")
+    if adaptation != "none" and scheme.get("block_size", size) != size:
+        raise ValueError(
+            f"model.adaptation={adaptation} works on blocks of model.block_size={size}, the encryption on blocks of "
+            f"encryption.block_size={scheme['block_size']}; say model.block_size={scheme['block_size']} alone"
+        )
 
 
 def identity(config: dict[str, Any], fingerprint: str | None) -> str:

@@ -25,7 +25,7 @@ from torch import Tensor
 from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.data import ImageDataModule, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.models import ImageClassifier, fetch_pretrained, load_weights
+from vitcrypt.models import ImageClassifier, adapted, fetch_pretrained, load_weights
 from vitcrypt.progress import EpochHistory, SeedSteps
 
 
@@ -104,10 +104,13 @@ class Cell:
         """The Lightning module, its network initialised by the seed and the pretrained weights."""
         model = self.config["model"]
         seed_everything(self.config["seed"], verbose=False)
-        network = instantiate(model["network"], num_classes=self.data.num_classes)
+        build = instantiate(model["network"], num_classes=self.data.num_classes, _partial_=True)
+        network = adapted(build, model["adaptation"], self.config["data"]["image_size"], model["block_size"])
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
-        options = {name: model[name] for name in ("schedule", "warmup_steps", "label_smoothing", "compile")}
+        options = {
+            name: model[name] for name in ("schedule", "milestones", "warmup_steps", "label_smoothing", "compile")
+        }
         optimizer = instantiate(model["optimizer"], _partial_=True)
         return ImageClassifier(network, self.data.num_classes, optimizer, **options)
 

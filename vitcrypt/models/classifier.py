@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +16,24 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 
+@runtime_checkable
+class Penalised(Protocol):
+    """A network that adds something of its own to the loss."""
+
+    def penalty(self) -> Tensor | None:
+        """Return what the last forward pass in training adds, a scalar, or None for nothing."""
+
+
 class ImageClassifier(LightningModule):
     """Train and evaluate a network on batches of `ImageDataModule`.
 
     Args:
-        network: float [B, C, S, S] -> logits [B, num_classes].
+        network: float [B, C, S, S] -> logits [B, num_classes]. If it is `Penalised`, its penalty joins the loss.
         num_classes: Number of classes.
         optimizer: Takes parameters, returns an optimiser; a partial of `torch.optim.SGD`, say.
-        schedule: Of the learning rate after warm-up: "cosine" to zero at the last step, or "constant".
+        schedule: Of the learning rate after warm-up: "cosine" to zero at the last step, "constant", or "multistep", a
+            tenth at each of the milestones.
+        milestones: Epochs before which "multistep" drops.
         warmup_steps: Steps over which the learning rate rises linearly.
         label_smoothing: Of the training loss.
         compile: Compile the network in place when training starts (names of parameters stay as they are).
@@ -37,7 +47,8 @@ class ImageClassifier(LightningModule):
         network: nn.Module,
         num_classes: int,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Literal["cosine", "constant", "multistep"] = "cosine",
+        milestones: Sequence[int] = (),
         warmup_steps: int = 0,
         label_smoothing: float = 0.0,
         compile: bool = False,  # noqa: A002
@@ -45,7 +56,7 @@ class ImageClassifier(LightningModule):
         super().__init__()
         self.network = network
         self.optimizer = optimizer
-        self.schedule, self.warmup_steps = schedule, warmup_steps
+        self.schedule, self.milestones, self.warmup_steps = schedule, milestones, warmup_steps
         self.label_smoothing, self.compile_network = label_smoothing, compile
         top = {"acc": MulticlassAccuracy(num_classes, average="micro")}
         if num_classes > 5:
@@ -67,13 +78,16 @@ class ImageClassifier(LightningModule):
             self.compile_network = False
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the cross-entropy of a batch."""
+        """Return the loss of a batch: the cross-entropy, and the network's own penalty if it has one."""
         logits = self(batch["image"])
         loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
         self.train_accuracy(logits, batch["label"])
         size = len(logits)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         self.log("train/acc", self.train_accuracy, on_step=False, on_epoch=True, batch_size=size)
+        if isinstance(self.network, Penalised) and (penalty := self.network.penalty()) is not None:
+            self.log("train/penalty", penalty, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+            loss = loss + penalty
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -123,6 +137,9 @@ class ImageClassifier(LightningModule):
                 return (step + 1) / (self.warmup_steps + 1)
             if self.schedule == "constant":
                 return 1.0
+            if self.schedule == "multistep":
+                epoch = step * (self.trainer.max_epochs or 1) // steps
+                return 0.1 ** sum(epoch >= milestone for milestone in self.milestones)
             progress = (step - self.warmup_steps) / max(1, steps - self.warmup_steps)
             return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 

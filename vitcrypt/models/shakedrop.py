@@ -1,0 +1,171 @@
+"""ShakeDrop regularisation (Yamada et al., IEEE Access 7, 2019, the paper's reference [26]) on a PyramidNet.
+
+PyramidNet: Han, Kim, Kim, "Deep Pyramidal Residual Networks", CVPR 2017. Depth 110 and alpha 270 make the network of
+Table I, 28.49 M parameters at 10 classes.
+"""
+
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Gate = Literal["batch", "sample"]
+
+
+class _Shake(torch.autograd.Function):
+    """Scale by one factor on the way forward and by another on the way back."""
+
+    @staticmethod
+    def forward(x: Tensor, forward_factor: Tensor, backward_factor: Tensor) -> Tensor:  # noqa: ARG004
+        return x * forward_factor
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
+        ctx.save_for_backward(inputs[2])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (factor,) = ctx.saved_tensors
+        return gradients[0] * factor, None, None
+
+
+def shake(x: Tensor, gate: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """Multiply by b + alpha - b alpha; the gradient is multiplied by b + beta - b beta instead (equation 7).
+
+    Args:
+        x: float [B, ...], the output of a residual branch.
+        gate: b, bool [B, 1, ...] or [1, 1, ...]; where True the branch is left alone.
+        alpha: [B, 1, ...], of the forward pass.
+        beta: [B, 1, ...], of the backward pass.
+    """
+    return _Shake.apply(x, torch.where(gate, 1.0, alpha), torch.where(gate, 1.0, beta))
+
+
+def shake_drop(x: Tensor, keep: float, training: bool = True, gate: Gate = "batch") -> Tensor:
+    """Disturb the output of a residual branch in training; return its expectation, keep * x, otherwise.
+
+    alpha is uniform on [-1, 1] and beta on [0, 1], drawn for each image: the publication's values for PyramidNet. As
+    E[alpha] = 0, the expectation of the factor is `keep`.
+
+    Args:
+        x: float [B, C, H, W].
+        keep: Probability that the gate b is 1.
+        training: Draw, or take the expectation.
+        gate: "batch" draws b once for all images of the batch, as the publication's code does; "sample" for each.
+
+    Everything is drawn on the device of `x`: nothing waits for the host. The draws follow `torch.manual_seed`.
+    """
+    if not training:
+        return x * keep
+    each = (x.shape[0], *[1] * (x.dim() - 1))
+    count = each if gate == "sample" else [1] * x.dim()
+    b = torch.rand(count, device=x.device) < keep
+    alpha = torch.empty(each, dtype=x.dtype, device=x.device).uniform_(-1, 1)
+    beta = torch.empty(each, dtype=x.dtype, device=x.device).uniform_(0, 1)
+    return shake(x, b, alpha, beta)
+
+
+class ShakeDrop(nn.Module):
+    """`shake_drop` as a module; it has no parameters.
+
+    Args:
+        keep: Probability that a branch is left alone.
+        gate: "batch" or "sample".
+    """
+
+    def __init__(self, keep: float, gate: Gate = "batch") -> None:
+        super().__init__()
+        if not 0 <= keep <= 1:
+            raise ValueError(f"keep is a probability, got {keep}")
+        if gate not in ("batch", "sample"):
+            raise ValueError(f"gate is 'batch' or 'sample', got {gate!r}")
+        self.keep, self.gate = keep, gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Disturb or scale float [B, C, H, W]."""
+        return shake_drop(x, self.keep, self.training, self.gate)
+
+    def extra_repr(self) -> str:
+        """Show the values."""
+        return f"keep={self.keep:.4g}, gate={self.gate!r}"
+
+
+class PyramidNet(nn.Module):
+    """Additive PyramidNet of basic blocks for CIFAR-sized images, with ShakeDrop on every residual branch.
+
+    Args:
+        num_classes: Size of the output.
+        depth: Number of layers, 6 n + 2; 110 is the paper's, 20 one for a CPU.
+        alpha: Channels that are added from the first block to the last, 16 to 16 + alpha.
+        last_keep: p_L. Block l of L is left alone with probability 1 - (l / L)(1 - p_L): linear decay. 1: no ShakeDrop.
+        gate: Of ShakeDrop, "batch" or "sample".
+        in_chans: Channels of the input.
+
+    Shape:
+        - x: float [B, in_chans, H, W], H and W divisible by 4
+        - output: [B, num_classes]
+
+    Example:
+        >>> sum(p.numel() for p in PyramidNet(10, depth=20, alpha=24).parameters())
+        143133
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        depth: int = 110,
+        alpha: float = 270,
+        last_keep: float = 0.5,
+        gate: Gate = "batch",
+        in_chans: int = 3,
+    ) -> None:
+        super().__init__()
+        if depth < 8 or (depth - 2) % 6:
+            near = max(8, round((depth - 2) / 6) * 6 + 2)
+            raise ValueError(f"depth is 6 n + 2 (n blocks of two layers in three stages); got {depth}, try {near}")
+        blocks = (depth - 2) // 2
+        widths = [16 + round(alpha * i / blocks) for i in range(blocks + 1)]
+        self.stem = nn.Sequential(_conv(in_chans, 16), nn.BatchNorm2d(16))
+        self.blocks = nn.Sequential(
+            *(
+                _Block(before, after, 2 if i in (blocks // 3, 2 * blocks // 3) else 1, keep, gate)
+                for i, (before, after) in enumerate(pairwise(widths))
+                for keep in [1 - (i + 1) / blocks * (1 - last_keep)]
+            )
+        )
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.fc = nn.Linear(widths[-1], num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.fc(F.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3)))
+
+
+class _Block(nn.Module):
+    """BN, conv, BN, ReLU, conv, BN; the shortcut has no parameters: average pooling, and zeros for new channels."""
+
+    def __init__(self, before: int, after: int, stride: int, keep: float, gate: Gate) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.BatchNorm2d(before),
+            _conv(before, after, stride),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+            _conv(after, after),
+            nn.BatchNorm2d(after),
+            ShakeDrop(keep, gate),
+        )
+        self.stride, self.added = stride, after - before
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = F.avg_pool2d(x, self.stride) if self.stride > 1 else x
+        return self.branch(x) + F.pad(shortcut, (0, 0, 0, 0, 0, self.added))
+
+
+def _conv(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
