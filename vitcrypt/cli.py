@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from vitcrypt import reporting
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
 app.add_typer(key, name="key")
+app.add_typer(reporting.app, name="report")
 console = Console(soft_wrap=True)
 
 DEFAULT_KEY = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "vitcrypt" / "key.txt"
@@ -71,22 +74,6 @@ def run(context: typer.Context) -> None:
     from vitcrypt.run import main as run_main
 
     run_main(context.args)
-
-
-@app.command()
-def report(
-    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
-) -> None:
-    """Print the results below a folder as a table, each beside its plain counterpart."""
-    from vitcrypt.report import read_results, summary
-
-    found, left_out = read_results(results)
-    if found:
-        console.print(summary(found))
-    else:
-        console.print(f"no result.json below {results}; vitcrypt run writes them")
-    for reason in left_out:
-        console.print(f"left out: {reason}")
 
 
 def main() -> None:

@@ -1,18 +1,20 @@
 """Pictures of a run: what the server saw, and which classes it confused."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 
-def image_grid(path: Path, rows: dict[str, NDArray[np.uint8]], titles: list[str]) -> Path:
+def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titles: list[str]) -> Path:
     """Draw rows of images under each other, without any smoothing.
 
     Args:
         path: The .png file.
-        rows: For each label an array uint8 [n, H, W, 3].
+        rows: For each label n images, uint8 [H, W, 3].
         titles: One for each column.
     """
     columns = len(titles)
@@ -29,7 +31,7 @@ def image_grid(path: Path, rows: dict[str, NDArray[np.uint8]], titles: list[str]
     return path
 
 
-def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str]) -> Path:
+def confusion_matrix(path: Path | BinaryIO, confusion: list[list[int]], classes: list[str]) -> None:
     """Draw a confusion matrix (rows are true classes), with numbers up to 20 classes."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -45,5 +47,4 @@ def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str])
             colour = "white" if shares[row, column] > 0.5 else "black"
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=120)
-    return path
+    figure.savefig(path, dpi=120, format="png")

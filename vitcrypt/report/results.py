@@ -8,6 +8,12 @@ from typing import Any
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
+NEEDED = {  # what every reader of a result relies on
+    "": ("identity", "config", "key", "classes", "images", "metrics", "training", "weights", "versions", "hardware"),
+    "config": ("names", "data", "encryption", "model", "trainer", "seed", "key_scope"),
+    "metrics": ("acc", "images", "confusion"),
+    "training": ("epochs", "history"),
+}
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> Path:
@@ -48,17 +54,31 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is damaged ({error}); remove it to evaluate the run again") from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise ValueError(f"{path} is no {FORMAT!r}; move it away to evaluate the run again")
+    for section, names in NEEDED.items():
+        part = result[section] if section else result
+        missing = [name for name in names if not isinstance(part, dict) or name not in part]
+        if missing:
+            where = f"{section}." if section else ""
+            raise ValueError(f"{path} is incomplete: it lacks {', '.join(where + name for name in missing)}; remove it")
     return result
 
 
 def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return all results below a folder (each with its "folder"), and what could not be read."""
+    """Return all results below a folder (each with its "folder"), and what was left out and why.
+
+    Left out are records that cannot be read, attempts that were put aside, and runs that have no result yet.
+    """
     results, left_out = [], []
     for path in sorted(root.rglob(FILENAME)):
+        if path.parent.name.startswith("aside-"):
+            left_out.append(f"{path}: an earlier attempt that was put aside")
+            continue
         try:
             result = read_result(path.parent)
         except ValueError as error:
             left_out.append(str(error))
         else:
             results.append({**(result or {}), "folder": str(path.parent)})
+    begun = [lock.parent for lock in sorted(root.rglob(".lock")) if not (lock.parent / FILENAME).exists()]
+    left_out += [f"{folder}: not finished; the command that began it resumes it" for folder in begun]
     return results, left_out

@@ -6,6 +6,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from vitcrypt.report.paper import adaptation_of
+
 COLUMNS = {"data": "left", "encryption": "left", "model": "left", "seed": "right", "accuracy": "right"}
 COLUMNS |= {"to plain": "right", "images": "right", "epochs": "right"}
 
@@ -32,8 +34,9 @@ def summary(results: list[dict[str, Any]]) -> Table:
 
 
 def _names(result: dict[str, Any]) -> tuple[str, str, str]:
-    names = result["config"]["names"]
-    return names["data"], names["encryption"], names["model"]
+    names, adaptation = result["config"]["names"], adaptation_of(result)
+    front = f" behind {adaptation}" if adaptation != "none" else ""
+    return names["data"], names["encryption"], names["model"] + front
 
 
 def _recipe(result: dict[str, Any]) -> str:

@@ -1,0 +1,179 @@
+"""A pool of processes for a sweep: one job on each GPU, the next as soon as one is free; on a CPU one after another."""
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+SKIPPED = "finished before, skipped"
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell of a sweep.
+
+    Args:
+        name: What sets it apart from the others of the sweep.
+        command: Starts it.
+        log: The file that takes its output.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    log: Path
+
+
+@dataclass
+class _Running:
+    job: Job
+    attempt: int
+    slot: dict[str, str]
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+def run_jobs(
+    jobs: list[Job],
+    slots: list[dict[str, str]],
+    retries: int = 1,
+    tell: Callable[[str], None] = print,
+    show: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run all jobs, each in a process of its own; a failed one is repeated last and never stops the others.
+
+    Args:
+        jobs: What to run, in order.
+        slots: One for each job at a time: what to add to its environment, as {"CUDA_VISIBLE_DEVICES": "3"}.
+        retries: How often a failed job is repeated.
+        tell: Takes a line at every start and end of a job.
+        show: Takes the state of the whole, again and again: how many are done, which run, when the last will be done.
+
+    Raises:
+        RuntimeError: Some jobs failed for good; it names each and its log. The others are done.
+    """
+    waiting = deque((job, 0) for job in jobs)
+    free, running, failed = list(slots), list[_Running](), list[Job]()
+    done, seconds = 0, list[float]()
+    with _ending(running):
+        while waiting or running:
+            while free and waiting:
+                (job, attempt), slot = waiting.popleft(), free.pop(0)
+                running.append(_start(job, attempt, slot))
+                tell(f"started {job.name}{_place(slot)}")
+            now = ", ".join(one.job.name for one in running)
+            show(f"{done}/{len(jobs)} done, at work: {now}{_left(seconds, running, len(waiting), len(slots))}")
+            time.sleep(POLL_SECONDS)
+            for one in [one for one in running if one.process.poll() is not None]:
+                running.remove(one)
+                free.append(one.slot)
+                last = _last_line(one.job.log)
+                if one.process.returncode == 0:
+                    done += 1
+                    if SKIPPED not in last:
+                        seconds.append(time.monotonic() - one.started)
+                    left = _left(seconds, running, len(waiting), len(slots))
+                    tell(f"[{done}/{len(jobs)}] {one.job.name}: {last}{left}")
+                elif one.attempt < retries:
+                    waiting.append((one.job, one.attempt + 1))
+                    tell(f"failed, to be repeated: {one.job.name} (exit code {one.process.returncode}): {last}")
+                else:
+                    failed.append(one.job)
+                    tell(f"failed: {one.job.name} (exit code {one.process.returncode}): {last}")
+    if failed:
+        told = "\n".join(f"  {job.name}\n    log:   {job.log}\n    again: {_shown(job.command)}" for job in failed)
+        raise RuntimeError(
+            f"{len(failed)} of {len(jobs)} jobs failed, the others are done; the sweep's own command repeats the "
+            f"failed ones only:\n{told}"
+        )
+
+
+def slots(workers: int | None) -> list[dict[str, str]]:
+    """Return one slot for each visible GPU, or `workers` of them; without a GPU one, or `workers`."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        import torch
+
+        visible = ",".join(map(str, range(torch.cuda.device_count())))
+    devices = [device for device in visible.split(",") if device and device != "-1"]
+    count = workers or len(devices) or 1
+    if count < 1:
+        raise ValueError(f"hydra.launcher.workers is the number of jobs at a time, at least 1; got {workers}")
+    if devices:
+        return [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} for i in range(count)]
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // count))
+    return [{"OMP_NUM_THREADS": threads}] * count
+
+
+def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("ab" if attempt else "wb") as log:
+        process = subprocess.Popen(
+            job.command,
+            env={**os.environ, **slot, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches it through this process, once
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+    return _Running(job, attempt, slot, process, time.monotonic())
+
+
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent is gone, however that ended: the run's lock is then free."""
+    assert LIBC is not None
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+@contextmanager
+def _ending(running: list[_Running]) -> Iterator[None]:
+    """Leave no process behind: on Ctrl-C each may finish its checkpoint, then it is killed."""
+    try:
+        yield
+    finally:
+        for one in running:
+            one.process.send_signal(signal.SIGINT)
+        for one in running:
+            try:
+                one.process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                one.process.kill()
+
+
+def _left(seconds: list[float], running: list[_Running], waiting: int, slots: int) -> str:
+    """Return the estimated end, from the mean time of the jobs that were not skipped."""
+    if not seconds or not (waiting or running):
+        return ""
+    mean = sum(seconds) / len(seconds)
+    now = time.monotonic()
+    work = mean * waiting + sum(max(mean - (now - one.started), 0) for one in running)
+    left = timedelta(seconds=round(work / slots))
+    return f" | {waiting + len(running)} left, about {left}, until {datetime.now() + left:%a %H:%M}"
+
+
+def _last_line(log: Path) -> str:
+    """Return the last line that is not indented: what a job said in the end."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip() and not line.startswith(" ")]
+    return lines[-1] if lines else "it said nothing"
+
+
+def _place(slot: dict[str, str]) -> str:
+    return f" on GPU {slot['CUDA_VISIBLE_DEVICES']}" if "CUDA_VISIBLE_DEVICES" in slot else ""
+
+
+def _shown(command: tuple[str, ...]) -> str:
+    return shlex.join(["python", *command[1:]])

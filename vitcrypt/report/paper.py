@@ -1,0 +1,84 @@
+"""Table I as it was published, and which of our runs belongs to which of its rows.
+
+Source of the numbers: Table I of Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision
+Transformer", EUSIPCO 2022. The rows marked `best` are not the paper's own measurements: they equal Table 3 of Madono et
+al., "Block-wise Scrambled Image Recognition Using Adaptation Network", AAAI workshop on AIoT 2020, cell for cell, where the
+best accuracy over all epochs on the test set is reported.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+CIFAR10 = frozenset(("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"))
+NETWORKS = {  # the paper's name, and the parameters of its network at 10 classes in millions
+    "shakedrop": ("ShakeDrop", 28.49),
+    "resnet18": ("ResNet-18", 11.17),
+    "vit_b16": ("ViT-B_16", 85.81),
+}
+STAND_INS = {"vit_tiny": "vit_b16"}
+"""Networks for a CPU that are shown in the row of another one."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of Table I.
+
+    Args:
+        encryption: Name of the scheme.
+        network: Name of our `model`.
+        cifar10: Accuracy in percent.
+        cifar100: The same; None where the paper has none.
+        adaptation: The adaptation network, for the rows marked *.
+        best: Whether the numbers are the best over epochs on the test set, as Madono et al. report them.
+    """
+
+    encryption: str
+    network: str
+    cifar10: float
+    cifar100: float | None
+    adaptation: str = "none"
+    best: bool = False
+
+    @property
+    def label(self) -> str:
+        """The encryption as the paper writes it."""
+        name = {"plain": "Plain", "proposed": "Proposed", "etc": "EtC"}.get(self.encryption, self.encryption.upper())
+        return name + ("*" if self.adaptation != "none" else "")
+
+    def accuracy(self, data: str) -> float | None:
+        """Return the published accuracy in percent."""
+        return self.cifar10 if data == "cifar10" else self.cifar100
+
+
+TABLE1 = (
+    Row("le", "shakedrop", 94.49, 75.48, "le", best=True),
+    Row("etc", "shakedrop", 85.94, 61.90, best=True),
+    Row("ele", "shakedrop", 83.06, 62.97, "ele", best=True),
+    Row("pe", "resnet18", 92.03, None),
+    Row("proposed", "vit_b16", 96.64, 84.42),
+    Row("plain", "resnet18", 95.53, None),
+    Row("plain", "shakedrop", 96.70, 83.59, best=True),
+    Row("plain", "vit_b16", 99.11, 92.48),
+)
+
+
+def data_of(result: dict[str, Any]) -> str | None:
+    """Return "cifar10" or "cifar100" if a run is on that data, whatever source it came from, else None."""
+    name = result["config"]["names"]["data"]
+    if name in DATA:
+        return name
+    return "cifar10" if set(result["classes"]) == CIFAR10 else None
+
+
+def row_of(result: dict[str, Any]) -> Row | None:
+    """Return the row that a run belongs to, or None."""
+    names = result["config"]["names"]
+    model = STAND_INS.get(names["model"], names["model"])
+    cell = (names["encryption"], model, adaptation_of(result))
+    return next((row for row in TABLE1 if (row.encryption, row.network, row.adaptation) == cell), None)
+
+
+def adaptation_of(result: dict[str, Any]) -> str:
+    """Return the name of a run's adaptation network, or "none"."""
+    return result["config"]["model"].get("adaptation", "none")

@@ -1,0 +1,170 @@
+"""Table I: what was published beside what was measured here."""
+
+import json
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, data_of, row_of
+from vitcrypt.report.sheet import Sheet
+
+COLUMNS = ["data", "encryption", "network", "variant", "paper", "ours", "difference", "95 % interval"]
+COLUMNS += ["seeds", "sd seeds", "keys", "sd keys", "val last", "val best", "M param.", "images", "epochs", "hardware"]
+NOTES = [
+    "paper: ‡ equals Madono et al. 2020, the best over epochs on the test set; the others leave it unsaid. "
+    "ours: test accuracy after the last epoch, mean over runs; no epoch is chosen on the test set.",
+    "val last, val best: accuracy on images held out from training, after the last epoch and after the best one.",
+    "95 % interval: Wilson's, for the number of test images; it covers the choice of test images and not training.",
+    "sd seeds, sd keys: standard deviation over seeds under one key, and over keys with one seed, in points.",
+    "†: a smaller network or fewer training images than the paper's; the difference then says nothing about the paper.",
+]
+
+
+def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[Sheet, list[str]]:
+    """Return Table I of the paper with what was measured, and what of the results was left out and why.
+
+    Runs that differ in nothing but seed and key are one line, others are lines of their own; a row of the paper that
+    nothing was measured for is shown as missing.
+    """
+    used, left_out = _usable(results)
+    lines: dict[tuple[str, Row], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for result in used:
+        name, row = data_of(result), row_of(result)
+        assert name is not None
+        assert row is not None
+        lines[name, row][_recipe(result)].append(result)
+    rows = []
+    for name in data:
+        for row in TABLE1:
+            runs = sorted(lines[name, row].values(), key=lambda group: -group[0]["weights"]["parameters"])
+            rows += [_line(name, row, group) for group in runs] or [_missing(name, row)]
+    versions = sorted({result["versions"]["torch"] for result in used})
+    notes = [*NOTES, f"{len(used)} of {len(results)} results used, with PyTorch {', '.join(versions) or '(none)'}."]
+    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=4), left_out
+
+
+def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return Wilson's interval of a share that was measured on `count` trials.
+
+    Example:
+        >>> low, high = wilson(0.9664, 10_000)
+        >>> f"{low:.4f} {high:.4f}"
+        '0.9627 0.9697'
+    """
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return centre - half, centre + half
+
+
+def _usable(results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return those that belong to a row, each run once, and why the others do not."""
+    used: dict[str, dict[str, Any]] = {}
+    left_out = []
+    for result in results:
+        names, folder = result["config"]["names"], result.get("folder", result["identity"])
+        if data_of(result) is None:
+            left_out.append(f"{folder}: {names['data']} is not CIFAR-10 or CIFAR-100 (names.data=cifar10 says it is)")
+        elif row_of(result) is None:
+            behind = f" behind {adaptation_of(result)}" if adaptation_of(result) != "none" else ""
+            left_out.append(f"{folder}: Table I has no row {names['encryption']} with {names['model']}{behind}")
+        elif result["identity"] in used:
+            left_out.append(f"{folder}: the same run as {used[result['identity']].get('folder')}")
+        else:
+            used[result["identity"]] = result
+    return list(used.values()), left_out
+
+
+def _recipe(result: dict[str, Any]) -> str:
+    """Return all that makes a run what it is, but for its seed and its key."""
+    config = result["config"]
+    data = {name: value for name, value in config["data"].items() if name not in ("root", "num_workers", "source")}
+    what = [data, config["encryption"], config["model"], config["key_scope"], config["trainer"]["max_epochs"]]
+    what += [config["trainer"]["max_steps"], result["images"], result["hardware"]["device"]]
+    return json.dumps(what, sort_keys=True)
+
+
+def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
+    first = runs[0]
+    ours = statistics.fmean(run["metrics"]["acc"] for run in runs)
+    low, high = wilson(ours, first["metrics"]["images"])
+    paper = row.accuracy(data)
+    last, best = ([v[i] for run in runs if (v := validation(run)) is not None] for i in (0, 1))
+    smaller = first["weights"]["parameters"] < 0.98e6 * NETWORKS[row.network][1] or first["images"]["train"] < 40_000
+    return [
+        DATA[data],
+        row.label,
+        NETWORKS[row.network][0] + ("†" if smaller else ""),
+        _variant(first),
+        _published(data, row),
+        f"{100 * ours:.2f}",
+        f"{100 * ours - paper:+.2f}" if paper is not None else "-",
+        f"{100 * low:.2f}-{100 * high:.2f}",
+        str(len({_seed(run) for run in runs})),
+        _spread(runs, _seed, _key),
+        str(len({_key(run) for run in runs})) if _key(first) is not None else "-",
+        _spread(runs, _key, _seed) if _key(first) is not None else "-",
+        f"{100 * statistics.fmean(last):.2f}" if last else "-",
+        f"{100 * statistics.fmean(best):.2f}" if best else "-",
+        f"{first['weights']['parameters'] / 1e6:.2f}",
+        str(first["images"]["train"]),
+        "/".join(sorted({str(run["training"]["epochs"]) for run in runs})),
+        first["hardware"]["device"],
+    ]
+
+
+def _missing(data: str, row: Row) -> list[str]:
+    start = [DATA[data], row.label, NETWORKS[row.network][0], "", _published(data, row), "missing"]
+    return start + [""] * (len(COLUMNS) - len(start))
+
+
+def _published(data: str, row: Row) -> str:
+    accuracy = row.accuracy(data)
+    return f"{accuracy:.2f}" + ("‡" if row.best else "") if accuracy is not None else "-"
+
+
+def validation(result: dict[str, Any]) -> tuple[float, float, int] | None:
+    """Return the accuracy on the validation split after the last epoch and after the best, and which epoch (from 1)."""
+    history = [(epoch["val/acc"], epoch["epoch"] + 1) for epoch in result["training"]["history"] if "val/acc" in epoch]
+    if not history:
+        return None
+    best, epoch = max(history, key=lambda entry: (entry[0], -entry[1]))
+    return history[-1][0], best, epoch
+
+
+def _variant(result: dict[str, Any]) -> str:
+    """Say what sets a run apart from the usual form of its scheme and network."""
+    config = result["config"]
+    said = []
+    if config["names"]["encryption"] == "pe":
+        said.append("signs and colours" if config["encryption"].get("channel_shuffle", True) else "signs only")
+    if config["key_scope"] == "per_image":
+        said.append("a key for each image")
+    if config["names"]["model"] == "vit_b16" and not (config["model"]["pretrained"] or config["model"]["weights"]):
+        said.append("from scratch")
+    if config["names"]["model"] == "vit_tiny":
+        said.append("vit_tiny, from scratch")
+    return ", ".join(said)
+
+
+def _spread(
+    runs: list[dict[str, Any]], over: Callable[[dict[str, Any]], Any], within: Callable[[dict[str, Any]], Any]
+) -> str:
+    """Return the standard deviation over one thing, pooled within groups that share the other."""
+    groups: dict[Any, dict[Any, float]] = defaultdict(dict)
+    for run in runs:
+        groups[within(run)][over(run)] = run["metrics"]["acc"]
+    several = [list(group.values()) for group in groups.values() if len(group) > 1]
+    if not several:
+        return "-"
+    squares = sum(statistics.variance(group) * (len(group) - 1) for group in several)
+    return f"{100 * math.sqrt(squares / sum(len(group) - 1 for group in several)):.2f}"
+
+
+def _seed(result: dict[str, Any]) -> int:
+    return result["config"]["seed"]
+
+
+def _key(result: dict[str, Any]) -> str | None:
+    return result["key"]["fingerprint"]
