@@ -51,6 +51,41 @@ def test_every_experiment_composes_and_says_what_it_is(path):
     assert "vitcrypt.run" in header, "an experiment file states its command"
 
 
+ROWS = sorted(path.stem for path in (EXPERIMENTS[0].parent / "row").glob("*.yaml"))
+
+
+def swept(table):
+    """The rows that a table's sweep goes over, and nothing else."""
+    return OmegaConf.load(EXPERIMENTS[0].parent / f"{table}.yaml").hydra.sweeper.params.row.split(",")
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), [(table, row) for table in ("table1", "table1_small") for row in swept(table)]
+)
+def test_every_row_of_table_1_is_what_its_name_says(table, row):
+    config = composed(f"row={row}", name=table, folder=EXPERIMENTS[0].parent)
+    validate(config)
+    encryption, model = row.split("_", 1)
+    assert (config["names"]["encryption"], config["names"]["model"]) == (encryption, model)
+    marked = encryption if (encryption in ("le", "ele") and model == "shakedrop") else "none"
+    assert config["model"]["adaptation"] == marked
+    assert config["data"]["validation"] == (0 if table == "table1" else 0.1)
+    if table == "table1_small":
+        assert config["data"]["limit_train"] == 10_000
+        assert config["model"]["epochs"] <= 20
+    elif model == "shakedrop":
+        assert {"batch_size": 512, "epochs": 305, "milestones": [150, 225]}.items() <= config["model"].items()
+
+
+def test_both_tables_have_the_paper_s_eight_rows_and_every_row_is_in_one():
+    from vitcrypt.report.paper import STAND_INS, TABLE1
+
+    for table in ("table1", "table1_small"):
+        cells = [row.split("_", 1) for row in swept(table)]
+        assert {(e, STAND_INS.get(m, m)) for e, m in cells} == {(row.encryption, row.network) for row in TABLE1}
+    assert set(ROWS) == {*swept("table1"), *swept("table1_small")}
+
+
 def test_the_learning_rate_is_that_of_the_paper_for_plain_and_for_encrypted_images():
     assert composed("encryption=plain", "model=vit_b16")["model"]["optimizer"]["lr"] == 0.03
     for encryption in ("proposed", "le", "none"):

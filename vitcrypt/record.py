@@ -10,7 +10,7 @@ import torch
 
 import vitcrypt
 from vitcrypt.report.figures import confusion_matrix, image_grid
-from vitcrypt.report.results import write_result
+from vitcrypt.report.results import validation, write_result
 from vitcrypt.training import Cell
 
 PACKAGES = (
@@ -45,7 +45,8 @@ def record(
         },
         "classes": splits.classes,
         "images": {"train": len(splits.train), "val": len(splits.val) if splits.val else 0, "test": len(splits.test)},
-        "metrics": metrics,
+        "metrics": metrics,  # after the last epoch
+        "validation": validation(history),
         "training": {
             "epochs": len(history),
             "steps": history[-1]["step"] if history else 0,

@@ -32,7 +32,7 @@ def wandb_logger(
         project=project,
         entity=entity,
         group=group,
-        tags=[*tags, *names.values()],
+        tags=[*tags, *names.values(), f"adaptation-{config['model']['adaptation']}"],
         name=f"{names['encryption']}-{names['model']}-{names['data']}-{config['seed']}",
         id=run_id.read_text(),
         resume="allow",

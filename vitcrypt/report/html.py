@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
+from vitcrypt.report.results import validation
 from vitcrypt.report.sheet import Sheet
-from vitcrypt.report.table1 import validation
 
 
 def html_report(
@@ -62,12 +62,14 @@ def _run(result: dict[str, Any]) -> dict[str, Any]:
         pictures["What the server saw"] = _inline((folder / "images.png").read_bytes())
     pictures["Confusion on the test images"] = _inline(_confusion(result))
     adaptation = f" behind {adaptation_of(result)}" if adaptation_of(result) != "none" else ""
-    last, best, epoch = validation(result) or (None, None, None)
-    held_out = f"{_percent(last)} last, {_percent(best)} best (epoch {epoch})" if last is not None else "no split"
+    held_out = validation(training["history"])
     key = result["key"]
     facts = {
         "test accuracy": f"{_percent(result['metrics']['acc'])} after the last epoch",
-        "validation accuracy": held_out,
+        "validation accuracy": f"{_percent(held_out['last'])} after the last epoch, {_percent(held_out['best'])} after "
+        f"the best ({held_out['best_epoch']})"
+        if held_out
+        else "no split",
         "images": ", ".join(f"{count} {split}" for split, count in result["images"].items()),
         "seed": config["seed"],
         "key": f"{key['fingerprint'] or 'none'}{' (a public test key)' if key.get('public_test_key') else ''}",
@@ -96,8 +98,8 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
 
 
-def _percent(share: float | None) -> str:
-    return f"{100 * share:.2f} %" if share is not None else "-"
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
 
 
 def _inline(png: bytes) -> str:

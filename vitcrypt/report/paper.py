@@ -1,9 +1,9 @@
 """Table I as it was published, and which of our runs belongs to which of its rows.
 
-Source of the numbers: Table I of Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision
-Transformer", EUSIPCO 2022. The rows marked `best` are not the paper's own measurements: they equal Table 3 of Madono et
-al., "Block-wise Scrambled Image Recognition Using Adaptation Network", AAAI workshop on AIoT 2020, cell for cell, where the
-best accuracy over all epochs on the test set is reported.
+Source: Table I of Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision Transformer",
+EUSIPCO 2022. The rows marked `best` are not the paper's own measurements: they equal Table 3 of Madono et al.,
+"Block-wise Scrambled Image Recognition Using Adaptation Network", AAAI workshop on AIoT 2020, cell for cell. Those are
+the best accuracies over all epochs on the test set.
 """
 
 from dataclasses import dataclass

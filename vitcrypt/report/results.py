@@ -63,6 +63,18 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return result
 
 
+def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the accuracy on held-out images after the "last" epoch and the "best", and the "best_epoch" (from 1).
+
+    None if there was no such split. The test split has no part in it: nothing is ever chosen by that.
+    """
+    measured = [(epoch["val/acc"], epoch["epoch"] + 1) for epoch in history if "val/acc" in epoch]
+    if not measured:
+        return None
+    best, epoch = max(measured, key=lambda entry: (entry[0], -entry[1]))
+    return {"last": measured[-1][0], "best": best, "best_epoch": epoch}
+
+
 def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Return all results below a folder (each with its "folder"), and what was left out and why.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, data_of, row_of
+from vitcrypt.report.results import validation
 from vitcrypt.report.sheet import Sheet
 
 COLUMNS = ["data", "encryption", "network", "variant", "paper", "ours", "difference", "95 % interval"]
@@ -51,7 +52,7 @@ def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]
     Example:
         >>> low, high = wilson(0.9664, 10_000)
         >>> f"{low:.4f} {high:.4f}"
-        '0.9627 0.9697'
+        '0.9627 0.9698'
     """
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
@@ -90,7 +91,7 @@ def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
     ours = statistics.fmean(run["metrics"]["acc"] for run in runs)
     low, high = wilson(ours, first["metrics"]["images"])
     paper = row.accuracy(data)
-    last, best = ([v[i] for run in runs if (v := validation(run)) is not None] for i in (0, 1))
+    measured = [v for run in runs if (v := validation(run["training"]["history"])) is not None]
     smaller = first["weights"]["parameters"] < 0.98e6 * NETWORKS[row.network][1] or first["images"]["train"] < 40_000
     return [
         DATA[data],
@@ -105,8 +106,7 @@ def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
         _spread(runs, _seed, _key),
         str(len({_key(run) for run in runs})) if _key(first) is not None else "-",
         _spread(runs, _key, _seed) if _key(first) is not None else "-",
-        f"{100 * statistics.fmean(last):.2f}" if last else "-",
-        f"{100 * statistics.fmean(best):.2f}" if best else "-",
+        *(f"{100 * statistics.fmean(v[name] for v in measured):.2f}" if measured else "-" for name in ("last", "best")),
         f"{first['weights']['parameters'] / 1e6:.2f}",
         str(first["images"]["train"]),
         "/".join(sorted({str(run["training"]["epochs"]) for run in runs})),
@@ -122,15 +122,6 @@ def _missing(data: str, row: Row) -> list[str]:
 def _published(data: str, row: Row) -> str:
     accuracy = row.accuracy(data)
     return f"{accuracy:.2f}" + ("‡" if row.best else "") if accuracy is not None else "-"
-
-
-def validation(result: dict[str, Any]) -> tuple[float, float, int] | None:
-    """Return the accuracy on the validation split after the last epoch and after the best, and which epoch (from 1)."""
-    history = [(epoch["val/acc"], epoch["epoch"] + 1) for epoch in result["training"]["history"] if "val/acc" in epoch]
-    if not history:
-        return None
-    best, epoch = max(history, key=lambda entry: (entry[0], -entry[1]))
-    return history[-1][0], best, epoch
 
 
 def _variant(result: dict[str, Any]) -> str:
