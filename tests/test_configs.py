@@ -54,14 +54,15 @@ def test_every_experiment_composes_and_says_what_it_is(path):
 ROWS = sorted(path.stem for path in (EXPERIMENTS[0].parent / "row").glob("*.yaml"))
 
 
+TABLES = ("table1", "table1_small")
+
+
 def swept(table):
     """The rows that a table's sweep goes over, and nothing else."""
     return OmegaConf.load(EXPERIMENTS[0].parent / f"{table}.yaml").hydra.sweeper.params.row.split(",")
 
 
-@pytest.mark.parametrize(
-    ("table", "row"), [(table, row) for table in ("table1", "table1_small") for row in swept(table)]
-)
+@pytest.mark.parametrize(("table", "row"), [(table, row) for table in TABLES for row in swept(table)])
 def test_every_row_of_table_1_is_what_its_name_says(table, row):
     config = composed(f"row={row}", name=table, folder=EXPERIMENTS[0].parent)
     validate(config)
@@ -80,7 +81,7 @@ def test_every_row_of_table_1_is_what_its_name_says(table, row):
 def test_both_tables_have_the_paper_s_eight_rows_and_every_row_is_in_one():
     from vitcrypt.report.paper import STAND_INS, TABLE1
 
-    for table in ("table1", "table1_small"):
+    for table in TABLES:
         cells = [row.split("_", 1) for row in swept(table)]
         assert {(e, STAND_INS.get(m, m)) for e, m in cells} == {(row.encryption, row.network) for row in TABLE1}
     assert set(ROWS) == {*swept("table1"), *swept("table1_small")}

@@ -163,3 +163,11 @@ def test_slurm_s_launcher_composes():
     )
     folder = EXPERIMENTS[0].parent
     composed("hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=1", name="table1", folder=folder)
+
+
+@pytest.mark.slow
+def test_submitit_runs_the_jobs_of_a_sweep(tmp_path):
+    """On this machine rather than under SLURM; the jobs are pickled and started the same way."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    finish("-m", *SMALL, "hydra/launcher=submitit_local", "encryption=plain,le", folder=tmp_path)
+    assert len(results(tmp_path)) == 2

@@ -33,8 +33,7 @@ def task(cfg: DictConfig) -> float:
         return run(config)["metrics"]["acc"]
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
-            names = config["names"]
-            console.print(f"[bold red]{names['encryption']} x {names['model']} on {names['data']} failed:[/] {error}")
+            _tell_failure(config, error)
         raise
 
 
@@ -93,6 +92,11 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
     )
     for file in ("result.json", "images.png"):
         console.print(f"  {_shown(folder / file)}")
+
+
+def _tell_failure(config: dict[str, Any], error: Exception) -> None:
+    names = config["names"]
+    console.print(f"[bold red]{names['encryption']} x {names['model']} on {names['data']} failed:[/] {error}")
 
 
 def _shown(path: Path) -> str:
@@ -156,4 +160,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from vitcrypt.run import main as main_by_name  # launchers that pickle the task find it again only by this name
+
+    main_by_name()
