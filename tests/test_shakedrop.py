@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from vitcrypt.models import PyramidNet
+from vitcrypt.models import ImageClassifier, PyramidNet
 from vitcrypt.models.shakedrop import ShakeDrop, shake, shake_drop
 
 
@@ -147,3 +147,12 @@ def test_the_names_of_the_state_are_stable():
 def test_what_cannot_work_is_an_error(build, told):
     with pytest.raises(ValueError, match=told):
         build()
+
+
+def test_channels_last_is_another_place_in_memory_and_the_same_network():
+    x = torch.randn(2, 3, 16, 16)
+    network = PyramidNet(5, depth=8, alpha=6).eval()
+    expected = network(x)
+    classifier = ImageClassifier(network, 5, torch.optim.SGD, channels_last=True).eval()
+    assert network.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(classifier(x), expected, rtol=1e-4, atol=1e-5)

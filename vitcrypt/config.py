@@ -58,6 +58,7 @@ class ModelConf:  # noqa: D101
     label_smoothing: float = 0.0
     gradient_clip: float | None = None
     compile: bool = False
+    channels_last: bool = False
 
 
 @dataclass

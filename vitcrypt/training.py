@@ -109,7 +109,8 @@ class Cell:
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
         options = {
-            name: model[name] for name in ("schedule", "milestones", "warmup_steps", "label_smoothing", "compile")
+            name: model[name]
+            for name in ("schedule", "milestones", "warmup_steps", "label_smoothing", "compile", "channels_last")
         }
         optimizer = instantiate(model["optimizer"], _partial_=True)
         return ImageClassifier(network, self.data.num_classes, optimizer, **options)

