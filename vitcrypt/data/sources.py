@@ -97,8 +97,8 @@ def folder(
         classes, files = _class_files(base)
         if not 1 <= round(test_fraction * len(files)) < len(files) or test_fraction * len(files) < len(classes):
             raise ValueError(
-                f"{base}: {len(files)} images of {len(classes)} classes are too few to set {test_fraction} of each aside "
-                "for testing; add images, or split them yourself into train/ and test/"
+                f"{base}: {len(files)} images of {len(classes)} classes are too few to test on {test_fraction} of each "
+                "class; add images, or make train/ and test/ yourself"
             )
         train, test = stratified_split(torch.tensor([label for _, label in files]), test_fraction, split_seed)
         train_files, test_files = [files[i] for i in train.tolist()], [files[i] for i in test.tolist()]
