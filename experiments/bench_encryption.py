@@ -7,7 +7,6 @@ measured in turns within one run: read the ratios, the milliseconds are this mac
 """
 
 import argparse
-import platform
 import statistics
 import time
 

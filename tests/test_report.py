@@ -185,6 +185,16 @@ def test_partial_damaged_and_other_records_are_named_and_do_not_stop_the_rest(pl
     assert "1 of 1 results used" in call("report", "table1")[0]
 
 
+def test_other_kinds_of_result_are_no_rows_and_no_faults(place):
+    written(place, "attack", {"kind": "attack", "config": {}, "metrics": {}})
+    written(place, "a", result())
+    found, left_out = read_results(place / "results")
+    assert (len(found), left_out) == (2, [])
+    assert "1 of 1 results used" in table1(found)[0].notes[-1]
+    for command in ("runs", "table1", "html"):
+        assert "left out" not in call("report", command)[1]
+
+
 def test_mixed_versions_are_told():
     sheet, _ = table1([result(), result(seed=1, versions={"torch": "2.15"})])
     assert "PyTorch 2.11, 2.15" in sheet.notes[-1]
@@ -201,8 +211,8 @@ def test_runs_may_be_left_unsaid(place, arguments):
 
 
 @pytest.mark.parametrize("arguments", [["report"], ["report", "nowhere"], ["report", "table1"]])
-def test_no_folder_is_said(place, arguments):
-    assert "there is no folder" in call(*arguments)[1]
+def test_no_result_is_said(place, arguments):
+    assert "no result.json below" in call(*arguments)[1]
 
 
 def test_every_format_holds_the_same_cells(place):

@@ -89,8 +89,6 @@ def html(results: Results = Path("results"), output: Annotated[Path, typer.Optio
 
 
 def _read(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    if not results.is_dir():
-        return [], [f"there is no folder {results}; vitcrypt run writes its results to results/"]
     found, left_out = read_results(results)
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
-from vitcrypt.report.results import validation
+from vitcrypt.report.results import trained, validation
 from vitcrypt.report.sheet import Sheet
 
 
@@ -27,10 +27,10 @@ def html_report(
         pictures: Further pictures by their caption.
     """
     environment = Environment(loader=PackageLoader("vitcrypt.report", "."), autoescape=True, trim_blocks=True)
-    runs = [_run(result) for result in results]
+    runs = [_run(result) for result in trained(results)]
     inlined = {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
     text = environment.get_template("report.html.j2").render(
-        runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(results)
+        runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
     )
     path.write_text(text)
     return path

@@ -7,7 +7,7 @@ from typing import Any
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
-NEEDED = {  # what every reader of a result relies on
+NEEDED = {  # what readers of a trained run's result rely on; other kinds of result name themselves in "kind"
     "": ("identity", "config", "key", "classes", "images", "metrics", "training", "weights", "versions", "hardware"),
     "config": ("names", "data", "encryption", "model", "trainer", "seed", "key_scope"),
     "metrics": ("acc", "images", "confusion"),
@@ -53,13 +53,18 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is damaged ({error}); remove it to evaluate the run again") from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise ValueError(f"{path} is no {FORMAT!r}; move it away to evaluate the run again")
-    for section, names in NEEDED.items():
+    for section, names in (NEEDED if "kind" not in result else {}).items():
         part = result[section] if section else result
         missing = [name for name in names if not isinstance(part, dict) or name not in part]
         if missing:
             where = f"{section}." if section else ""
             raise ValueError(f"{path} is incomplete: it lacks {', '.join(where + name for name in missing)}; remove it")
     return result
+
+
+def trained(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those that record a training, and not an attack, say."""
+    return [result for result in results if "kind" not in result]
 
 
 def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, data_of, row_of
-from vitcrypt.report.results import validation
+from vitcrypt.report.results import trained, validation
 from vitcrypt.report.sheet import Sheet
 
 COLUMNS = ["data", "encryption", "network", "variant", "paper", "ours", "difference", "95 % interval"]
@@ -29,6 +29,7 @@ def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[S
     Runs that differ in nothing but seed and key are one line, others are lines of their own; a row of the paper that
     nothing was measured for is shown as missing.
     """
+    results = trained(results)
     used, left_out = _usable(results)
     lines: dict[tuple[str, Row], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for result in used:

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from vitcrypt.report.paper import adaptation_of
+from vitcrypt.report.results import trained
 
 COLUMNS = {"data": "left", "encryption": "left", "model": "left", "seed": "right", "accuracy": "right"}
 COLUMNS |= {"to plain": "right", "images": "right", "epochs": "right"}
@@ -14,6 +15,7 @@ COLUMNS |= {"to plain": "right", "images": "right", "epochs": "right"}
 
 def summary(results: list[dict[str, Any]]) -> Table:
     """Return a table of runs: test accuracy in percent, and its distance from the plain run of the same recipe."""
+    results = trained(results)
     hardware = ", ".join(sorted({result["hardware"]["device"] for result in results}))
     table = Table(title="Test accuracy (%)", title_justify="left", caption=f"on {hardware}", box=SIMPLE_HEAD)
     for name, justify in COLUMNS.items():
