@@ -5,7 +5,7 @@
     python experiments/wandb_report.py --entity NAME [--project vitcrypt]
 
 Runs carry what it needs without hand work: their group is the data set, their tags are data, encryption, network and
-adaptation network, and the summary holds every measure of the test. It needs an account; `vitcrypt report html` does not.
+adaptation network, the summary holds every measure of the test. It needs an account; `vitcrypt report html` does not.
 Written for wandb-workspaces 0.4, and checked up to the point where it asks for the account.
 """
 

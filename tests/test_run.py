@@ -19,11 +19,11 @@ def program(tmp_path, monkeypatch, capfd):
     """Run in this process, in an empty folder: program(*overrides) -> (exit code, what was printed)."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*overrides):
+    def call(*overrides, base=SMALL):
         monkeypatch.setattr("sys.argv", ["vitcrypt"])
         code = 0
         try:
-            run.main([*SMALL, *overrides])
+            run.main([*base, *overrides])
         except SystemExit as error:
             code = error.code
         out, err = capfd.readouterr()
@@ -180,6 +180,21 @@ def test_a_bug_keeps_its_traceback(program, monkeypatch):
     monkeypatch.setattr(run, "identity", lambda *_: [][0])
     with pytest.raises(IndexError):
         program()
+
+
+def test_an_adaptation_network_in_front_of_shakedrop_trains_and_repeats_itself(program, tmp_path):
+    small = ["model=shakedrop", "model.adaptation=ele", "encryption=ele", "model.image_size=8", "model.batch_size=32"]
+    small += ["+model.network.gate=sample", "model.network.depth=8", "model.network.alpha=6", "model.milestones=[1]"]
+    base = [override for override in SMALL if not override.startswith("model")]
+    for where in ("a", "b"):
+        code, printed = program(*small, f"results={where}", base=base)
+        assert code == 0, printed
+    one, two = results(tmp_path)
+    assert one["weights"] == two["weights"]
+    history = one["training"]["history"]
+    assert all(epoch["train/penalty"] > 0 for epoch in history)
+    assert one["validation"]["last"] == history[-1]["val/acc"]
+    assert one["validation"]["best"] == max(epoch["val/acc"] for epoch in history)
 
 
 @pytest.mark.slow

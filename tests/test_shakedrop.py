@@ -1,6 +1,8 @@
 """ShakeDrop against its definition, and PyramidNet against the published counts."""
 
 import itertools
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -156,3 +158,16 @@ def test_channels_last_is_another_place_in_memory_and_the_same_network():
     classifier = ImageClassifier(network, 5, torch.optim.SGD, channels_last=True).eval()
     assert network.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(classifier(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_published_schedule_drops_before_epochs_150_and_225():
+    classifier = ImageClassifier(
+        torch.nn.Linear(1, 2), 2, partial(torch.optim.SGD, lr=0.1), schedule="multistep", milestones=[150, 225]
+    )
+    classifier.trainer = SimpleNamespace(estimated_stepping_batches=305 * 98, max_epochs=305)
+    (factor,) = classifier.configure_optimizers()["lr_scheduler"]["scheduler"].lr_lambdas
+    by_epoch = [[factor(epoch * 98 + step) for step in (0, 97)] for epoch in range(305)]
+    assert all(first == last for first, last in by_epoch)
+    factors = [first for first, _ in by_epoch]
+    assert [factors.index(value) for value in dict.fromkeys(factors)] == [0, 150, 225]
+    assert factors[-1] == pytest.approx(0.01)
