@@ -1,0 +1,8 @@
+"""Attacks: functions of what the attacker holds. They know the public algorithms and never a key of the victim."""
+
+from vitcrypt.attacks.fr import FR
+from vitcrypt.attacks.jigsaw import Jigsaw
+from vitcrypt.attacks.observation import Attack, Observation, Oracle, Reconstruction
+from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
+
+__all__ = ["FR", "Attack", "ChosenPlaintext", "Jigsaw", "KnownPlaintext", "Observation", "Oracle", "Reconstruction"]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme, Shape
+from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme
 from vitcrypt.encryption.primitives import CHANNEL_ORDERS, rotate_flip, to_blocks
 
 Ints = NDArray[np.int64]
@@ -50,8 +50,7 @@ def recover_subkeys(scheme: Scheme, plain: Tensor, encrypted: Tensor) -> Recover
     """
     if type(scheme) not in METHODS:
         raise ValueError(f"known plaintext is worked out for {', '.join(c.__name__ for c in METHODS)}, not {scheme}")
-    channels, height, width = plain.shape[1:]
-    return METHODS[type(scheme)](scheme, plain, encrypted, (channels, height, width))
+    return METHODS[type(scheme)](scheme, plain, encrypted)
 
 
 def _match(plain: Ints, encrypted: Ints) -> tuple[Tensor, Tensor]:
@@ -117,13 +116,13 @@ def _nibbles(images: Tensor, size: int) -> Tensor:
     return torch.cat([values & 15, values >> 4], 1)
 
 
-def _plain(scheme: Plain, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered:
+def _plain(_: Plain, plain: Tensor, encrypted: Tensor) -> Recovered:
     if not torch.equal(plain, encrypted):
         raise ValueError("the ciphertexts of `plain` are the images themselves, and these are not")
     return Recovered({}, {})
 
 
-def _pe(scheme: PE, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered:
+def _pe(scheme: PE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """One pair, unless channels of a pixel agree: a pixel's three signatures are matched among themselves."""
     pixels, others = (images.permute(2, 3, 1, 0) for images in (plain, encrypted))  # [H, W, 3, n]
     if not scheme.channel_shuffle:
@@ -141,15 +140,15 @@ def _pe(scheme: PE, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered
     )
 
 
-def _le(scheme: LE, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered:
+def _le(scheme: LE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """One pair as a rule: every block of every image adds a value to the signature of a nibble."""
-    samples = [_nibbles(images, scheme.block_size).transpose(0, 1).flatten(1) for images in (plain, encrypted)]
-    index, complemented, unique = _match_signed(*samples, full=15)
+    one, other = (_nibbles(images, scheme.block_size).transpose(0, 1).flatten(1) for images in (plain, encrypted))
+    index, complemented, unique = _match_signed(one, other, 15)
     certain = {"nibble_permutation": unique, "nibble_inversion": unique}
     return Recovered({"nibble_permutation": index, "nibble_inversion": complemented}, certain)
 
 
-def _ele(scheme: ELE, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered:
+def _ele(scheme: ELE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """Blocks by the set of their signatures, then nibbles within a block, whose signatures have one value a pair."""
     one, other = (_nibbles(images, scheme.block_size) for images in (plain, encrypted))
     blocks, block_unique = _match(*(_hash_set(_signed(values, 15)[0]) for values in (one, other)))
@@ -162,7 +161,7 @@ def _ele(scheme: ELE, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recover
     )
 
 
-def _etc(scheme: EtC, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered:
+def _etc(scheme: EtC, plain: Tensor, encrypted: Tensor) -> Recovered:
     """A block goes to one of 8 * 2 * 6 forms. Blocks are matched by the set of their forms, then the form is read."""
     one, other = (_forms(_blocks(images, scheme.block_size)) for images in (plain, encrypted))  # [N, 96]
     blocks, block_unique = _match(*(_hash_set(forms) for forms in (one, other)))
@@ -186,7 +185,7 @@ def _forms(blocks: Tensor) -> Ints:
     return np.stack(hashes, 1)
 
 
-def _proposed(scheme: Proposed, plain: Tensor, encrypted: Tensor, shape: Shape) -> Recovered:
+def _proposed(scheme: Proposed, plain: Tensor, encrypted: Tensor) -> Recovered:
     """K1 by the sets of colours in the four sub-blocks; K2 by the colours at a place in all blocks matched so."""
     one, other = (_pixels(images, scheme.block_size) for images in (plain, encrypted))  # [N, 4, P]
     blocks, block_unique = _match(*(_hash(_hash_set(hashes)) for hashes in (one, other)))
