@@ -4,5 +4,16 @@ from vitcrypt.attacks.fr import FR
 from vitcrypt.attacks.jigsaw import Jigsaw
 from vitcrypt.attacks.observation import Attack, Observation, Oracle, Reconstruction
 from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
+from vitcrypt.attacks.statistics import Statistics
 
-__all__ = ["FR", "Attack", "ChosenPlaintext", "Jigsaw", "KnownPlaintext", "Observation", "Oracle", "Reconstruction"]
+__all__ = [
+    "FR",
+    "Attack",
+    "ChosenPlaintext",
+    "Jigsaw",
+    "KnownPlaintext",
+    "Observation",
+    "Oracle",
+    "Reconstruction",
+    "Statistics",
+]

@@ -36,7 +36,6 @@ def map_to_grid(distances: Floats, side: int) -> Ints:
     Returns:
         int64 [P], the place of each, numbered row by row, up to one of the eight symmetries of the grid.
     """
-    grid = grid_positions(side)
     found = []
     for power in (
         1.0,

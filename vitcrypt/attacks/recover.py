@@ -104,15 +104,15 @@ def _match_signed(plain: Tensor, encrypted: Tensor, full: int) -> tuple[Tensor, 
     return index, one_flipped.gather(-1, index) ^ other_flipped, unique
 
 
-def _blocks(images: Tensor, size: int) -> Tensor:
+def blocks_of(images: Tensor, size: int) -> Tensor:
     """Cut [n, C, H, W] into [N, n, C, B, B]."""
     count, channels = images.shape[:2]
     return to_blocks(images.flatten(0, 1), size).view(-1, count, channels, size, size)
 
 
-def _nibbles(images: Tensor, size: int) -> Tensor:
+def nibbles_of(images: Tensor, size: int) -> Tensor:
     """Return the nibbles of every block in LE's order: [N, 2d, n]."""
-    values = _blocks(images, size).permute(0, 3, 4, 2, 1).flatten(1, 3)  # (row, column, channel), then image
+    values = blocks_of(images, size).permute(0, 3, 4, 2, 1).flatten(1, 3)  # (row, column, channel), then image
     return torch.cat([values & 15, values >> 4], 1)
 
 
@@ -142,7 +142,7 @@ def _pe(scheme: PE, plain: Tensor, encrypted: Tensor) -> Recovered:
 
 def _le(scheme: LE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """One pair as a rule: every block of every image adds a value to the signature of a nibble."""
-    one, other = (_nibbles(images, scheme.block_size).transpose(0, 1).flatten(1) for images in (plain, encrypted))
+    one, other = (nibbles_of(images, scheme.block_size).transpose(0, 1).flatten(1) for images in (plain, encrypted))
     index, complemented, unique = _match_signed(one, other, 15)
     certain = {"nibble_permutation": unique, "nibble_inversion": unique}
     return Recovered({"nibble_permutation": index, "nibble_inversion": complemented}, certain)
@@ -150,7 +150,7 @@ def _le(scheme: LE, plain: Tensor, encrypted: Tensor) -> Recovered:
 
 def _ele(scheme: ELE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """Blocks by the set of their signatures, then nibbles within a block, whose signatures have one value a pair."""
-    one, other = (_nibbles(images, scheme.block_size) for images in (plain, encrypted))
+    one, other = (nibbles_of(images, scheme.block_size) for images in (plain, encrypted))
     blocks, block_unique = _match(*(_hash_set(_signed(values, 15)[0]) for values in (one, other)))
     target = blocks.argsort()  # where each source block went: nibble keys belong to it
     index, complemented, unique = _match_signed(one, other[target], 15)
@@ -163,7 +163,7 @@ def _ele(scheme: ELE, plain: Tensor, encrypted: Tensor) -> Recovered:
 
 def _etc(scheme: EtC, plain: Tensor, encrypted: Tensor) -> Recovered:
     """A block goes to one of 8 * 2 * 6 forms. Blocks are matched by the set of their forms, then the form is read."""
-    one, other = (_forms(_blocks(images, scheme.block_size)) for images in (plain, encrypted))  # [N, 96]
+    one, other = (_forms(blocks_of(images, scheme.block_size)) for images in (plain, encrypted))  # [N, 96]
     blocks, block_unique = _match(*(_hash_set(forms) for forms in (one, other)))
     target = blocks.argsort()
     fits = torch.from_numpy(one == other[target][:, :1])  # form 0 is the block itself
@@ -203,7 +203,7 @@ def _proposed(scheme: Proposed, plain: Tensor, encrypted: Tensor) -> Recovered:
 def _pixels(images: Tensor, size: int) -> Ints:
     """Hash the colours of every pixel over all images: [N, 4, (B/2)^2], by block, quadrant and place."""
     rows = images.shape[-2] // size
-    values = _blocks(images, size // 2).permute(0, 3, 4, 1, 2).flatten(3).flatten(1, 2)  # [4N, P, n * C]
+    values = blocks_of(images, size // 2).permute(0, 3, 4, 1, 2).flatten(3).flatten(1, 2)  # [4N, P, n * C]
     hashes = _hash(values.numpy()).reshape(rows, 2, -1, 2, values.shape[1])
     return hashes.transpose(0, 2, 1, 3, 4).reshape(-1, 4, values.shape[1])
 
