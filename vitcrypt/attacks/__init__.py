@@ -1,13 +1,22 @@
 """Attacks: functions of what the attacker holds. They know the public algorithms and never a key of the victim."""
 
 from vitcrypt.attacks.fr import FR
+from vitcrypt.attacks.gan import GAN
+from vitcrypt.attacks.itn import ITN
 from vitcrypt.attacks.jigsaw import Jigsaw
 from vitcrypt.attacks.observation import Attack, Observation, Oracle, Reconstruction
 from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
 from vitcrypt.attacks.statistics import Statistics
 
+ATTACKS: dict[str, type[Attack]] = {
+    cls.name: cls for cls in (FR, GAN, ITN, Jigsaw, KnownPlaintext, ChosenPlaintext, Statistics)
+}
+
 __all__ = [
+    "ATTACKS",
     "FR",
+    "GAN",
+    "ITN",
     "Attack",
     "ChosenPlaintext",
     "Jigsaw",
