@@ -8,12 +8,7 @@ from vitcrypt.attacks.observation import Attack, Observation, Oracle, Reconstruc
 from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
 from vitcrypt.attacks.statistics import Statistics
 
-ATTACKS: dict[str, type[Attack]] = {
-    cls.name: cls for cls in (FR, GAN, ITN, Jigsaw, KnownPlaintext, ChosenPlaintext, Statistics)
-}
-
 __all__ = [
-    "ATTACKS",
     "FR",
     "GAN",
     "ITN",

@@ -52,6 +52,8 @@ class GAN:
         assert observation.public_images is not None
         if min(len(observation.ciphertexts), len(observation.public_images)) < 2:
             raise ValueError("gan needs at least 2 ciphertexts and 2 public images")
+        if self.variant == "small" and min(observation.shape[1:]) < 24:
+            raise ValueError(f"gan needs images of at least 24 x 24 pixels, got {list(observation.shape[1:])}")
         device = training.pick_device(self.device)
         with training.seeded(self.seed) as generator:
             network = self._train(observation, generator, device)

@@ -74,9 +74,7 @@ class ITN:
         channels, height, width = observation.shape
         if self.network == "unet":
             if min(height, width) % 2 ** (self.levels - 1):
-                raise ValueError(
-                    f"a U-Net of {self.levels} levels halves images of {height} x {width}; use fewer levels"
-                )
+                raise ValueError(f"a U-Net of {self.levels} levels cannot halve {height} x {width} so often; use fewer")
             return UNet(channels, self.width or 64, self.levels)
         if self.network != "block":
             raise ValueError(f"network is 'block' or 'unet', got {self.network!r}")

@@ -3,6 +3,8 @@
 Sizes are those of the publications by default; `width` scales them down for CPUs.
 """
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -23,7 +25,7 @@ class BlockInverse(nn.Sequential):
         if block_size == 1:
             sizes = [channels, width * 4 // 3, width * 8 // 3, width * 16 // 3]
             layers: list[nn.Module] = []
-            for before, after in zip(sizes, sizes[1:], strict=False):
+            for before, after in itertools.pairwise(sizes):
                 layers += [nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
             super().__init__(*layers, nn.Conv2d(sizes[-1], channels, 1), nn.Tanh())
             return
@@ -57,7 +59,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             _twice(before, after) for before, after in zip([channels, *sizes[:-1]], sizes, strict=True)
         )
-        self.widen = nn.ModuleList(_once(after, before) for before, after in zip(sizes, sizes[1:], strict=False))
+        self.widen = nn.ModuleList(_once(after, before) for before, after in itertools.pairwise(sizes))
         self.up = nn.ModuleList(_twice(2 * size, size) for size in sizes[:-1])
         self.out = nn.Sequential(nn.Conv2d(width, channels, 1), nn.Tanh())
 
