@@ -73,16 +73,26 @@ def run(context: typer.Context) -> None:
     run_main(context.args)
 
 
+@app.command(context_settings=HYDRA, help="Attack and score: the same program as python -m vitcrypt.attack.")
+def attack(context: typer.Context) -> None:
+    """Hand all arguments to the Hydra program."""
+    from vitcrypt.attack import main as attack_main
+
+    attack_main(context.args)
+
+
 @app.command()
 def report(
     results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
 ) -> None:
     """Print the results below a folder as a table, each beside its plain counterpart."""
-    from vitcrypt.report import read_results, summary
+    from vitcrypt.report import attacks, read_results, summary
 
     found, left_out = read_results(results)
     if found:
-        console.print(summary(found))
+        for table in (summary(found), attacks(found)):
+            if table.row_count:
+                console.print(table)
     else:
         console.print(f"no result.json below {results}; vitcrypt run writes them")
     for reason in left_out:

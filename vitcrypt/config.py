@@ -181,7 +181,7 @@ def validate(config: dict[str, Any]) -> None:
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]
         raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
-    _check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
+    check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
 
 
 def identity(config: dict[str, Any], fingerprint: str | None) -> str:
@@ -199,10 +199,11 @@ def identity(config: dict[str, Any], fingerprint: str | None) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _check_targets(node: Any, allowed: tuple[str, ...]) -> None:
+def check_targets(node: Any, allowed: tuple[str, ...]) -> None:
+    """Raise ValueError if anything below `node` is to be built from elsewhere than `allowed`."""
     if isinstance(node, list):
         for child in node:
-            _check_targets(child, allowed)
+            check_targets(child, allowed)
     if not isinstance(node, dict):
         return
     target = node.get("_target_")
@@ -212,4 +213,4 @@ def _check_targets(node: Any, allowed: tuple[str, ...]) -> None:
             f"To allow your own: 'allow_targets=[{target.split('.')[0]}]'"
         )
     for child in node.values():
-        _check_targets(child, allowed)
+        check_targets(child, allowed)

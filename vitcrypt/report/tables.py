@@ -7,6 +7,7 @@ from rich.table import Table
 
 def summary(results: list[dict[str, Any]]) -> Table:
     """Return a table of runs, each beside the plain run that differs from it in the encryption alone."""
+    results = [result for result in results if result.get("kind") != "attack"]
     table = Table(title="Test accuracy", title_justify="left")
     for name in (
         "data",
@@ -53,3 +54,27 @@ def _setting(result: dict[str, Any]) -> tuple[Any, ...]:
     config, (data, _, model) = result["config"], _names(result)
     trainer = config["trainer"]
     return data, config["data"]["limit_train"], model, config["seed"], trainer["max_epochs"], trainer["max_steps"]
+
+
+def attacks(results: list[dict[str, Any]]) -> Table:
+    """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
+    table = Table(title="Restoration by attacks (median SSIM)", title_justify="left")
+    columns = ("data", "encryption", "attack", "ciphertexts", "restored", "ciphertext", "unrelated", "exact", "key")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("data", "encryption", "attack") else "right")
+    found = [result for result in results if result.get("kind") == "attack"]
+    for result in sorted(
+        found, key=lambda r: [r["config"]["names"][name] for name in ("data", "encryption", "attack")]
+    ):
+        names, metrics = result["config"]["names"], result["metrics"]
+        key = [share["share"] for share in metrics.get("key", {}).values()]
+        table.add_row(
+            names["data"],
+            names["encryption"],
+            names["attack"],
+            str(result["threat_model"]["ciphertexts"]),
+            *(f"{metrics[n]['ssim']['median']:.3f}" if n in metrics else "" for n in columns[4:7]),
+            f"{100 * metrics['exact_images']:.0f} %",
+            f"{100 * min(key):.1f} %" if key else "",
+        )
+    return table
