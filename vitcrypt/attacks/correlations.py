@@ -79,8 +79,10 @@ def series_of(blocks: NDArray[np.uint8]) -> Floats:
 
 
 def brighter_sign(ours: Floats, public: Floats) -> float:
-    """Return -1 if series would be nearer to the public ones in their mean with all signs changed, else 1."""
-    return -1.0 if abs(-ours.mean() - public.mean()) < abs(ours.mean() - public.mean()) else 1.0
+    """Return -1 if the distribution of values would be nearer to the public one with all signs changed, else 1."""
+    points = np.linspace(0.005, 0.995, 100)
+    here, there = np.quantile(ours, points), np.quantile(public, points)
+    return -1.0 if np.abs(-here[::-1] - there).sum() < np.abs(here - there).sum() else 1.0
 
 
 def block_layout(means: Floats, public: Floats, starts: int) -> tuple[Ints, Floats]:
