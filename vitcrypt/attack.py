@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +22,7 @@ from vitcrypt.place import alone_in, key_fingerprint, put_aside, shown
 from vitcrypt.report.results import read_result, write_result
 
 console = Console(soft_wrap=True)
+SHOWN = 8  # images that are drawn and kept
 register()
 register_attack()
 
@@ -27,8 +31,14 @@ register_attack()
 def task(cfg: DictConfig) -> float:
     """Attack; return the median SSIM of what was restored."""
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    validate_attack(config)
-    return attack(config)["metrics"]["restored"]["ssim"]["median"]
+    try:
+        validate_attack(config)
+        return attack(config)["metrics"]["restored"]["ssim"]["median"]
+    except Exception as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
+            names = config["names"]
+            console.print(f"[bold red]{names['attack']} on {names['encryption']}, {names['data']} failed:[/] {error}")
+        raise
 
 
 def attack(config: dict[str, Any]) -> dict[str, Any]:
@@ -84,19 +94,16 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()},
     }
     rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
-    titles = [f"{value:.3f}" for value in victim.similarity(reconstruction.images, count=8)]
-    image_grid(
-        folder / "images.png",
-        {label: _rgb(images[: len(titles)]).permute(0, 2, 3, 1).numpy() for label, images in rows.items()},
-        titles,
-    )
+    result["first"] = {
+        "restored": victim.similarity(reconstruction.images, SHOWN),
+        "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
+    }
+    pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
+    image_grid(folder / "images.png", pictures, [f"{value:.3f}" for value in result["first"]["restored"]])
+    np.savez_compressed(folder / "images.npz", **pictures)
     write_result(folder, result)
     _tell(result, folder, "finished")
     return result
-
-
-def _rgb(images: Any) -> Any:
-    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
 def _tell(result: dict[str, Any], folder: Path, how: str) -> None:

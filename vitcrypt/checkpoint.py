@@ -56,7 +56,8 @@ def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
         raise ValueError(
             f"the checkpoint {path} is damaged ({error}); say resume=false to put it aside and start this run over"
         ) from error
-    theirs = checkpoint.get(STAMP, {}).get("identity")
+    stamp = checkpoint.get(STAMP) if isinstance(checkpoint, dict) else None
+    theirs = stamp.get("identity") if isinstance(stamp, dict) else None
     if theirs != identity:
         raise ValueError(
             f"the checkpoint {path} is of another run ({theirs or 'not one of vitcrypt'}, this is {identity}): its "

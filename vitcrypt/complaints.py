@@ -23,6 +23,7 @@ from rich.console import Console
 
 from vitcrypt.config import CONF
 
+NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
 PACKAGE = str(Path(__file__).parent)
 
 
@@ -66,7 +67,7 @@ def _message(error: BaseException, config_name: str) -> str | None:
         if isinstance(link, (ValueError, TypeError, OSError, RuntimeError)) and _is_ours(link):
             return str(link)
     if isinstance(error, (HydraException, OmegaConfBaseException)):
-        lines = dict.fromkeys(line for link in chain for line in str(link).splitlines() if line.strip())
+        lines = dict.fromkeys(line for link in chain for line in str(link).splitlines() if not NOISE.match(line))
         return "\n".join([*lines, *_nearest("\n".join(lines), config_name)])
     return None
 
@@ -91,9 +92,8 @@ def _nearest(text: str, config_name: str) -> list[str]:
 
 
 def _suggest(name: str, known: list[str], prefix: str) -> list[str]:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if not near:  # the last part may be right and the place wrong
-        near = [other for other in known if other.split(".")[-1] == name.split(".")[-1]]
+    same = [other for other in known if other.split(".")[-1] == name.split(".")[-1]]  # right name, wrong place
+    near = list(dict.fromkeys(same + difflib.get_close_matches(name, known, n=3, cutoff=0.6)))[:3]
     return [f"Did you mean {' or '.join(prefix + other for other in near)}?"] if near else []
 
 

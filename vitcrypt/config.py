@@ -5,7 +5,8 @@ The dataclasses say which names exist and of which type they are: a misspelt ove
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,9 @@ class Config:
     allow_targets: list[str] = field(default_factory=list)
 
 
+SECTIONS: dict[str, type] = {"data": DataConf, "model": ModelConf, "trainer": TrainerConf}
+
+
 @dataclass
 class SchemeConf:  # noqa: D101
     _target_: str = MISSING
@@ -150,6 +154,11 @@ def register() -> None:
 
 def validate(config: dict[str, Any]) -> None:
     """Check what types cannot: raise ValueError saying what is wrong, the values, and the override that mends it."""
+    for name, node, schema in (("", config, Config), *((f"{n}.", config[n], s) for n, s in SECTIONS.items())):
+        known = [entry.name for entry in fields(schema)]
+        for added in node.keys() - set(known):  # +name=value gets past the schema
+            near = get_close_matches(added, known, n=1)
+            raise ValueError(f"there is no {name}{added}" + (f"; did you mean {name}{near[0]}?" if near else ""))
     data, model, scheme = config["data"], config["model"], config["encryption"]
     size, block, patch = data["image_size"], scheme.get("block_size", 1), model["patch_size"]
     for name, options in (("augment", ("owner", "provider", "none")), ("interpolation", ("bilinear", "bicubic"))):
@@ -175,8 +184,8 @@ def validate(config: dict[str, Any]) -> None:
     scrambles = (scheme["_target_"] or "").endswith(".Proposed")
     if scrambles and patch and block != patch and not config["allow_patch_mismatch"]:
         raise ValueError(
-            f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a block "
-            f"is a patch; say encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
+            f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if "
+            f"a block is a patch; say encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
         )
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from vitcrypt.data.augment import epoch_seed
+from vitcrypt.data.augment import seed_of
 
 
 class EpochHistory(Callback):
@@ -42,12 +42,12 @@ class EpochHistory(Callback):
         self.epochs = state_dict["epochs"]
 
 
-class SeedEpoch(Callback):
-    """Seed torch (dropout, stochastic depth) by seed, epoch and rank, so that a resumed run draws what it would have."""
+class SeedSteps(Callback):
+    """Seed torch (dropout, stochastic depth) by seed, epoch, step and rank: a resumed run draws what it would have."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Seed."""
-        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed; at the start of an epoch would be too early, as a data loader that starts after it draws once."""
+        torch.manual_seed(seed_of(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -23,8 +25,14 @@ register()
 def task(cfg: DictConfig) -> float:
     """Run one job; return its test accuracy, for sweepers that look for the best."""
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    validate(config)
-    return run(config)["metrics"]["acc"]
+    try:
+        validate(config)
+        return run(config)["metrics"]["acc"]
+    except Exception as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
+            names = config["names"]
+            console.print(f"[bold red]{names['encryption']} x {names['model']} on {names['data']} failed:[/] {error}")
+        raise
 
 
 def run(config: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.data import ImageDataModule, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.models import ImageClassifier, fetch_pretrained, load_weights
-from vitcrypt.progress import EpochHistory, SeedEpoch
+from vitcrypt.progress import EpochHistory, SeedSteps
 
 
 class Cell:
@@ -59,7 +59,12 @@ class Cell:
         return ImageEncryption(self.scheme, open_key(self.config["key"]), (3, size, size), self.config["key_scope"])
 
     def provide(self) -> None:
-        """Find data and pretrained weights, and raise one FileNotFoundError that names all that is missing."""
+        """Find data and weights and build all parts, so that what cannot work fails before anything is written.
+
+        Raises:
+            FileNotFoundError: Data or weights are missing; the message names both and each way to provide them.
+            ValueError: Parts do not fit together.
+        """
         missing = []
         for part in ("splits", "pretrained"):
             try:
@@ -68,6 +73,8 @@ class Cell:
                 missing.append(str(error))
         if missing:
             raise FileNotFoundError("\n".join(missing))
+        self.data.accumulation(self.world_size)
+        assert self.classifier
 
     @cached_property
     def splits(self) -> Splits:
@@ -118,11 +125,16 @@ class Cell:
             return max(1, torch.cuda.device_count()) if self._cuda else 1
         return int(devices)
 
+    @property
+    def world_size(self) -> int:
+        """How many devices train, on all machines."""
+        return self.devices * self.config["trainer"]["num_nodes"]
+
     def fit(self, logger: Logger | None) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
         if self.checkpoint_path.exists():
             read_checkpoint(self.checkpoint_path, self.identity)
-        if self.devices * self.config["trainer"]["num_nodes"] == 1:
+        if self.world_size == 1:
             self.fit_here(logger)
         else:
             self._fit_in_processes()
@@ -132,13 +144,13 @@ class Cell:
         checkpoints = ModelCheckpoint(
             self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
         )
-        callbacks: list[Callback] = [EpochHistory(), SeedEpoch(self.config["seed"]), checkpoints]
+        callbacks: list[Callback] = [EpochHistory(), SeedSteps(self.config["seed"]), checkpoints]
         trainer = self._trainer(
             devices=self.devices,
             logger=logger or False,
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO(self._stamp)],
-            accumulate_grad_batches=self.data.accumulation(self.devices * self.config["trainer"]["num_nodes"]),
+            accumulate_grad_batches=self.data.accumulation(self.world_size),
         )
         resumed = str(self.checkpoint_path) if self.checkpoint_path.exists() else None
         try:

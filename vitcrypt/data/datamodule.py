@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vitcrypt.data.augment import epoch_seed, random_crop, random_flip, random_roll
+from vitcrypt.data.augment import random_crop, random_flip, random_roll, seed_of
 from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
 from vitcrypt.data.resize import resize
 from vitcrypt.encryption import ImageEncryption
@@ -90,6 +90,7 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled by seed and epoch, every image once an epoch."""
+        self._generator_epoch = None  # a new training: draw from the start
         return self._loader(self.splits.train, shuffle=True)
 
     def val_dataloader(self) -> DataLoader | list:
@@ -112,7 +113,7 @@ class ImageDataModule(LightningDataModule):
             batch = self._gather(stage, batch["position"])
         if stage == "train" and self.trainer.current_epoch != self._generator_epoch:
             self._generator_epoch = self.trainer.current_epoch
-            self._generator.manual_seed(epoch_seed(self.seed, self.trainer.current_epoch, self.trainer.global_rank))
+            self._generator.manual_seed(seed_of(self.seed, self.trainer.current_epoch, self.trainer.global_rank))
         dtype = getattr(self.trainer.lightning_module, "dtype", torch.float32)
         image = self.prepare(batch["image"], batch["index"], training=stage == "train", dtype=dtype)
         return {"image": image, "label": batch["label"], "index": batch["index"]}
@@ -136,7 +137,7 @@ class ImageDataModule(LightningDataModule):
         return plain if self.encryption is None else self.encryption(plain, index)
 
     def _augmented(self, image: Tensor) -> Tensor:
-        if self.augment == "provider" and self._blocks_move:
+        if self.augment == "provider" and self._encrypted:
             assert self.encryption is not None
             return random_roll(image, self.encryption.scheme.block_size, self._generator)
         if self.crop_padding:
@@ -144,8 +145,8 @@ class ImageDataModule(LightningDataModule):
         return random_flip(image, self._generator) if self.flip else image
 
     @property
-    def _blocks_move(self) -> bool:
-        return self.encryption is not None and self.encryption.scheme.translation_by_blocks
+    def _encrypted(self) -> bool:
+        return self.encryption is not None and self.encryption.scheme.name != "plain"
 
     @property
     def _validating(self) -> bool:
@@ -153,10 +154,10 @@ class ImageDataModule(LightningDataModule):
         return self.trainer.validating or self.trainer.sanity_checking
 
     def _check_provider(self) -> None:
-        encrypted = self.encryption is not None and self.encryption.scheme.name != "plain"
-        if self.augment == "provider" and encrypted and not self._blocks_move:
+        scheme = self.encryption.scheme if self.encryption is not None else None
+        if self.augment == "provider" and scheme is not None and not scheme.translation_by_blocks:
             raise ValueError(
-                f"augment=provider: no crop or flip of an image encrypted by {self.encryption.scheme.name} "  # type: ignore[union-attr]
+                f"augment=provider: no crop or flip of an image encrypted by {scheme.name} "
                 "is the encryption of another image under the same key; use data.augment=owner or data.augment=none"
             )
 
@@ -167,7 +168,7 @@ class ImageDataModule(LightningDataModule):
         return DataLoader(
             rows,
             batch_size=self.batch_size // (world_size * self.accumulation(world_size)),
-            sampler=DistributedSampler(rows, world_size, rank, shuffle=shuffle, seed=self.seed),
+            sampler=DistributedSampler(rows, world_size, rank, shuffle=shuffle, seed=seed_of(self.seed)),
             collate_fn=_already_a_batch,
             num_workers=0 if isinstance(dataset, ArrayDataset) else self.num_workers,
             persistent_workers=self.num_workers > 0 and not isinstance(dataset, ArrayDataset),

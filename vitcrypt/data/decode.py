@@ -16,7 +16,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -33,7 +33,7 @@ def read_image(path: Path, size: int | None, interpolation: str = "bilinear") ->
     """
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(_rgb(file))
+            image = _rgb(ImageOps.exif_transpose(file))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
     if size is not None:
@@ -51,10 +51,7 @@ def crop_square(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     """Convert to 8-bit RGB; 16-bit grey keeps its high byte, where Pillow itself would clip at 255."""
     if image.mode.startswith("I"):
-        high = np.asarray(image).astype(np.int64) >> 8
-        exif = image.getexif()
-        image = Image.fromarray(high.clip(0, 255).astype(np.uint8))
-        image.getexif().update(exif)
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     return image.convert("RGB")
 
 

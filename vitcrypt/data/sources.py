@@ -4,6 +4,7 @@ Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,17 +47,22 @@ def npz(root: str | None) -> Splits:
     """
     path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"cannot read {path} as .npz: {error}") from error
-    missing = [f"{split}_{part}" for split in ("train", "test") for part in ("images", "labels")]
-    missing = [name for name in missing if name not in arrays]
-    if missing:
+    named = ["train", *(["val"] if "val_images" in arrays else []), "test"]
+    if missing := [n for split in named for n in (f"{split}_images", f"{split}_labels") if n not in arrays]:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
-    splits = {s: _from_arrays(path, arrays, s) for s in ("train", "val", "test") if f"{s}_images" in arrays}
-    count = 1 + max(int(split.labels.max()) for split in splits.values())
-    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else [str(i) for i in range(count)]
+    splits = {split: _from_arrays(path, arrays, split) for split in named}
+    labels = torch.cat([split.labels for split in splits.values()])
+    names = [str(name) for name in arrays.get("classes", range(int(labels.max()) + 1))]
+    if labels.min() < 0 or labels.max() >= len(names):
+        found = f"{int(labels.min())}..{int(labels.max())}"
+        raise ValueError(f"{path}: labels are {found}; expected 0..{len(names) - 1}, one for each class")
     return Splits(splits["train"], splits["test"], names, splits.get("val"))
 
 
@@ -79,6 +85,8 @@ def folder(
     """
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
     test_name = next((name for name in TEST_NAMES if (base / name).is_dir()), None)
+    if (base / "train").is_dir() and test_name is None:
+        raise ValueError(f"{base} has train/ but no test/; add it, or split train/: data.root={base}/train")
     if (base / "train").is_dir() and test_name is not None:
         classes, train_files = _class_files(base / "train")
         test_classes, test_files = _class_files(base / test_name)
@@ -87,12 +95,19 @@ def folder(
         test_files = [(path, classes.index(test_classes[label])) for path, label in test_files]
     else:
         classes, files = _class_files(base)
+        if not 1 <= round(test_fraction * len(files)) < len(files) or test_fraction * len(files) < len(classes):
+            raise ValueError(
+                f"{base}: {len(files)} images of {len(classes)} classes are too few to test on {test_fraction} of each "
+                "class; add images, or make train/ and test/ yourself"
+            )
         train, test = stratified_split(torch.tensor([label for _, label in files]), test_fraction, split_seed)
         train_files, test_files = [files[i] for i in train.tolist()], [files[i] for i in test.tolist()]
-    small = _common_size([path for path, _ in train_files + test_files], base)
-    size = None if small is not None and small <= image_size else image_size
-    options = {"size": size, "shown": small or image_size, "interpolation": interpolation, "gib": in_memory_gib}
-    return Splits(_from_files(train_files, 0, **options), _from_files(test_files, TEST_INDEX, **options), classes)  # type: ignore[arg-type]
+    side = min(_common_side([path for path, _ in train_files + test_files], base) or image_size, image_size)
+    train_set, test_set = (
+        _from_files(files, first, side, interpolation, in_memory_gib)
+        for files, first in ((train_files, 0), (test_files, TEST_INDEX))
+    )
+    return Splits(train_set, test_set, classes)
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
@@ -110,7 +125,8 @@ def _existing(root: str | None, source: str, what: str) -> Path:
 
 
 def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDataset:
-    images, labels = arrays[f"{split}_images"], np.squeeze(arrays[f"{split}_labels"])
+    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
         raise ValueError(
             f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(images.shape)}"
@@ -144,23 +160,21 @@ def _class_files(base: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     return classes, files
 
 
-def _common_size(paths: list[Path], base: Path) -> int | None:
+def _common_side(paths: list[Path], base: Path) -> int | None:
     """Return the side that all images share, or None if they differ or are not square."""
     sizes = set(_in_threads(image_size, paths, f"reading headers in {base}"))
     width, height = next(iter(sizes))
     return width if len(sizes) == 1 and width == height else None
 
 
-def _from_files(
-    files: list[tuple[Path, int]], first: int, size: int | None, shown: int, interpolation: str, gib: float
-) -> ImageDataset:
+def _from_files(files: list[tuple[Path, int]], first: int, side: int, interpolation: str, gib: float) -> ImageDataset:
     paths = [path for path, _ in files]
     labels = torch.tensor([label for _, label in files])
     index = torch.arange(len(files)) + first
-    if len(files) * 3 * shown**2 > gib * 2**30:
-        return FileDataset(paths, labels, index, shown, interpolation)
-    decoded = _in_threads(lambda path: read_image(path, size, interpolation), paths, f"decoding {paths[0].parents[1]}")
-    images = torch.empty(len(files), 3, shown, shown, dtype=torch.uint8)
+    if len(files) * 3 * side**2 > gib * 2**30:
+        return FileDataset(paths, labels, index, side, interpolation)
+    decoded = _in_threads(lambda path: read_image(path, side, interpolation), paths, f"decoding {paths[0].parents[1]}")
+    images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
     for slot, image in zip(images, decoded, strict=True):
         slot.copy_(image)
     return ArrayDataset(images, labels, index)

@@ -55,19 +55,29 @@ class ImageEncryption(nn.Module):
 
     def forward(self, image: Tensor, index: Tensor | None = None) -> Tensor:
         """Encrypt."""
+        self._check(image)
         if self.key_scope == "shared":
             return self.cipher(image)
         return self._of_each(image, index)(image)
 
     def decrypt(self, image: Tensor, index: Tensor | None = None) -> Tensor:
         """Decrypt, exactly."""
+        self._check(image)
         if self.key_scope == "shared":
             return self.decipher(image)
         return self._of_each(image, index).inverse()(image)
 
+    def _check(self, image: Tensor) -> None:
+        if tuple(image.shape[-3:]) != self.shape or image.dim() not in (3, 4):
+            raise ValueError(
+                f"this encryption is for images of shape {list(self.shape)} (C, H, W), alone or in a batch; "
+                f"got {list(image.shape)}"
+            )
+
     def _of_each(self, image: Tensor, index: Tensor | None) -> SignedPermutation:
         if index is None:
             raise ValueError('key_scope="per_image" derives the key from the index of the image: pass index, int64 [B]')
+        index = torch.as_tensor(index)
         if index.dtype != torch.int64 or index.numel() != (1 if image.dim() == 3 else len(image)):
             raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
         assert self._key is not None

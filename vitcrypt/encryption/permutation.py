@@ -148,10 +148,9 @@ def _check_bijection(index: Tensor, mask: Tensor, bits: int) -> None:
         raise ValueError(f"an image has an even number of nibbles, got an index of {size}")
     if bool((mask > FULL[bits]).any()):
         raise ValueError(f"the mask of a {bits}-bit symbol is at most {FULL[bits]}, got {int(mask.max())}")
-    within = (index >= 0) & (index < size)
-    seen = torch.zeros_like(index, dtype=torch.bool).scatter_(-1, index * within, True)
-    if not bool(within.all()) or not bool(seen.all()):
-        lost = int((~seen).sum())
+    seen = index.new_zeros((*index.shape[:-1], size + 1), dtype=torch.bool)  # the last slot is for what is out of range
+    seen.scatter_(-1, torch.where((index >= 0) & (index < size), index, size), True)
+    if lost := int((~seen[..., :size]).sum()):
         raise ValueError(
             f"the index is no bijection of 0..{size - 1}: {lost} symbols would be lost, so nothing could decrypt it"
         )

@@ -58,15 +58,18 @@ class Scheme:
     """
 
     block_size: int
-    colour: ClassVar[bool] = False
-    """Whether the scheme permutes the three colour channels, and so needs exactly three."""
     translation_by_blocks: ClassVar[bool] = False
     """Whether moving a ciphertext by whole blocks gives the ciphertext of the moved image."""
 
     def __post_init__(self) -> None:
         """Check the block size."""
-        if self.block_size < 1:
-            raise ValueError(f"block_size must be at least 1, got {self.block_size}")
+        if not isinstance(self.block_size, int) or self.block_size < 1:
+            raise ValueError(f"block_size is a whole number of pixels, at least 1; got {self.block_size!r}")
+
+    @property
+    def shuffles_channels(self) -> bool:
+        """Whether the three colour channels are permuted, so that there must be three."""
+        return False
 
     @property
     def name(self) -> str:
@@ -97,12 +100,12 @@ class Scheme:
         """Raise ValueError unless images of this shape can be encrypted."""
         channels, height, width = shape
         if height % self.block_size or width % self.block_size:
-            fits = [size for size in (2, 4, 8, 16, 32) if height % size == 0 and width % size == 0]
+            fits = [size for size in range(2, 33) if height % size == 0 and width % size == 0]
             raise ValueError(
                 f"block_size={self.block_size} does not divide images of {height} x {width} pixels; "
-                f"try block_size in {fits}, or another image size"
+                + (f"try block_size in {fits}, or another image size" if fits else "resize the images")
             )
-        if self.colour and channels != 3:
+        if self.shuffles_channels and channels != 3:
             raise ValueError(f"{self.name} shuffles three colour channels, got {channels}; convert the images to RGB")
 
     def subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ class Plain(Scheme):
     """No encryption: the paper's baseline."""
 
     block_size: int = 1
+    translation_by_blocks = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """There is nothing to draw."""
@@ -56,7 +57,11 @@ class PE(Scheme):
 
     channel_shuffle: bool = True
     block_size: int = 1
-    colour = True
+
+    @property
+    def shuffles_channels(self) -> bool:
+        """Only with the second step."""
+        return self.channel_shuffle
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """One bit a value and one colour code a pixel."""
@@ -178,7 +183,11 @@ class EtC(Scheme):
     """
 
     block_size: int = 4
-    colour = True
+
+    @property
+    def shuffles_channels(self) -> bool:
+        """Always."""
+        return True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """One symmetry, sign and colour code a block, and a permutation of the blocks."""

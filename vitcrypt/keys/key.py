@@ -6,6 +6,7 @@ number generator that training uses.
 
 import hashlib
 import hmac
+import re
 import secrets
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vitcrypt.keys import keyfile
 from vitcrypt.keys.keystream import Keystream
-
-TEST_KEY_PREFIX = "test-"
 
 
 class Key:
@@ -59,8 +58,7 @@ class Key:
 
         Experiments use these so that others can repeat them.
         """
-        number = name.removeprefix(TEST_KEY_PREFIX)
-        if not name.startswith(TEST_KEY_PREFIX) or not number.isdecimal():
+        if not re.fullmatch(r"test-(0|[1-9][0-9]*)", name):
             raise ValueError(f"public test keys are named test-0, test-1, ...; got {name!r}")
         return cls(hashlib.sha256(f"vitcrypt public {name}".encode()).digest(), test_name=name)
 

@@ -29,6 +29,8 @@ SALT, NONCE = 16, 12
 
 def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -> None:
     """Create `path` with mode 0600 and write the key; whatever goes wrong, no half-written file stays."""
+    if passphrase == "":
+        raise ValueError("an empty passphrase seals nothing; choose one, or give none")
     if passphrase is None:
         field, value = "secret", secret
     else:
@@ -42,6 +44,8 @@ def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise FileExistsError(f"{path} exists: a key file is never overwritten; choose another name") from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path.parent} does not exist; make that folder first") from None
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
@@ -82,19 +86,21 @@ def _fields(path: Path) -> dict[str, str]:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise FileNotFoundError(f"no key file {path}; make one with: vitcrypt key new {path}") from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is no file; a key file is meant")
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise PermissionError(f"{path} can be read by others (mode {mode & 0o777:04o}); say: chmod 600 {path}")
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = path.read_bytes().decode("ascii").split("\n")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a vitcrypt key file") from None
-    if not lines or not lines[0].startswith("vitcrypt key, version "):
+    if not lines[0].startswith("vitcrypt key, version "):
         raise ValueError(f"{path} is not a vitcrypt key file: it does not begin with {HEADER!r}")
     if lines[0] != HEADER:
         raise ValueError(f"{path} is a {lines[0]!r}; this vitcrypt reads version 1")
     fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
     complete = {"fingerprint", "checksum"} <= fields.keys() and ("secret" in fields) != ("sealed" in fields)
-    if not complete or fields["checksum"] != _checksum(lines[:-1]):
+    if not complete or lines[-1] != "" or fields["checksum"] != _checksum(lines[:-2]):
         raise ValueError(f"{path} is damaged: its checksum does not match; restore it from a backup")
     return fields
 

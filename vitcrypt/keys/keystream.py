@@ -48,6 +48,8 @@ class Keystream:
     def integers(self, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Draw one integer below each of `bounds` (each in 1..2^32), without bias, as an int64 array."""
         bounds = np.asarray(bounds, dtype=np.int64)
+        if ((bounds < 1) | (bounds > 2**32)).any():
+            raise ValueError(f"integers are drawn below bounds in 1..2^32, got {bounds.min()}..{bounds.max()}")
         limits = 2**32 // bounds * bounds
         drawn = np.empty(len(bounds), dtype=np.int64)
         done = 0

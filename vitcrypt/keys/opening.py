@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vitcrypt.keys import keyfile
-from vitcrypt.keys.key import TEST_KEY_PREFIX, Key
+from vitcrypt.keys.key import Key
 
 
 def open_key(name: str) -> Key:
@@ -18,10 +18,10 @@ def open_key(name: str) -> Key:
     Raises:
         The errors of `Key.read`.
     """
-    if name.startswith(TEST_KEY_PREFIX) and not Path(name).exists():
+    if name.startswith("test-") and not Path(name).exists():
         return Key.test(name)
     path = Path(name).expanduser()
-    passphrase = os.environ.get("VITCRYPT_PASSPHRASE")
+    passphrase = os.environ.get("VITCRYPT_PASSPHRASE") or None
     if passphrase is None and path.is_file() and sys.stdin.isatty() and keyfile.is_sealed(path):
         passphrase = getpass.getpass(f"Passphrase of {path}: ")
     return Key.read(path, passphrase)

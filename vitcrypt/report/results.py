@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,15 @@ def write_result(folder: Path, result: dict[str, Any]) -> Path:
     """
     path = folder / FILENAME
     text = json.dumps({"format": FORMAT, **result}, indent=2) + "\n"
-    descriptor, partial = tempfile.mkstemp(dir=folder, prefix=f"{FILENAME}.")
+    partial = path.with_name(path.name + ".part")
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with partial.open("w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(partial).replace(path)
+        partial.replace(path)
     except OSError as error:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise OSError(
             f"cannot write {path}: {error}; nothing that was there is lost: free some space and repeat"
         ) from error

@@ -1,4 +1,4 @@
-"""The security table: scheme by attack, the verdict computed from what was measured here, beside the paper's tick."""
+"""Attacks as tables: one line each, and scheme by attack with a computed verdict beside the paper's symbol."""
 
 from typing import Any
 
@@ -23,6 +23,30 @@ def verdict(result: dict[str, Any]) -> str:
         return "broken"
     floors = [metrics[name]["ssim"]["median"] for name in ("ciphertext", "unrelated") if name in metrics]
     return "leaks" if restored >= max(floors) + LEAKS else "not by this"
+
+
+def attacks(results: list[dict[str, Any]]) -> Table:
+    """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
+    table = Table(title="Restoration by attacks (median SSIM)", title_justify="left")
+    columns = ("data", "encryption", "attack", "ciphertexts", "restored", "ciphertext", "unrelated", "exact", "key")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("data", "encryption", "attack") else "right")
+    found = [result for result in results if result.get("kind") == "attack"]
+    for result in sorted(
+        found, key=lambda r: [r["config"]["names"][name] for name in ("data", "encryption", "attack")]
+    ):
+        names, metrics = result["config"]["names"], result["metrics"]
+        key = [share["share"] for share in metrics.get("key", {}).values()]
+        table.add_row(
+            names["data"],
+            names["encryption"],
+            names["attack"],
+            str(result["threat_model"]["ciphertexts"]),
+            *(f"{metrics[n]['ssim']['median']:.3f}" if n in metrics else "" for n in columns[4:7]),
+            f"{100 * metrics['exact_images']:.0f} %",
+            f"{100 * min(key):.1f} %" if key else "",
+        )
+    return table
 
 
 def security(results: list[dict[str, Any]]) -> Table:

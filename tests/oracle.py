@@ -1,0 +1,128 @@
+"""A slow second implementation of every scheme, in literal loops: it shares no code with the package."""
+
+import numpy as np
+
+CHANNEL_ORDERS = ["RGB", "RBG", "GRB", "GBR", "BRG", "BGR"]
+
+
+def plain(image, subkeys, block_size):
+    return image.copy()
+
+
+def pe(image, subkeys, block_size):
+    negation = subkeys["negation"]
+    codes = subkeys.get("channel_permutation")
+    _, height, width = image.shape
+    out = np.zeros_like(image)
+    for row in range(height):
+        for column in range(width):
+            pixel = {}
+            for channel, letter in enumerate("RGB"):
+                value = int(image[channel, row, column])
+                pixel[letter] = 255 - value if negation[channel, row, column] else value
+            order = "RGB" if codes is None else CHANNEL_ORDERS[int(codes[row, column])]
+            for channel in range(3):
+                out[channel, row, column] = pixel[order[channel]]
+    return out
+
+
+def le(image, subkeys, block_size):
+    permutation = [int(entry) for entry in subkeys["nibble_permutation"]]
+    inversion = [bool(entry) for entry in subkeys["nibble_inversion"]]
+    out = np.zeros_like(image)
+    for top, left in _corners(image, block_size):
+        values = _flatten(image, top, left, block_size)
+        _unflatten(_scramble_nibbles(values, permutation, inversion), out, top, left, block_size)
+    return out
+
+
+def ele(image, subkeys, block_size):
+    corners = _corners(image, block_size)
+    scrambled = []
+    for number, (top, left) in enumerate(corners):
+        permutation = [int(entry) for entry in subkeys["nibble_permutation"][number]]
+        inversion = [bool(entry) for entry in subkeys["nibble_inversion"][number]]
+        values = _flatten(image, top, left, block_size)
+        scrambled.append(_scramble_nibbles(values, permutation, inversion))
+    out = np.zeros_like(image)
+    for number, (top, left) in enumerate(corners):
+        _unflatten(scrambled[int(subkeys["block_permutation"][number])], out, top, left, block_size)
+    return out
+
+
+def etc(image, subkeys, block_size):
+    corners = _corners(image, block_size)
+    changed = []
+    for number, (top, left) in enumerate(corners):
+        symmetry = int(subkeys["symmetry"][number])
+        planes = {}
+        for channel, letter in enumerate("RGB"):
+            plane = image[channel, top : top + block_size, left : left + block_size]
+            plane = np.rot90(plane, symmetry % 4)
+            if symmetry >= 4:
+                plane = np.fliplr(plane)
+            if subkeys["negation"][number]:
+                plane = 255 - plane
+            planes[letter] = plane
+        order = CHANNEL_ORDERS[int(subkeys["channel_permutation"][number])]
+        changed.append([planes[order[channel]] for channel in range(3)])
+    out = np.zeros_like(image)
+    for number, (top, left) in enumerate(corners):
+        source = changed[int(subkeys["block_permutation"][number])]
+        for channel in range(3):
+            for row in range(block_size):
+                for column in range(block_size):
+                    out[channel, top + row, left + column] = source[channel][row, column]
+    return out
+
+
+def proposed(image, subkeys, block_size):
+    alpha = subkeys["block_permutation"]
+    beta = subkeys["pixel_permutation"]
+    channels = image.shape[0]
+    corners = _corners(image, block_size)
+    half = block_size // 2
+    out = np.zeros_like(image)
+    for number, (top, left) in enumerate(corners):
+        source_top, source_left = corners[int(alpha[number])]
+        for down in (0, half):
+            for right in (0, half):
+                for k in range(half * half):
+                    source_row, source_column = divmod(int(beta[k]), half)
+                    row, column = divmod(k, half)
+                    for channel in range(channels):
+                        out[channel, top + down + row, left + right + column] = image[
+                            channel, source_top + down + source_row, source_left + right + source_column
+                        ]
+    return out
+
+
+def _corners(image, block_size):
+    _, height, width = image.shape
+    return [(top, left) for top in range(0, height, block_size) for left in range(0, width, block_size)]
+
+
+def _flatten(image, top, left, block_size):
+    values = []
+    for row in range(block_size):
+        for column in range(block_size):
+            for channel in range(image.shape[0]):
+                values.append(int(image[channel, top + row, left + column]))  # noqa: PERF401
+    return values
+
+
+def _unflatten(values, out, top, left, block_size):
+    remaining = iter(values)
+    for row in range(block_size):
+        for column in range(block_size):
+            for channel in range(out.shape[0]):
+                out[channel, top + row, left + column] = next(remaining)
+
+
+def _scramble_nibbles(values, permutation, inversion):
+    nibbles = [value % 16 for value in values] + [value // 16 for value in values]
+    scrambled = []
+    for j in range(len(nibbles)):
+        nibble = nibbles[permutation[j]]
+        scrambled.append(15 - nibble if inversion[j] else nibble)
+    return [scrambled[t] + 16 * scrambled[t + len(values)] for t in range(len(values))]

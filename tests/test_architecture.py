@@ -1,0 +1,85 @@
+"""The rules of the house: who may import whom, no file too long, no room without a purpose."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "vitcrypt"
+ROOMS = {
+    "keys": set(),
+    "encryption": {"keys"},
+    "data": {"encryption"},
+    "models": set(),
+    "report": set(),
+    "attacks": {"encryption"},
+    "metrics": set(),
+}
+FORBIDDEN = {  # libraries that a room does not know
+    "keys": {"torch", "lightning", "hydra", "omegaconf", "wandb"},
+    "encryption": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
+    "data": {"hydra", "omegaconf", "wandb", "timm"},
+    "models": {"hydra", "omegaconf", "wandb"},
+    "report": {"torch", "lightning", "hydra", "omegaconf", "wandb", "timm"},
+    "attacks": {"hydra", "omegaconf", "wandb"},
+    "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
+}
+LIGHTNING_FREE = ["models/resnet.py", "models/weights.py", "data/datasets.py", "data/resize.py", "data/augment.py"]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all that a file imports when it runs (not what stands under TYPE_CHECKING)."""
+    tree = ast.parse(path.read_text())
+    names = set()
+    skipped = {
+        id(n)
+        for i in ast.walk(tree)
+        if isinstance(i, ast.If) and "TYPE_CHECKING" in ast.dump(i.test)
+        for n in ast.walk(i)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def rooms() -> list[str]:
+    return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def test_every_room_has_a_rule():
+    assert set(rooms()) <= set(ROOMS)
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_a_room_imports_only_the_rooms_it_may(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("vitcrypt.")}
+        assert used <= ROOMS[room] | {room}, f"{path} imports {used}"
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_a_room_does_not_know_the_libraries_of_others(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        used = {name.split(".")[0] for name in imports(path)}
+        assert not used & FORBIDDEN[room], f"{path} imports {used & FORBIDDEN[room]}"
+
+
+@pytest.mark.parametrize("path", LIGHTNING_FREE)
+def test_plain_torch_lies_below_lightning(path):
+    assert "lightning" not in {name.split(".")[0] for name in imports(PACKAGE / path)}
+
+
+def test_only_the_tracking_module_knows_wandb():
+    knowing = {path.name for path in PACKAGE.rglob("*.py") if any(n.split(".")[0] == "wandb" for n in imports(path))}
+    assert knowing == {"tracking.py"}
+
+
+def test_no_file_is_too_long_and_none_is_named_for_nothing():
+    for path in PACKAGE.rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 320, path
+        assert path.stem not in ("utils", "util", "common", "helpers", "misc"), path

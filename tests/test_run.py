@@ -1,0 +1,313 @@
+"""The program from end to end: cells, sweeps, skipping, resuming, several devices."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+
+import pytest
+import torch
+from program import SMALL, finish, results, start
+
+from vitcrypt import checkpoint, place, run
+from vitcrypt.data import digits
+from vitcrypt.report.results import FORMAT
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch, capfd):
+    """Run in this process, in an empty folder: program(*overrides) -> (exit code, what was printed)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*overrides):
+        monkeypatch.setattr("sys.argv", ["vitcrypt"])
+        code = 0
+        try:
+            run.main([*SMALL, *overrides])
+        except SystemExit as error:
+            code = error.code
+        out, err = capfd.readouterr()
+        return code, out + err
+
+    return call
+
+
+def test_a_run_leaves_a_record_and_pictures_and_says_where(program, tmp_path):
+    code, printed = program()
+    assert code == 0
+    (result,) = results(tmp_path)
+    (folder,) = {path.parent for path in tmp_path.rglob("result.json")}
+    assert result["format"] == FORMAT
+    assert result["metrics"]["images"] == 40 == sum(map(sum, result["metrics"]["confusion"]))
+    assert result["key"] == {
+        "fingerprint": "694a10fbdc42e4cc",
+        "public_test_key": "test-0",
+        "nominal_bits": pytest.approx(48.83, abs=0.01),  # 16! * 4!
+        "effective_bits": pytest.approx(48.83, abs=0.01),
+    }
+    assert [epoch["epoch"] for epoch in result["training"]["history"]] == [0, 1]
+    assert result["images"] == {"train": 86, "val": 10, "test": 40}
+    assert result["classes"] == [str(i) for i in range(10)]
+    for name in ("result.json", "images.png"):
+        assert str((folder / name).relative_to(tmp_path)) in printed
+    assert {"result.json", "images.png", "confusion.png", "config.yaml", "last.ckpt"} <= {
+        p.name for p in folder.iterdir()
+    }
+    assert "anyone can decrypt" in printed, "a public test key must say that it is none"
+
+
+def test_a_finished_run_is_skipped_and_not_touched(program, tmp_path):
+    program()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+    code, printed = program()
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert code == 0
+    assert "skipped" in printed
+    assert before == after
+
+
+def test_the_same_command_gives_the_same_network_and_another_seed_or_key_another_one(program, tmp_path):
+    for overrides in (["results=a"], ["results=b"], ["results=a", "seed=1"], ["results=a", "key=test-1"]):
+        program(*overrides)
+    networks = [result["weights"]["trained_sha256"] for result in results(tmp_path)]
+    assert len(networks) == 4
+    assert len(set(networks)) == 3
+
+
+def test_starting_over_puts_the_earlier_attempt_aside(program, tmp_path):
+    program()
+    code, printed = program("resume=false")
+    assert code == 0
+    assert "aside-1" in printed
+    assert len(results(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("encryption", ["plain", "none"])
+def test_without_encryption_no_key_is_read(program, tmp_path, encryption):
+    code, printed = program(f"encryption={encryption}", "key=/nowhere/key.txt")
+    assert code == 0, printed
+    assert results(tmp_path)[0]["key"]["fingerprint"] is None
+
+
+def test_every_image_may_have_its_own_key(program, tmp_path):
+    code, printed = program("key_scope=per_image", "encryption=le", "trainer.max_epochs=1")
+    assert code == 0, printed
+
+
+def test_a_full_disk_at_a_checkpoint_keeps_the_one_before_and_the_run_resumes(program, tmp_path, monkeypatch):
+    written = []
+
+    def sometimes_full(descriptor):
+        written.append(descriptor)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", sometimes_full)
+    code, printed = program("trainer.max_epochs=3")
+    assert code == 1
+    assert "cannot write the checkpoint" in printed
+    assert "No space left" in printed
+    (kept,) = tmp_path.rglob("last.ckpt")
+    assert torch.load(kept, weights_only=True)["epoch"] == 0
+    code, printed = program("trainer.max_epochs=3")
+    assert code == 0
+    assert "resuming" in printed
+    assert len(results(tmp_path)[0]["training"]["history"]) == 3
+
+
+def test_a_damaged_checkpoint_is_an_error_and_stays_for_inspection(program, tmp_path):
+    program()
+    (path,) = tmp_path.rglob("last.ckpt")
+    next(tmp_path.rglob("result.json")).unlink()
+    path.write_bytes(path.read_bytes()[:-100])
+    damaged = path.read_bytes()
+    code, printed = program()
+    assert code == 1
+    assert "is damaged" in printed
+    assert "resume=false" in printed
+    assert path.read_bytes() == damaged
+    assert program("resume=false")[0] == 0
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(program, tmp_path):
+    program()
+    program("seed=1", "trainer.max_epochs=1")
+    first, second = sorted(tmp_path.rglob("last.ckpt"), key=lambda path: "seed=1" in str(path))
+    second.write_bytes(first.read_bytes())
+    (second.parent / "result.json").unlink()
+    code, printed = program("seed=1", "trainer.max_epochs=1")
+    assert code == 1
+    assert "is of another run" in printed
+
+
+def test_two_processes_do_not_write_into_one_run(program, tmp_path):
+    folder = tmp_path / "results/digits"
+    program()
+    (path,) = folder.rglob("result.json")
+    path.unlink()
+    with place.alone_in(path.parent):
+        code, printed = program()
+    assert code == 1
+    assert "another process is at work" in printed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["trainer.max_epoch=1"], "Did you mean trainer.max_epochs"),
+        (["encyption=le"], "Did you mean encryption"),
+        (["encryption=propsed"], "Did you mean encryption=proposed"),
+        (["key=nowhere.txt"], "no key file nowhere.txt; make one with: vitcrypt key new nowhere.txt"),
+        (["key=" + "ab" * 32], "looks like a key itself"),
+        (["model.weights=nowhere.pth"], "model.weights=nowhere.pth does not exist"),
+        (["data=folder"], "data=folder needs data.root=PATH"),
+        (["data=npz", "data.root=nowhere.npz"], "data.root=nowhere.npz does not exist"),
+        (["encryption.block_size=3"], "does not divide"),
+        (["data.augment=provider"], "augment=provider"),
+        (["data.batch_size=33", "trainer.devices=2"], "does not divide by 2 devices"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_a_message_without_traceback_and_leaves_nothing(program, tmp_path, overrides, told):
+    code, printed = program(*overrides)
+    assert code == 1
+    assert told in printed
+    assert "Traceback" not in printed
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_bug_keeps_its_traceback(program, monkeypatch):
+    monkeypatch.setattr(run, "identity", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        program()
+
+
+@pytest.mark.slow
+def test_a_sweep_gives_every_cell_then_skips_them_and_survives_being_killed(tmp_path):
+    encryptions = ["le", "etc", "ele", "pe", "proposed", "plain"]
+    sweep = ["-m", f"encryption={','.join(encryptions)}", "model=vit_tiny,resnet18", "+model.network.width=8"]
+    sweep = [
+        "-m",
+        f"encryption={','.join(encryptions)}",
+        "model=vit_tiny,resnet18",
+        "trainer.max_epochs=1",
+        "data=digits",
+    ]
+    sweep += ["data.limit_train=96", "data.limit_test=40", "trainer=cpu"]
+    process = start(*sweep, folder=tmp_path)
+    while len(results(tmp_path)) < 5 and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    before = len(results(tmp_path))
+    assert before < 12
+    printed = finish(*sweep, folder=tmp_path)
+    assert printed.count("skipped") == before
+    found = results(tmp_path)
+    cells = {(result["config"]["names"]["encryption"], result["config"]["names"]["model"]) for result in found}
+    assert cells == {(encryption, model) for encryption in encryptions for model in ("vit_tiny", "resnet18")}
+    assert len(found) == 12
+    assert finish(*sweep, folder=tmp_path).count("skipped") == 12
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_resumes_and_ends_as_if_never_killed(tmp_path):
+    arguments = [*SMALL, "trainer.max_epochs=6", "model.network.drop_path_rate=0.3", "model.network.proj_drop_rate=0.2"]
+    arguments = [("+" + a if "rate" in a else a) for a in arguments]
+    finish(*arguments, "results=whole", folder=tmp_path)
+    process = start(*arguments, "results=killed", folder=tmp_path)
+    for line in process.stdout:
+        if line.startswith("epoch 3/"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert not results(tmp_path / "killed")
+    assert "resuming" in finish(*arguments, "results=killed", folder=tmp_path)
+    (whole,), (killed,) = results(tmp_path / "whole"), results(tmp_path / "killed")
+    assert killed["weights"]["trained_sha256"] == whole["weights"]["trained_sha256"]
+    assert killed["metrics"] == whole["metrics"]
+    without_time = [
+        [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in result["training"]["history"]]
+        for result in (whole, killed)
+    ]
+    assert without_time[0] == without_time[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_a_message_and_the_run_resumes(tmp_path):
+    process = start(*SMALL, "trainer.max_epochs=500", folder=tmp_path)
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if line.startswith("epoch 3/"):
+            process.send_signal(signal.SIGINT)
+    process.wait()
+    assert process.returncode == 130, "".join(printed)
+    assert "resumes after the last full epoch" in "".join(printed)
+    assert "Traceback" not in "".join(printed)
+    (path,) = tmp_path.rglob("last.ckpt")
+    assert torch.load(path, weights_only=True)["epoch"] >= 1, "two epochs were told of"
+
+
+@pytest.mark.slow
+def test_a_sweep_over_device_counts_trains_on_all_samples_and_evaluates_each_once(tmp_path):
+    arguments = [*SMALL, "data.limit_train=101", "data.validation=0", "data.limit_test=51", "data.batch_size=20"]
+    printed = finish("-m", *arguments, "trainer.devices=1,2", folder=tmp_path)
+    assert "failed" not in printed
+    by_devices = {result["training"]["devices"]: result for result in results(tmp_path)}
+    assert by_devices.keys() == {1, 2}
+    for result in by_devices.values():
+        assert result["metrics"]["images"] == 51
+        assert result["images"]["train"] == 101
+        assert [epoch["step"] for epoch in result["training"]["history"]] == [6, 12], "101 images in steps of 20"
+        assert len(list(tmp_path.rglob("last.ckpt"))) == 2
+
+
+@pytest.mark.slow
+def test_the_real_vit_b16_takes_a_real_step_on_the_cpu(tmp_path):
+    arguments = ["data=digits", "encryption=proposed", "model=vit_b16", "model.pretrained=false", "trainer.max_steps=1"]
+    finish(*arguments, "data.batch_size=4", "data.limit_test=4", "data.validation=0", "trainer=cpu", folder=tmp_path)
+    (result,) = results(tmp_path)
+    assert result["training"]["steps"] == 1
+    assert result["weights"]["parameters"] == 85_806_346
+    assert result["metrics"]["images"] == 4
+    assert result["key"]["nominal_bits"] == pytest.approx(1510.8, abs=0.1)
+
+
+@pytest.mark.slow
+def test_without_data_and_weights_the_error_names_both_and_every_way_to_provide_them(tmp_path):
+    caches = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "hub")}
+    printed = finish("encryption=proposed", "model=vit_b16", folder=tmp_path, code=1, **caches)
+    for told in (
+        "cifar-10-python.tar.gz",
+        "data.root=FOLDER",
+        "VITCRYPT_DATA",
+        "data=folder",
+        "data=npz",
+        "data=digits",
+    ):
+        assert told in printed
+    for told in (
+        "timm/vit_base_patch16_224.orig_in21k",
+        "model.weights=FILE",
+        "ViT-B_16.npz",
+        "model.pretrained=false",
+    ):
+        assert told in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "results").exists()
+
+
+def test_digits_are_what_the_quickstart_says():
+    splits = digits()
+    assert len(splits.train) + len(splits.test) == 1797
+
+
+def test_the_result_is_plain_json(program, tmp_path):
+    program("trainer.max_epochs=1")
+    text = next(tmp_path.rglob("result.json")).read_text()
+    assert json.loads(text)
+    assert str(tmp_path) not in text, "a result says nothing about where it was made"
+    with contextlib.suppress(KeyError):
+        assert os.environ["HOME"] not in text
