@@ -7,11 +7,10 @@ not the Gaussian-window SSIM of Wang et al. 2004, whose numbers differ in the se
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 WINDOW = 7
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-CHUNK = 2**20  # values of an image batch that are worked on at once: five maps of doubles
+CHUNK = 2**17  # values of an image batch that are worked on at once: five maps of doubles
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -48,8 +47,13 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _window_sums(x: Tensor) -> Tensor:
-    rows = avg_pool2d(x, (1, WINDOW), stride=1, divisor_override=1)
-    return avg_pool2d(rows, (WINDOW, 1), stride=1, divisor_override=1)
+    for axis in (-1, -2):  # adding shifted copies is several times faster than pooling or convolving doubles
+        length = x.shape[axis] - WINDOW + 1
+        parts = [x.narrow(axis, shift, length) for shift in range(WINDOW)]
+        x = parts[0] + parts[1]
+        for part in parts[2:]:
+            x += part
+    return x
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
