@@ -50,9 +50,7 @@ def main() -> None:
         for name, function in rows.items():
             times[name].append(seconds(function, image))
     medians = {name: statistics.median(measured[1:]) for name, measured in times.items()}  # the first warms up
-    device = (
-        torch.cuda.get_device_name() if image.is_cuda else f"{platform.processor()}, {torch.get_num_threads()} threads"
-    )
+    device = torch.cuda.get_device_name() if image.is_cuda else f"CPU, {torch.get_num_threads()} threads"
     table = Table(
         title=f"{arguments.batch} x 3 x {arguments.size} x {arguments.size} uint8, blocks of {block}; {device}"
     )

@@ -17,7 +17,7 @@ from rich.table import Table
 import vitcrypt
 from vitcrypt import complaints
 from vitcrypt.attack_config import attack_identity, register_attack, validate_attack
-from vitcrypt.config import CONF, register
+from vitcrypt.config import CONF, published, register
 from vitcrypt.place import alone_in, key_fingerprint, put_aside, shown
 from vitcrypt.report.results import read_result, write_result
 
@@ -80,7 +80,7 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     result = {
         "kind": "attack",
         "identity": name,
-        "config": {part: value for part, value in config.items() if part not in ("key", "results")},
+        "config": published(config),
         "threat_model": threat_model,
         "key": {
             "fingerprint": fingerprint,

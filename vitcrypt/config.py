@@ -208,6 +208,17 @@ def identity(config: dict[str, Any], fingerprint: str | None) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def published(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what others may see of a configuration: nothing of key and results, of data and weights the bare name."""
+
+    def without_folders(node: Any, name: str = "") -> Any:
+        if isinstance(node, dict):
+            return {key: without_folders(value, key) for key, value in node.items()}
+        return Path(node).name if name in ("root", "weights") and node is not None else node
+
+    return without_folders({key: value for key, value in config.items() if key not in ("key", "results", "logger")})
+
+
 def check_targets(node: Any, allowed: tuple[str, ...]) -> None:
     """Raise ValueError if anything below `node` is to be built from elsewhere than `allowed`."""
     if isinstance(node, list):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 import vitcrypt
+from vitcrypt.config import published
 from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.results import write_result
 from vitcrypt.training import Cell
@@ -32,11 +33,9 @@ def record(
     """Put the result together, write FOLDER/result.json, and return it."""
     shape = (3, *(cell.config["data"]["image_size"],) * 2)
     scheme, splits = cell.scheme, cell.splits
-    # neither where keys and results lie on this machine, nor who is told about them
-    config = {name: value for name, value in cell.config.items() if name not in ("key", "results", "logger")}
     result = {
         "identity": cell.identity,
-        "config": config,
+        "config": published(cell.config),
         "key": {
             "fingerprint": fingerprint,
             "public_test_key": cell.config["key"] if fingerprint and cell.config["key"].startswith("test-") else None,

@@ -7,6 +7,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
+from vitcrypt.config import published
+
 
 def csv_logger(folder: Path, **_: Any) -> CSVLogger:
     """Return a logger to FOLDER/csv/version_N/metrics.csv; a resumed run has a version for each attempt."""
@@ -40,7 +42,7 @@ def wandb_logger(
         mode=mode,
         offline=mode == "offline",
         log_model=False,
-        config={name: value for name, value in config.items() if name not in ("key", "results", "logger")},
+        config=published(config),
         settings=wandb.Settings(x_disable_meta=True, save_code=False, disable_git=True, console="off"),
     )
 

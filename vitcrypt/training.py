@@ -73,6 +73,12 @@ class Cell:
                 missing.append(str(error))
         if missing:
             raise FileNotFoundError("\n".join(missing))
+        wanted, found = self.config["trainer"]["accelerator"], torch.accelerator.device_count()
+        if wanted not in ("auto", "cpu") and not 0 < self.devices <= found:
+            raise ValueError(
+                f"trainer.accelerator={wanted} with {self.devices} devices, and this machine has {found}; "
+                + (f"say trainer.devices={found}" if found else "say trainer=cpu")
+            )
         self.data.accumulation(self.world_size)
         assert self.classifier
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -125,11 +126,16 @@ class Splits:
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Split positions in two, the second with `fraction` of every class; the same for the same seed."""
+    """Split positions in two, the second with `fraction` of every class; the same for the same seed.
+
+    Where there are too few images for that, the split is drawn from all of them without regard to class.
+    """
     counts = labels.bincount()
-    rare = int(counts[counts > 0].min()) < 2
+    counts = counts[counts > 0]
+    held = math.ceil(fraction * len(labels))
+    possible = int(counts.min()) >= 2 and held >= len(counts) <= len(labels) - held
     positions = torch.arange(len(labels)).numpy()
     first, second = train_test_split(
-        positions, test_size=fraction, random_state=seed, stratify=None if rare else labels.numpy()
+        positions, test_size=fraction, random_state=seed, stratify=labels.numpy() if possible else None
     )
     return torch.from_numpy(first).sort().values, torch.from_numpy(second).sort().values
