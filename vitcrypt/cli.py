@@ -73,16 +73,37 @@ def run(context: typer.Context) -> None:
     run_main(context.args)
 
 
+@app.command(context_settings=HYDRA, help="Attack and score: the same program as python -m vitcrypt.attack.")
+def attack(context: typer.Context) -> None:
+    """Hand all arguments to the Hydra program."""
+    from vitcrypt.attack import main as attack_main
+
+    attack_main(context.args)
+
+
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+    what: Annotated[list[str] | None, typer.Argument(metavar="[security|fig4] [FOLDER]")] = None,
 ) -> None:
-    """Print the results below a folder as a table, each beside its plain counterpart."""
-    from vitcrypt.report import read_results, summary
+    """Print the results below a folder: accuracies and attacks; `security` as scheme by attack; `fig4` as a picture."""
+    from vitcrypt.report import attacks, read_results, security, summary
 
+    words = what or []
+    kind = words.pop(0) if words and words[0] in ("security", "fig4") else ""
+    if len(words) > 1:
+        raise ValueError(f"report takes one folder, got {', '.join(words)}")
+    results = Path(words[0]) if words else Path("results")
     found, left_out = read_results(results)
-    if found:
-        console.print(summary(found))
+    if kind == "fig4":
+        from vitcrypt.report.fig4 import fig4
+
+        console.print(str(fig4(found, results / "fig4.png")))
+    elif kind == "security":
+        console.print(security(found))
+    elif found:
+        for table in (summary(found), attacks(found)):
+            if table.row_count:
+                console.print(table)
     else:
         console.print(f"no result.json below {results}; vitcrypt run writes them")
     for reason in left_out:

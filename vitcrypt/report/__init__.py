@@ -1,6 +1,7 @@
 """Records of runs, and the tables and pictures made from them. This room imports no torch."""
 
 from vitcrypt.report.results import read_result, read_results, write_result
+from vitcrypt.report.security import attacks, security
 from vitcrypt.report.tables import summary
 
-__all__ = ["read_result", "read_results", "summary", "write_result"]
+__all__ = ["attacks", "read_result", "read_results", "security", "summary", "write_result"]

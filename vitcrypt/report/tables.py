@@ -12,6 +12,7 @@ COLUMNS |= {"to plain": "right", "images": "right", "epochs": "right"}
 
 def summary(results: list[dict[str, Any]]) -> Table:
     """Return a table of runs: test accuracy in percent, and its distance from the plain run of the same recipe."""
+    results = [result for result in results if result.get("kind") != "attack"]
     hardware = ", ".join(sorted({result["hardware"]["device"] for result in results}))
     table = Table(title="Test accuracy (%)", title_justify="left", caption=f"on {hardware}", box=SIMPLE_HEAD)
     for name, justify in COLUMNS.items():
