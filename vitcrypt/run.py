@@ -1,6 +1,7 @@
 """Train and test one cell of the table, or many: `python -m vitcrypt.run encryption=proposed model=vit_b16`."""
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
