@@ -23,10 +23,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	$(BIN)/vitcrypt report results/digits
 
 test: install ## all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-fast: install ## those that start no runs of their own (1 minute)
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

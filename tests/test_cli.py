@@ -78,14 +78,12 @@ def test_the_key_file_may_come_from_the_environment(vitcrypt, monkeypatch, tmp_p
 
 def record(encryption, accuracy):
     names = {"data": "digits", "encryption": encryption, "model": "vit_tiny"}
-    config = {"names": names, "seed": 0, "data": {}, "model": {}, "trainer": {}, "encryption": {}}
+    config = {"names": names, "seed": 0, "data": {}, "model": {}, "trainer": {}}
     return {
-        "identity": encryption,
-        "config": config | {"key_scope": "shared"},
-        "metrics": {"acc": accuracy, "images": 360, "confusion": []},
-        "training": {"epochs": 30, "history": []},
+        "config": config,
+        "metrics": {"acc": accuracy, "images": 360},
+        "training": {"epochs": 30},
         "hardware": {"device": "CPU"},
-        **{name: {} for name in ("key", "classes", "images", "weights", "versions")},
     }
 
 

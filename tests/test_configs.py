@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from vitcrypt.attack_config import register_attack, validate_attack
 from vitcrypt.config import CONF, identity, register, validate
 
 GROUPS = {group: sorted(p.stem for p in (CONF / group).glob("*.yaml")) for group in ("data", "encryption", "model")}
@@ -45,10 +46,13 @@ def test_every_option_of_the_other_groups_composes(group):
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_composes_and_says_what_it_is(path):
-    if "@package" not in path.read_text().splitlines()[0]:
-        validate(composed(name=path.stem, folder=path.parent))
     header = "".join(line for line in path.read_text().splitlines() if line.startswith("#"))
-    assert "vitcrypt.run" in header, "an experiment file states its command"
+    assert "vitcrypt.run" in header or "vitcrypt.attack" in header, "an experiment file states its command"
+    if "vitcrypt.attack" in header:
+        register_attack()
+        validate_attack(composed(name=path.stem, folder=path.parent))
+    elif "@package" not in path.read_text().splitlines()[0]:
+        validate(composed(name=path.stem, folder=path.parent))
 
 
 ROWS = sorted(path.stem for path in (EXPERIMENTS[0].parent / "row").glob("*.yaml"))

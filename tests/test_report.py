@@ -1,289 +1,307 @@
-"""Reports on results that are whole, missing, partial, damaged, of other versions, and of several seeds and keys."""
+"""Records of runs, the table of them, and pictures, down to pixels."""
 
-import csv
-import io
+import errno
 import json
-import re
+import os
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
+from PIL import Image
 
-from vitcrypt.cli import app
-from vitcrypt.report import Sheet, read_results, table1
-from vitcrypt.report.paper import CIFAR10, TABLE1
-from vitcrypt.report.results import validation, write_result
-from vitcrypt.report.table1 import COLUMNS, wilson
+from vitcrypt.report import read_result, read_results, summary, write_result
+from vitcrypt.report.figures import confusion_matrix, image_grid
+from vitcrypt.report.results import FILENAME, FORMAT
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("VITCRYPT_DATA", raising=False)
-    return tmp_path
-
-
-def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    return result.stdout, result.stderr
-
-
-def result(encryption="plain", model="resnet18", acc=0.9, seed=0, key=None, adaptation="none", data="cifar10", **other):
-    confusion = [[9, 1], [2, 8]]
+def result(encryption="proposed", acc=0.9, data="digits", model="vit_tiny", seed=0, **changes):
+    """Return a record as small as a table needs; `changes` go into the configuration, "part.name"."""
     config = {
         "names": {"data": data, "encryption": encryption, "model": model},
-        "data": {"validation": 0.1},
+        "data": {"limit_train": None, "image_size": 16, "augment": "owner"},
+        "model": {"schedule": "cosine", "optimizer": {"lr": 0.1}},
+        "trainer": {"max_epochs": 3, "max_steps": -1},
         "encryption": {"_target_": f"vitcrypt.encryption.{encryption}"},
-        "model": {"adaptation": adaptation, "pretrained": True, "weights": None, "optimizer": {}},
-        "trainer": {"max_epochs": 2, "max_steps": -1},
         "seed": seed,
-        "key_scope": "shared",
     }
-    history = [
-        {"epoch": i, "step": i, "val/acc": v, "train/acc": v, "train/loss": 1 - v} for i, v in enumerate((0.8, 0.7))
-    ]
+    for place, value in changes.items():
+        part, name = place.split("__")
+        config[part] = {**config[part], name: value}
     return {
-        "identity": f"{encryption}{model}{seed}{key}{adaptation}{data}",
+        "identity": f"{encryption}-{seed}",
         "config": config,
-        "key": {"fingerprint": key, "public_test_key": None},
-        "classes": ["a", "b"],
-        "images": {"train": 45_000, "val": 5_000, "test": 10_000},
-        "metrics": {"acc": acc, "images": 10_000, "confusion": confusion},
-        "training": {"epochs": 2, "steps": 2, "seconds": 3.0, "history": history},
-        "weights": {"parameters": 11_173_962, "trained_sha256": "00"},
-        "versions": {"vitcrypt": "0", "torch": "2.11"},
-        "hardware": {"device": "a machine"},
-        **other,
+        "metrics": {"acc": acc, "images": 360},
+        "training": {"epochs": 3},
+        "hardware": {"device": "CPU, 2 cores"},
     }
 
 
-def written(root, name, content):
-    folder = root / "results" / name
-    folder.mkdir(parents=True)
-    write_result(folder, content)
-    return folder
+# result.json
 
 
-def line(sheet, data, encryption, network):
-    found = [row for row in sheet.rows if row[0] == data and row[1] == encryption and row[2].rstrip("†") == network]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in found]
+def test_a_result_is_read_as_it_was_written(tmp_path):
+    written = result() | {"text": "naïve λ", "none": None, "nested": [[1, 2.5], {"a": True}]}
+    assert write_result(tmp_path, written) == tmp_path / "result.json"
+    assert read_result(tmp_path) == {"format": FORMAT, **written}
+    assert json.loads((tmp_path / "result.json").read_text())["metrics"] == {"acc": 0.9, "images": 360}
 
 
-def test_the_published_numbers_are_those_of_the_paper():
-    told = {(row.label, row.network): (row.cifar10, row.cifar100) for row in TABLE1}
-    assert told == {
-        ("LE*", "shakedrop"): (94.49, 75.48),
-        ("EtC", "shakedrop"): (85.94, 61.90),
-        ("ELE*", "shakedrop"): (83.06, 62.97),
-        ("PE", "resnet18"): (92.03, None),
-        ("Proposed", "vit_b16"): (96.64, 84.42),
-        ("Plain", "resnet18"): (95.53, None),
-        ("Plain", "shakedrop"): (96.70, 83.59),
-        ("Plain", "vit_b16"): (99.11, 92.48),
-    }
+def test_a_second_result_takes_the_place_of_the_first_and_nothing_else_is_left(tmp_path):
+    write_result(tmp_path, result(acc=0.1))
+    write_result(tmp_path, result(acc=0.2))
+    assert read_result(tmp_path)["metrics"]["acc"] == 0.2
+    assert [path.name for path in tmp_path.iterdir()] == [FILENAME]
 
 
-def test_without_results_every_cell_is_missing():
-    sheet, left_out = table1([])
-    assert len(sheet.rows) == 16
-    assert all(row[5] == "missing" for row in sheet.rows)
-    assert left_out == []
+@pytest.mark.parametrize("there", [True, False])
+def test_a_full_disk_keeps_the_old_result_and_says_so(tmp_path, monkeypatch, there):
+    if there:
+        write_result(tmp_path, result(acc=0.1))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write .*result\.json: .*No space left .*nothing that was there is lost"):
+        write_result(tmp_path, result(acc=0.2))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_line_says_what_was_measured_and_how_often():
-    runs = [
-        result("pe", acc=acc, seed=seed, key=key) for acc, seed, key in ((0.9, 0, "k"), (0.91, 1, "k"), (0.94, 0, "l"))
+def test_a_result_that_json_cannot_hold_leaves_the_old_one(tmp_path):
+    write_result(tmp_path, result(acc=0.1))
+    with pytest.raises(TypeError):
+        write_result(tmp_path, {"metrics": object()})
+    assert read_result(tmp_path)["metrics"]["acc"] == 0.1
+    assert [path.name for path in tmp_path.iterdir()] == [FILENAME]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+def test_a_result_may_be_read_by_whom_the_umask_lets(tmp_path):
+    umask = os.umask(0o022)
+    try:
+        mode = write_result(tmp_path, result()).stat().st_mode
+    finally:
+        os.umask(umask)
+    assert mode & 0o777 == 0o644
+
+
+def test_no_result_is_none(tmp_path):
+    assert read_result(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"format": "vitcrypt', b"\xff\xfe\x00", b"not json"])
+def test_a_damaged_result_is_named_with_what_to_do(tmp_path, content):
+    (tmp_path / FILENAME).write_bytes(content)
+    with pytest.raises(ValueError, match=r"result\.json is damaged .*; remove it"):
+        read_result(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "3", '"vitcrypt result 1"', '{"format": "vitcrypt result 2"}'])
+def test_a_result_of_another_format_is_named_with_what_to_do(tmp_path, content):
+    (tmp_path / FILENAME).write_text(content)
+    with pytest.raises(ValueError, match=r"result\.json is no 'vitcrypt result 1'; move it away"):
+        read_result(tmp_path)
+
+
+def test_all_results_below_a_folder_are_read_and_what_could_not_be_is_listed(tmp_path):
+    for name, encryption in (("b/c", "le"), ("a", "plain")):
+        (tmp_path / name).mkdir(parents=True)
+        write_result(tmp_path / name, result(encryption))
+    for name, content in (("d", "{"), ("e/f", "{}")):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / FILENAME).write_text(content)
+    (tmp_path / "g").mkdir()
+    results, left_out = read_results(tmp_path)
+    assert [entry["folder"] for entry in results] == [str(tmp_path / "a"), str(tmp_path / "b" / "c")]
+    assert [entry["config"]["names"]["encryption"] for entry in results] == ["plain", "le"]
+    assert len(left_out) == 2
+    assert str(tmp_path / "d") in left_out[0]
+    assert "damaged" in left_out[0]
+    assert str(tmp_path / "e" / "f") in left_out[1]
+
+
+def test_a_folder_without_results_has_none(tmp_path):
+    assert read_results(tmp_path) == ([], [])
+    assert read_results(tmp_path / "nowhere") == ([], [])
+
+
+# The table
+
+
+def rows(results):
+    """Return the table as one dict a row."""
+    table = summary(results)
+    columns = [[str(cell) for cell in column.cells] for column in table.columns]
+    return [
+        dict(zip([column.header for column in table.columns], row, strict=True)) for row in zip(*columns, strict=True)
     ]
-    (row,) = line(table1(runs)[0], "CIFAR-10", "PE", "ResNet-18")
-    assert row["paper"] == "92.03"
-    assert row["ours"] == "91.67"
-    assert row["difference"] == "-0.36"
-    assert (row["seeds"], row["keys"]) == ("2", "2")
-    assert row["sd seeds"] == "0.71", "0.90 and 0.91 under k"
-    assert row["sd keys"] == "2.83", "0.90 and 0.94 with seed 0"
-    assert (row["val last"], row["val best"]) == ("70.00", "80.00")
-    assert row["95 % interval"] == "{:.2f}-{:.2f}".format(*(100 * v for v in wilson(0.91667, 10_000)))
-    assert (row["epochs"], row["hardware"]) == ("2", "a machine")
 
 
-def test_adaptation_networks_tell_rows_apart_and_other_combinations_are_left_out_by_name():
-    runs = [result("le", "shakedrop", key="k", adaptation=a) for a in ("le", "none")]
-    sheet, left_out = table1(runs)
-    assert line(sheet, "CIFAR-10", "LE*", "ShakeDrop")[0]["ours"] == "90.00"
-    assert len(left_out) == 1
-    assert "no row le with shakedrop" in left_out[0]
+def test_every_run_is_a_row_with_its_accuracy_in_percent():
+    table = rows([result("le", 0.91239), result("plain", 0.975), result("etc", 0.5, model="resnet18")])
+    assert [(row["encryption"], row["model"], row["accuracy"]) for row in table] == [
+        ("etc", "resnet18", "50.00"),
+        ("le", "vit_tiny", "91.24"),
+        ("plain", "vit_tiny", "97.50"),
+    ]
+    assert {(row["data"], row["seed"], row["images"], row["epochs"]) for row in table} == {("digits", "0", "360", "3")}
 
 
-def test_other_recipes_are_other_lines_and_small_networks_are_marked():
-    small = result(acc=0.5, seed=1, weights={"parameters": 700_000})
-    small["config"]["model"]["network"] = {"width": 16}
-    rows = line(table1([small, result()])[0], "CIFAR-10", "Plain", "ResNet-18")
-    assert [(row["network"], row["ours"]) for row in rows] == [("ResNet-18", "90.00"), ("ResNet-18†", "50.00")]
+def test_the_difference_is_to_the_plain_run_and_the_plain_run_has_none():
+    table = rows([result("le", 0.90), result("plain", 0.975), result("pe", 0.98)])
+    assert {row["encryption"]: row["to plain"] for row in table} == {"le": "-7.50", "pe": "+0.50", "plain": ""}
 
 
-def test_variants_of_pe_are_lines_of_their_own():
-    signs = result("pe", key="k", seed=3)
-    signs["config"]["encryption"]["channel_shuffle"] = False
-    rows = line(table1([signs, result("pe", key="k")])[0], "CIFAR-10", "PE", "ResNet-18")
-    assert {row["variant"] for row in rows} == {"signs and colours", "signs only"}
-
-
-def test_cifar10_is_known_by_its_classes_whatever_its_source():
-    run = result(data="folder", classes=sorted(CIFAR10))
-    assert line(table1([run])[0], "CIFAR-10", "Plain", "ResNet-18")[0]["ours"] == "90.00"
-    assert "not CIFAR-10" in table1([result(data="folder")])[1][0]
-
-
-def test_the_same_run_counts_once():
-    sheet, left_out = table1([result(), result()])
-    assert line(sheet, "CIFAR-10", "Plain", "ResNet-18")[0]["seeds"] == "1"
-    assert "the same run" in left_out[0]
+def test_the_plain_run_may_have_a_learning_rate_of_its_own():
+    table = rows([result("le", 0.90), result("plain", 0.95, model__optimizer={"lr": 0.01})])
+    assert table[0]["to plain"] == "-5.00"
 
 
 @pytest.mark.parametrize(
-    ("share", "count", "low", "high"),
-    [(0.5, 10, 0.2366, 0.7634), (0.0, 10, 0.0, 0.2775), (0.9664, 10_000, 0.9627, 0.9698)],
+    "plain",
+    [
+        result("plain", data="npz", data__source="npz"),
+        result("plain", seed=1),
+        result("plain", data__limit_train=100),
+        result("plain", data__image_size=32),
+        result("plain", data__augment="none"),
+        result("plain", model__schedule="constant"),
+        result("plain", trainer__max_epochs=30),
+        result("plain", trainer__max_steps=30),
+        result("etc"),
+    ],
+    ids=["data", "seed", "images", "image size", "augmentation", "schedule", "epochs", "steps", "not plain"],
 )
-def test_wilson_s_interval(share, count, low, high):
-    assert wilson(share, count) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+def test_a_run_is_compared_with_no_plain_run_of_another_recipe(plain):
+    assert {row["to plain"] for row in rows([result("le"), plain])} == {""}
 
 
-def test_the_best_epoch_is_the_first_of_the_best_and_only_on_held_out_images():
-    history = [{"epoch": i, "val/acc": v} for i, v in enumerate((0.1, 0.5, 0.5, 0.4))]
-    assert validation(history) == {"last": 0.4, "best": 0.5, "best_epoch": 2}
-    assert validation([{"epoch": 0, "train/acc": 1.0}]) is None
+def test_each_seed_is_compared_with_its_own_plain_run():
+    runs = [result(name, acc + seed / 100, seed=seed) for name, acc in (("le", 0.8), ("plain", 0.9)) for seed in (0, 1)]
+    runs[0]["metrics"]["acc"] = 0.7
+    table = rows(runs)
+    assert [(row["encryption"], row["seed"], row["to plain"]) for row in table] == [
+        ("le", "0", "-20.00"),
+        ("le", "1", "-10.00"),
+        ("plain", "0", ""),
+        ("plain", "1", ""),
+    ]
 
 
-def test_partial_damaged_and_other_records_are_named_and_do_not_stop_the_rest(place):
-    written(place, "good", result())
-    (written(place, "damaged", result(seed=1)) / "result.json").write_text("{")
-    (written(place, "old", result(seed=2)) / "result.json").write_text('{"format": "vitcrypt result 0"}')
-    lacking = result(seed=3)
-    del lacking["metrics"]["acc"]
-    written(place, "lacking", lacking)
-    written(place, "good/aside-1", result(seed=4))
-    (place / "results/unfinished").mkdir()
-    (place / "results/unfinished/.lock").touch()
-    found, left_out = read_results(place / "results")
-    assert len(found) == 1
-    told = "\n".join(left_out)
-    for name, why in (
-        ("damaged/result.json", "is damaged"),
-        ("old/result.json", "vitcrypt result 1"),
-        ("lacking/result.json", "metrics.acc"),
-        ("good/aside-1", "put aside"),
-        ("unfinished", "not finished"),
-    ):
-        assert re.search(f"{name}.*{why}", told)
-    for command in (["table1"], ["runs"], [], ["html"]):
-        _, said = call("report", *command)
-        assert said.count("left out") >= 5
-    assert "1 of 1 results used" in call("report", "table1")[0]
+def test_the_table_prints_and_names_the_hardware():
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console.print(summary([result("le", 0.8), result("plain", 0.9)]))
+    text = console.export_text()
+    for expected in ("80.00", "-10.00", "90.00", "le", "plain", "CPU, 2 cores"):
+        assert expected in text
 
 
-def test_other_kinds_of_result_are_no_rows_and_no_faults(place):
-    written(place, "attack", {"kind": "attack", "config": {}, "metrics": {}})
-    written(place, "a", result())
-    found, left_out = read_results(place / "results")
-    assert (len(found), left_out) == (2, [])
-    assert "1 of 1 results used" in table1(found)[0].notes[-1]
-    for command in ("runs", "table1", "html"):
-        assert "left out" not in call("report", command)[1]
+# Pictures
 
 
-def test_mixed_versions_are_told():
-    sheet, _ = table1([result(), result(seed=1, versions={"torch": "2.15"})])
-    assert "PyTorch 2.11, 2.15" in sheet.notes[-1]
+RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["report"], ["report", "results"], ["report", "runs"], ["report", "runs", "results"]]
-)
-def test_runs_may_be_left_unsaid(place, arguments):
-    written(place, "a", result())
-    printed, _ = call(*arguments)
-    assert "Test accuracy" in printed
-    assert "90.00" in printed
+def picture(path):
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("arguments", [["report"], ["report", "nowhere"], ["report", "table1"]])
-def test_no_result_is_said(place, arguments):
-    assert "no result.json below" in call(*arguments)[1]
+def places(pixels, colour):
+    """Return the rows and columns of the pixels of exactly this colour."""
+    return (pixels == colour).all(-1).nonzero()
 
 
-def test_every_format_holds_the_same_cells(place):
-    written(place, "a", result())
-    text, _ = call("report", "table1", "--format", "csv")
-    rows = list(csv.reader(io.StringIO(text)))
-    assert rows[0] == COLUMNS
-    assert len(rows) == 17
-    markdown, _ = call("report", "table1", "--format", "md")
-    assert [
-        [c.strip() for c in m.strip("|").split("|")] for m in markdown.splitlines() if m.startswith("| CIFAR")
-    ] == rows[1:]
-    latex, _ = call("report", "table1", "--format", "tex")
-    assert latex.count(r" \\") == 17
-    assert not re.search(r"(?m)^[^%\n]*[^\\\n]%", latex), "a bare percent sign would begin a comment"
-    assert "95.53" in call("report", "table1")[0]
+def flat(*colours, side=8):
+    return np.stack([np.full((side, side, 3), colour, np.uint8) for colour in colours])
 
 
-def test_markdown_and_latex_escape_what_they_must():
-    sheet = Sheet("50 %", ["a", "b"], [["x|y", "ViT_B & 1"]], ["note"])
-    assert r"x\|y" in sheet.markdown()
-    assert r"ViT\_B \& 1 \\" in sheet.latex()
-    assert r"\caption{50 \%}" in sheet.latex()
+def test_images_stand_in_their_rows_and_columns_at_the_same_size(tmp_path):
+    path = image_grid(tmp_path / "x.png", {"plain": flat(RED, GREEN), "encrypted": flat(BLUE, YELLOW)}, ["a", "b"])
+    assert path == tmp_path / "x.png"
+    pixels = picture(path)
+    found = {colour: places(pixels, colour) for colour in (RED, GREEN, BLUE, YELLOW)}
+    counts = [len(rows) for rows, _ in found.values()]
+    assert min(counts) > 5000
+    assert max(counts) < 1.1 * min(counts)
+    centre = {colour: (rows.mean(), columns.mean()) for colour, (rows, columns) in found.items()}
+    assert centre[RED][0] == pytest.approx(centre[GREEN][0], abs=2)
+    assert centre[RED][1] == pytest.approx(centre[BLUE][1], abs=2)
+    assert centre[RED][0] < centre[BLUE][0]
+    assert centre[RED][1] < centre[GREEN][1]
 
 
-def test_the_page_needs_nothing_else_and_shows_all(place):
-    folder = written(place, "a", result(classes=["<b>", "b"]))
-    (folder / "images.png").write_bytes(b"\x89PNG of what the server saw")
-    call("report", "html", "--output", "page.html")
-    page = (place / "page.html").read_text()
-    assert not re.search(r'(src|href)="(?!data:)', page)
-    assert "<script" not in page
-    assert page.count("data:image/png;base64,") == 4, "curves, confusion, what the server saw, Fig. 3"
-    for told in ("Table I", "Key space", "90.00 %", "missing", "a machine", "model.adaptation", "torch 2.11"):
-        assert told in page
+def test_pixels_of_an_image_are_shown_without_smoothing(tmp_path):
+    row, column = np.indices((8, 8))
+    board = np.where(((row + column) % 2 == 0)[..., None], RED, BLUE).astype(np.uint8)
+    pixels = picture(image_grid(tmp_path / "x.png", {"plain": board[None]}, ["a"]))
+    red, blue = len(places(pixels, RED)[0]), len(places(pixels, BLUE)[0])
+    assert red == pytest.approx(blue, rel=0.05)
+    assert red + blue > 10000
+    assert len(places(pixels, (128, 0, 128))[0]) + len(places(pixels, (127, 0, 128))[0]) == 0
 
 
-def test_an_empty_page_is_a_page(place):
-    call("report", "html")
-    assert "0 results used" in (place / "report.html").read_text()
+def test_one_row_of_one_image_is_a_picture_too(tmp_path):
+    assert len(places(picture(image_grid(tmp_path / "x.png", {"received": flat(RED)}, ["a"])), RED)[0]) > 5000
 
 
-def test_the_key_spaces_are_the_published_ones(place):
-    text, _ = call("report", "keyspace", "--format", "csv")
-    rows = {row[0]: row[2:] for row in csv.reader(io.StringIO(text))}
-    nominal = {
-        name: (float(row[0].replace(",", "")), float(row[2].replace(",", ""))) for name, row in list(rows.items())[1:]
-    }
-    assert round(nominal["Proposed"][1]) == 1511
-    assert nominal["EtC"] == (717.4, 2505.5)
-    assert round(nominal["LE"][0]) == 594
-    assert round(nominal["ELE"][0]) == 38330
-    assert [round(v) for v in nominal["PE, signs only"]] == [3072, 150528]
-    assert all(float(row[1]) == float(row[3]) == 256 for row in list(rows.values())[1:])
+def test_a_row_with_too_few_images_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="zip"):
+        image_grid(tmp_path / "x.png", {"plain": flat(RED)}, ["a", "b"])
 
 
-def test_fig3_takes_an_image_of_one_s_own_and_has_one_without(place):
-    printed, _ = call("report", "fig3", "a.png")
-    assert "china.jpg in a.png" in printed
-    assert (place / "a.png").read_bytes().startswith(b"\x89PNG")
-    call("report", "fig3", "b.png", "--image", "a.png", "--key", "test-1")
-    assert (place / "b.png").read_bytes() != (place / "a.png").read_bytes()
+FULL_BLUE = (8, 48, 107)  # the dark end of matplotlib's "Blues"
 
 
-def test_tables_are_printed_without_torch(place):
-    written(place, "a", result())
-    program = "import sys; from vitcrypt.cli import app\ntry: app(['report', 'table1'])\nexcept SystemExit: pass\n"
-    program += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
+def test_a_perfect_confusion_matrix_is_dark_on_its_diagonal_alone(tmp_path):
+    path = confusion_matrix(tmp_path / "x.png", [[9, 0, 0], [0, 5, 0], [0, 0, 7]], ["ant", "bee", "cat"])
+    assert path == tmp_path / "x.png"
+    rows, columns = places(picture(path)[:, : picture(path).shape[1] * 3 // 4], FULL_BLUE)  # without the colour bar
+    assert len(rows) > 3000
+    assert np.corrcoef(rows, columns)[0, 1] > 0.8
 
 
-def test_a_result_stays_readable_json(place):
-    folder = written(place, "a", result())
-    assert json.loads((folder / "result.json").read_text())["metrics"]["acc"] == 0.9
+def test_rows_of_a_confusion_matrix_are_true_classes_and_shown_as_shares(tmp_path):
+    first = picture(confusion_matrix(tmp_path / "x.png", [[0, 0, 8], [0, 0, 0], [0, 0, 0]], ["a", "b", "c"]))
+    rows, columns = places(first[:, : first.shape[1] * 3 // 4], FULL_BLUE)
+    assert rows.mean() < first.shape[0] / 3
+    assert columns.mean() > first.shape[1] / 3
+    even = picture(confusion_matrix(tmp_path / "y.png", [[4, 4], [4, 4]], ["a", "b"]))
+    assert len(places(even[:, : even.shape[1] * 3 // 4], FULL_BLUE)[0]) == 0
+
+
+def test_a_class_without_images_is_no_division_by_zero(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        confusion_matrix(tmp_path / "x.png", [[3, 1], [0, 0]], ["a", "b"])
+    assert picture(tmp_path / "x.png").std() > 0
+
+
+def test_the_picture_grows_with_the_number_of_classes_and_stays_small_enough(tmp_path):
+    sizes = []
+    for count in (2, 10, 40):
+        confusion = np.eye(count, dtype=int).tolist()
+        sizes.append(picture(confusion_matrix(tmp_path / "x.png", confusion, [str(i) for i in range(count)])).shape[0])
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] <= 14 * 120
+
+
+# What this room imports
+
+
+@pytest.mark.parametrize("module", ["vitcrypt.report", "vitcrypt.report.figures"])
+def test_reports_are_made_without_importing_torch(module):
+    program = (
+        f"import sys, {module}; heavy = 'torch', 'torchvision', 'lightning', 'timm', 'torchmetrics';"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.strip() == "[]"

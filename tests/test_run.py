@@ -9,7 +9,7 @@ import pytest
 import torch
 from program import SMALL, finish, results, start
 
-from vitcrypt import checkpoint, run
+from vitcrypt import checkpoint, place, run
 from vitcrypt.data import digits
 from vitcrypt.report.results import FORMAT
 
@@ -145,7 +145,7 @@ def test_two_processes_do_not_write_into_one_run(program, tmp_path):
     program()
     (path,) = folder.rglob("result.json")
     path.unlink()
-    with run._alone_in(path.parent):
+    with place.alone_in(path.parent):
         code, printed = program()
     assert code == 1
     assert "another process is at work" in printed

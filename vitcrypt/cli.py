@@ -76,6 +76,14 @@ def run(context: typer.Context) -> None:
     run_main(context.args)
 
 
+@app.command(context_settings=HYDRA, help="Attack and score: the same program as python -m vitcrypt.attack.")
+def attack(context: typer.Context) -> None:
+    """Hand all arguments to the Hydra program."""
+    from vitcrypt.attack import main as attack_main
+
+    attack_main(context.args)
+
+
 def main() -> None:
     """Run the program; errors that a user can mend are shown as a message."""
     from vitcrypt.complaints import explained

@@ -196,7 +196,7 @@ def validate(config: dict[str, Any]) -> None:
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]
         raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
-    _check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
+    check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
 
 
 def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
@@ -238,10 +238,11 @@ def published(config: dict[str, Any]) -> dict[str, Any]:
     return without_folders({key: value for key, value in config.items() if key not in ("key", "results", "logger")})
 
 
-def _check_targets(node: Any, allowed: tuple[str, ...]) -> None:
+def check_targets(node: Any, allowed: tuple[str, ...]) -> None:
+    """Raise ValueError if anything below `node` is to be built from elsewhere than `allowed`."""
     if isinstance(node, list):
         for child in node:
-            _check_targets(child, allowed)
+            check_targets(child, allowed)
     if not isinstance(node, dict):
         return
     target = node.get("_target_")
@@ -251,4 +252,4 @@ def _check_targets(node: Any, allowed: tuple[str, ...]) -> None:
             f"To allow your own: 'allow_targets=[{target.split('.')[0]}]'"
         )
     for child in node.values():
-        _check_targets(child, allowed)
+        check_targets(child, allowed)

@@ -70,9 +70,7 @@ def pictures(cell: Cell, metrics: dict[str, Any]) -> list[Path]:
     """Draw FOLDER/images.png and FOLDER/confusion.png and return their paths."""
     rows, names = cell.pictures()
     images = image_grid(cell.folder / "images.png", rows, names)
-    confusion = cell.folder / "confusion.png"
-    confusion_matrix(confusion, metrics["confusion"], cell.splits.classes)
-    return [images, confusion]
+    return [images, confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)]
 
 
 def _hardware(cell: Cell) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from typer.core import TyperGroup
 
-from vitcrypt.report import Sheet, read_results, summary, table1
+from vitcrypt.report import Sheet, attacks, read_results, security, summary, table1
 
 
 class Group(TyperGroup):
@@ -39,10 +39,11 @@ Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 @app.command()
 def runs(results: Results = Path("results")) -> None:
-    """Print the results below a folder as a table, each beside its plain counterpart."""
+    """Print the results below a folder as tables: accuracies, each beside its plain counterpart, and attacks."""
     found, left_out = _read(results)
-    if found:
-        _print(summary(found))
+    for table in (summary(found), attacks(found)):
+        if table.row_count:
+            _print(table)
     _say(left_out)
 
 
@@ -53,6 +54,24 @@ def print_table1(results: Results = Path("results"), format: Printed = Format.RI
     sheet, without_row = table1(found)
     _print_sheet(sheet, format)
     _say([*left_out, *without_row])
+
+
+@app.command(name="security")
+def print_security(results: Results = Path("results")) -> None:
+    """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
+    found, left_out = _read(results)
+    _print(security(found))
+    _say(left_out)
+
+
+@app.command(name="fig4")
+def draw_fig4(results: Results = Path("results")) -> None:
+    """Draw Fig. 4 into the folder of the results: what each attack restored under each scheme, with its SSIM."""
+    from vitcrypt.report.fig4 import fig4
+
+    found, left_out = _read(results)
+    console.print(str(fig4(found, results / "fig4.png")))
+    _say(left_out)
 
 
 @app.command()
@@ -79,7 +98,8 @@ def html(results: Results = Path("results"), output: Annotated[Path, typer.Optio
     from vitcrypt.report.html import html_report
 
     found, left_out = _read(results)
-    sheet, _ = table1(found)
+    sheet, unused = table1(found)
+    left_out += [f"of Table I only: {reason}" for reason in unused]
     with TemporaryDirectory() as folder:
         picture = Path(folder) / "fig3.png"
         caption = f"Fig. 3: {_fig3(picture, None, 'test-0')} under the public key test-0"

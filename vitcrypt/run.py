@@ -1,12 +1,9 @@
 """Train and test one cell of the table, or many: `python -m vitcrypt.run encryption=proposed model=vit_b16`."""
 
-import fcntl
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from rich.console import Console
 
 from vitcrypt import complaints
 from vitcrypt.config import CONF, identity, register, validate
+from vitcrypt.place import alone_in, key_fingerprint, put_aside, shown
 from vitcrypt.report.results import read_result
 
 console = Console(soft_wrap=True)
@@ -39,14 +37,14 @@ def task(cfg: DictConfig) -> float:
 
 def run(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the run of a configuration to its end: skip it if finished, resume it if broken; return its result."""
-    fingerprint = _fingerprint(config)
+    fingerprint = key_fingerprint(config)
     name = identity(config, fingerprint)
     names = config["names"]
     place = f"key={fingerprint or 'none'} seed={config['seed']} {name}".replace(" ", "-")
     folder = Path(config["results"], names["data"], names["encryption"], names["model"], place).absolute()
-    with _alone_in(folder):
+    with alone_in(folder):
         if not config["resume"]:
-            _put_aside(folder)
+            put_aside(folder)
         result = read_result(folder)
         if result is not None:
             _tell(result, folder, "finished before, skipped (resume=false runs it again)")
@@ -91,7 +89,7 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
         f"[bold green]{cell}: test accuracy {100 * metrics['acc']:.2f} %[/] ({metrics['images']} images), {how}"
     )
     for file in ("result.json", "images.png"):
-        console.print(f"  {_shown(folder / file)}")
+        console.print(f"  {shown(folder / file)}")
 
 
 def _tell_failure(config: dict[str, Any], error: Exception) -> None:
@@ -99,61 +97,11 @@ def _tell_failure(config: dict[str, Any], error: Exception) -> None:
     console.print(f"[bold red]{names['encryption']} x {names['model']} on {names['data']} failed:[/] {error}")
 
 
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
-def _fingerprint(config: dict[str, Any]) -> str | None:
-    """Return the fingerprint of the key, or None where no key is used (and then none is read)."""
-    if (config["encryption"]["_target_"] or "vitcrypt.encryption.Plain") == "vitcrypt.encryption.Plain":
-        return None
-    from vitcrypt.keys import open_key
-
-    return open_key(config["key"]).fingerprint
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it: two processes must not write into one run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise BlockingIOError(
-            f"another process is at work in {folder}; wait for it, or change seed or configuration"
-        ) from None
-    os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
-    try:
-        yield
-    finally:
-        if [file.name for file in folder.iterdir()] == [".lock"]:  # nothing came of it: leave no trace
-            (folder / ".lock").unlink()
-            for empty in (folder, *folder.parents):
-                try:
-                    empty.rmdir()
-                except OSError:
-                    break
-        os.close(descriptor)
-
-
-def _put_aside(folder: Path) -> None:
-    """Move what an earlier attempt left into FOLDER/aside-N: nothing is deleted."""
-    files = [file for file in folder.iterdir() if file.name != ".lock" and not file.name.startswith("aside-")]
-    if files:
-        count = len(list(folder.glob("aside-*")))
-        aside = folder / f"aside-{count + 1}"
-        aside.mkdir()
-        for file in files:
-            file.rename(aside / file.name)
-        console.print(f"put the earlier attempt aside in {aside}")
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run with command-line arguments; end with a message rather than a traceback where the user can mend it."""
     if arguments is not None:
         sys.argv[1:] = arguments
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
     with complaints.explained("config"):
         complaints.refuse_keys(sys.argv[1:])
         task()

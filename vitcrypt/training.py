@@ -238,7 +238,7 @@ class Cell:
         mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
         environment = {name: value for name, value in os.environ.items() if name not in mine}
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.devices)))
-        code = subprocess.call(command, env=environment)
+        code = subprocess.call(command, env=environment, close_fds=False)  # they hold the lock of the folder too
         if code:
             raise RuntimeError(f"training on {self.devices} devices failed (exit code {code}); its output is above")
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,7 +30,7 @@ def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titl
     return path
 
 
-def confusion_matrix(path: Path | BinaryIO, confusion: list[list[int]], classes: list[str]) -> None:
+def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str]) -> Path:
     """Draw a confusion matrix (rows are true classes), with numbers up to 20 classes."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -47,4 +46,5 @@ def confusion_matrix(path: Path | BinaryIO, confusion: list[list[int]], classes:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=120, format="png")
+    figure.savefig(path, dpi=120)
+    return path

@@ -3,6 +3,7 @@
 import base64
 import io
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
-from vitcrypt.report.results import trained, validation
+from vitcrypt.report.results import validation, whole
 from vitcrypt.report.sheet import Sheet
 
 
@@ -27,7 +28,7 @@ def html_report(
         pictures: Further pictures by their caption.
     """
     environment = Environment(loader=PackageLoader("vitcrypt.report", "."), autoescape=True, trim_blocks=True)
-    runs = [_run(result) for result in trained(results)]
+    runs = [_run(result) for result in whole(results)[0]]
     inlined = {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
     text = environment.get_template("report.html.j2").render(
         runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
@@ -86,9 +87,9 @@ def _run(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confusion(result: dict[str, Any]) -> bytes:
-    file = io.BytesIO()
-    confusion_matrix(file, result["metrics"]["confusion"], result["classes"])
-    return file.getvalue()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "confusion.png"
+        return confusion_matrix(path, result["metrics"]["confusion"], result["classes"]).read_bytes()
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -7,11 +7,17 @@ from typing import Any
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
-NEEDED = {  # what readers of a trained run's result rely on; other kinds of result name themselves in "kind"
-    "": ("identity", "config", "key", "classes", "images", "metrics", "training", "weights", "versions", "hardware"),
-    "config": ("names", "data", "encryption", "model", "trainer", "seed", "key_scope"),
-    "metrics": ("acc", "images", "confusion"),
-    "training": ("epochs", "history"),
+LEAST = {  # what every table relies on
+    "": ("config", "metrics", "training", "hardware"),
+    "config": ("names", "data", "model", "trainer", "seed"),
+    "metrics": ("acc", "images"),
+    "training": ("epochs",),
+}
+WHOLE = {  # what a run writes
+    "": ("identity", "key", "classes", "images", "weights", "versions"),
+    "config": ("encryption", "key_scope"),
+    "metrics": ("confusion",),
+    "training": ("history",),
 }
 
 
@@ -53,13 +59,23 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is damaged ({error}); remove it to evaluate the run again") from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise ValueError(f"{path} is no {FORMAT!r}; move it away to evaluate the run again")
-    for section, names in (NEEDED if "kind" not in result else {}).items():
-        part = result[section] if section else result
-        missing = [name for name in names if not isinstance(part, dict) or name not in part]
-        if missing:
-            where = f"{section}." if section else ""
-            raise ValueError(f"{path} is incomplete: it lacks {', '.join(where + name for name in missing)}; remove it")
     return result
+
+
+def lacking(result: dict[str, Any], needed: dict[str, tuple[str, ...]]) -> list[str]:
+    """Return what the record of a training lacks of what is needed, dotted."""
+    if "kind" in result:
+        return []
+    parts = {section: result.get(section, {}) if section else result for section in needed}
+    missing = [(section, name) for section, names in needed.items() for name in names if name not in parts[section]]
+    return [f"{section}.{name}".lstrip(".") for section, name in missing]
+
+
+def whole(results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the records of trainings that hold all that a run writes, and what the others lack."""
+    trainings = [(result, lacking(result, WHOLE)) for result in trained(results)]
+    told = [f"{r.get('folder')} is incomplete: it lacks {', '.join(missing)}" for r, missing in trainings if missing]
+    return [result for result, missing in trainings if not missing], told
 
 
 def trained(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -93,6 +109,9 @@ def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
             result = read_result(path.parent)
         except ValueError as error:
             left_out.append(str(error))
+            continue
+        if missing := lacking(result or {}, LEAST):
+            left_out.append(f"{path} is incomplete: it lacks {', '.join(missing)}")
         else:
             results.append({**(result or {}), "folder": str(path.parent)})
     begun = [lock.parent for lock in sorted(root.rglob(".lock")) if not (lock.parent / FILENAME).exists()]

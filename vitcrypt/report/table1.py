@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, data_of, row_of
-from vitcrypt.report.results import trained, validation
+from vitcrypt.report.results import validation, whole
 from vitcrypt.report.sheet import Sheet
 
 COLUMNS = ["data", "encryption", "network", "variant", "paper", "ours", "difference", "95 % interval"]
@@ -29,7 +29,7 @@ def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[S
     Runs that differ in nothing but seed and key are one line, others are lines of their own; a row of the paper that
     nothing was measured for is shown as missing.
     """
-    results = trained(results)
+    results, incomplete = whole(results)
     used, left_out = _usable(results)
     lines: dict[tuple[str, Row], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for result in used:
@@ -44,7 +44,7 @@ def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[S
             rows += [_line(name, row, group) for group in runs] or [_missing(name, row)]
     versions = sorted({result["versions"]["torch"] for result in used})
     notes = [*NOTES, f"{len(used)} of {len(results)} results used, with PyTorch {', '.join(versions) or '(none)'}."]
-    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=4), left_out
+    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=4), [*incomplete, *left_out]
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:

@@ -1,0 +1,105 @@
+"""The attack program: configuration, record, refusals. Attacks themselves are in test_attacks.py."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from vitcrypt.attack import attack
+from vitcrypt.attack_config import attack_identity, validate_attack
+from vitcrypt.config import CONF
+from vitcrypt.report import attacks, read_results, summary
+from vitcrypt.report.security import security, verdict
+
+ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
+
+
+def config(tmp_path: Path, scheme: str, method: str, *overrides: str) -> dict[str, Any]:
+    names = {"data": "digits", "encryption": scheme, "attack": method}
+    chosen = [f"{group}={name}" for group, name in names.items()] + [f"names.{g}={n}" for g, n in names.items()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("attack_config", [*chosen, f"results={tmp_path}", *overrides])
+    plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    validate_attack(plain)
+    return plain
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_configured_attack_can_be_built(name, tmp_path):
+    method = instantiate(config(tmp_path, "proposed", name)["attack"]["method"])
+    assert method.name == name
+
+
+def test_an_attack_leaves_a_record_without_key_and_is_not_repeated(tmp_path, capsys):
+    job = config(tmp_path, "pe", "fr", "attack.observation.ciphertexts=20", "encryption.channel_shuffle=false")
+    result = attack(job)
+    assert "knows: the algorithm: PE" in capsys.readouterr().out  # the threat model is told before
+    folder = next(tmp_path.rglob("result.json")).parent
+    text = (folder / "result.json").read_text()
+    stored = json.loads(text)
+    assert stored["threat_model"]["ciphertexts"] == 20
+    assert stored["metrics"]["restored"]["folded_ssim"]["median"] == 1
+    assert stored["metrics"]["restored"]["ssim"]["median"] > stored["metrics"]["ciphertext"]["ssim"]["median"] + 0.1
+    assert {"ssim", "psnr"} <= stored["metrics"]["unrelated"].keys()
+    assert stored["key"]["public_test_key"] == "test-0"
+    assert str(tmp_path) not in text
+    assert (folder / "images.png").stat().st_size > 1000
+    assert attack(job)["seconds"] == result["seconds"]
+    assert "finished before" in capsys.readouterr().out
+
+
+def test_reports_list_attacks_apart_from_runs(tmp_path):
+    attack(config(tmp_path, "le", "known_plaintext", "attack.observation.known=40"))
+    attack(config(tmp_path, "etc", "fr", "attack.observation.ciphertexts=20"))
+    found, left_out = read_results(tmp_path)
+    assert left_out == []
+    assert summary(found).row_count == 0
+    assert attacks(found).row_count == 2
+    assert security(found).row_count == 2
+
+
+def test_the_verdict_follows_its_rule():
+    def result(restored: float, ciphertext: float, unrelated: float, exact: float = 0.0) -> dict[str, Any]:
+        medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": unrelated}
+        return {"metrics": {n: {"ssim": {"median": v}} for n, v in medians.items()} | {"exact_images": exact}}
+
+    assert verdict(result(1.0, 0.0, 0.1, exact=1.0)) == "broken"
+    assert verdict(result(0.97, 0.28, 0.3)) == "broken"
+    assert verdict(result(0.4, 0.05, 0.1)) == "leaks"
+    assert verdict(result(0.3, 0.28, 0.3)) == "not by this"
+
+
+def test_what_an_attack_is_decides_its_identity(tmp_path):
+    one = config(tmp_path, "le", "fr")
+    assert attack_identity(one, "a") == attack_identity(config(tmp_path / "elsewhere", "le", "fr"), "a")
+    others = [
+        attack_identity(one, "b"),
+        attack_identity(config(tmp_path, "le", "fr", "seed=1"), "a"),
+        attack_identity(config(tmp_path, "le", "fr", "attack.observation.ciphertexts=7"), "a"),
+        attack_identity(config(tmp_path, "le", "fr", "image_size=64"), "a"),
+        attack_identity(config(tmp_path, "le", "fr", "attack.method.variant=minimum_difference"), "a"),
+    ]
+    assert len({attack_identity(one, "a"), *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("scheme", "method", "overrides", "message"),
+    [
+        ("le", "fr", ["attack.observation.ciphertexts=1000"], "there are 360 test images"),
+        ("le", "fr", ["attack.observation.ciphertexts=0"], "something to restore"),
+        ("le", "statistics", ["attack.observation.ciphertexts=9"], "there are 1437 training images"),
+        ("le", "known_plaintext", ["key_scope=per_image"], "key_scope=per_image"),
+        ("le", "known_plaintext", ["attack.observation.known=0"], "observation.known"),
+        ("le", "fr", ["image_size=30"], "does not divide images of 30 x 30"),
+        ("none", "fr", [], "encryption=none"),
+        ("le", "fr", ["key_scope=mine"], "shared or per_image"),
+        ("le", "fr", ["attack.method._target_=os.system"], "os.system is not allowed"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, scheme, method, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        attack(config(tmp_path, scheme, method, *overrides))

@@ -1,0 +1,142 @@
+"""Attack images under an encryption: `python -m vitcrypt.attack encryption=proposed attack=fr`."""
+
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+import vitcrypt
+from vitcrypt import complaints
+from vitcrypt.attack_config import attack_identity, register_attack, validate_attack
+from vitcrypt.config import CONF, published, register
+from vitcrypt.place import alone_in, key_fingerprint, put_aside, shown
+from vitcrypt.report.results import read_result, write_result
+
+console = Console(soft_wrap=True)
+SHOWN = 8  # images that are drawn and kept
+register()
+register_attack()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="attack_config")
+def task(cfg: DictConfig) -> float:
+    """Attack; return the median SSIM of what was restored."""
+    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    try:
+        validate_attack(config)
+        return attack(config)["metrics"]["restored"]["ssim"]["median"]
+    except Exception as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
+            names = config["names"]
+            console.print(f"[bold red]{names['attack']} on {names['encryption']}, {names['data']} failed:[/] {error}")
+        raise
+
+
+def attack(config: dict[str, Any]) -> dict[str, Any]:
+    """Carry out the attack of a configuration, unless it is done already; return its result."""
+    fingerprint = key_fingerprint(config)
+    name, names = attack_identity(config, fingerprint), config["names"]
+    place = f"key={fingerprint or 'none'} seed={config['seed']} {name}".replace(" ", "-")
+    folder = Path(config["results"], "attacks", names["data"], names["encryption"], names["attack"], place).absolute()
+    with alone_in(folder):
+        if not config["resume"]:
+            put_aside(folder)
+        result = read_result(folder)
+        if result is not None:
+            _tell(result, folder, "finished before, skipped (resume=false attacks again)")
+            return result
+        return _carry_out(config, folder, name, fingerprint)
+
+
+def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
+    from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
+
+    from vitcrypt.report.figures import image_grid
+    from vitcrypt.score import score
+    from vitcrypt.victim import Victim
+
+    names = config["names"]
+    console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
+    victim = Victim(config)
+    observation = victim.observation()
+    threat_model = observation.threat_model
+    console.print("The attacker")
+    for part, words in threat_model.items():
+        console.print(f"  {part.replace('_', ' ')}: {words}", highlight=False)
+    method = instantiate(config["attack"]["method"])
+    started = time.perf_counter()
+    reconstruction = method(observation)
+    seconds = time.perf_counter() - started
+    metrics = score(victim.plain, observation, reconstruction, victim.subkeys)
+    result = {
+        "kind": "attack",
+        "identity": name,
+        "config": published(config),
+        "threat_model": threat_model,
+        "key": {
+            "fingerprint": fingerprint,
+            "public_test_key": config["key"] if fingerprint and config["key"].startswith("test-") else None,
+            "nominal_bits": observation.scheme.key_space_bits(observation.shape),
+            "effective_bits": observation.scheme.effective_key_bits(observation.shape),
+        },
+        "details": reconstruction.details,
+        "metrics": metrics,
+        "seconds": seconds,
+        "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()},
+    }
+    rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
+    result["first"] = {
+        "restored": victim.similarity(reconstruction.images, SHOWN),
+        "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
+    }
+    pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
+    image_grid(folder / "images.png", pictures, [f"{value:.3f}" for value in result["first"]["restored"]])
+    np.savez_compressed(folder / "images.npz", **pictures)
+    write_result(folder, result)
+    _tell(result, folder, "finished")
+    return result
+
+
+def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
+    names, metrics = result["config"]["names"], result["metrics"]
+    table = Table(title=f"{names['attack']} on {names['encryption']}, {names['data']}: {how}", title_justify="left")
+    for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name in ("restored", "ciphertext", "unrelated"):
+        if name in metrics:
+            ssim, psnr, folded = (metrics[name][measure] for measure in ("ssim", "psnr", "folded_ssim"))
+            decibels = "exact" if psnr["median"] is None else f"{psnr['median']:.1f} dB"
+            spread = f"{ssim['lower']:.3f} to {ssim['upper']:.3f}"
+            table.add_row(name, f"{ssim['median']:.3f}", spread, decibels, f"{folded['median']:.3f}")
+    console.print(table)
+    exact = f"{100 * metrics['exact_images']:.0f} % restored exactly"
+    console.print(f"  {metrics['images']} images, {exact}, {result['seconds']:.1f} s")
+    for name, share in metrics.get("key", {}).items():
+        console.print(f"  {name}: {100 * share['share']:.1f} % recovered (guessing: {100 * share['guessing']:.1f} %)")
+    if "blocks" in metrics:
+        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics["blocks"].items())
+        console.print(f"  blocks: {joined}")
+    for file in ("result.json", "images.png"):
+        console.print(f"  {shown(folder / file)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Attack with command-line arguments; end with a message where the user can mend it."""
+    if arguments is not None:
+        sys.argv[1:] = arguments
+    with complaints.explained("attack_config"):
+        complaints.refuse_keys(sys.argv[1:])
+        task()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What an attacker holds, and what an attack gives back.
+
+An attack is a function of an `Observation`: `attack(observation) -> Reconstruction`. The victim's key is no part of it,
+the true images are not, and whoever scores the reconstruction is not in this room. `Observation.threat_model` says in
+words what was held, for the record of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from vitcrypt.encryption import Scheme, Shape
+
+WORDS = {
+    "labels": "their labels",
+    "public_images": "plain images of public origin",
+    "known": "known pairs of plain and encrypted images",
+    "oracle": "an oracle that encrypts chosen images under the victim's key",
+}
+
+
+class Oracle:
+    """Encrypts what the attacker chooses under the victim's key, so many images and no more.
+
+    Args:
+        encrypt: uint8 [n, C, H, W] to the same.
+        budget: How many images it answers in all.
+
+    Attributes:
+        queries: How many images it has answered.
+    """
+
+    def __init__(self, encrypt: Callable[[Tensor], Tensor], budget: int) -> None:
+        if budget < 1:
+            raise ValueError(f"the budget of an oracle is at least one image, got {budget}")
+        self._encrypt, self.budget, self.queries = encrypt, budget, 0
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Answer, or raise ValueError if that is more than what is left."""
+        if self.queries + len(images) > self.budget:
+            raise ValueError(
+                f"the attack needs {self.queries + len(images)} chosen images, the oracle answers {self.budget}; "
+                "raise the budget"
+            )
+        self.queries += len(images)
+        return self._encrypt(images)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the attacker holds.
+
+    Args:
+        scheme: The public algorithm with its sizes; no key in it.
+        ciphertexts: uint8 [n, C, H, W], what is to be restored.
+        shared_key: Whether all ciphertexts and pairs are under one key (the attacker knows which it is).
+        labels: int64 [n], classes of the ciphertexts.
+        public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them the victim's.
+        known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
+        oracle: Encrypts under the victim's key.
+
+    Raises:
+        TypeError: Images are not uint8.
+        ValueError: Sizes differ, or there is no ciphertext.
+    """
+
+    scheme: Scheme
+    ciphertexts: Tensor
+    shared_key: bool = True
+    labels: Tensor | None = None
+    public_images: Tensor | None = None
+    known: tuple[Tensor, Tensor] | None = None
+    oracle: Oracle | None = None
+
+    def __post_init__(self) -> None:
+        """Check that all that is held is of one kind."""
+        batches = {"ciphertexts": self.ciphertexts}
+        if self.public_images is not None:
+            batches["public_images"] = self.public_images
+        if self.known is not None:
+            batches |= {"known plain images": self.known[0], "known ciphertexts": self.known[1]}
+            if len(self.known[0]) != len(self.known[1]):
+                raise ValueError(f"{len(self.known[0])} plain images and {len(self.known[1])} ciphertexts are no pairs")
+        for name, images in batches.items():
+            if images.dtype != self.ciphertexts.dtype or str(images.dtype) != "torch.uint8":
+                raise TypeError(f"{name} must be uint8, got {images.dtype}")
+            if images.dim() != 4 or images.shape[1:] != self.ciphertexts.shape[1:]:
+                raise ValueError(
+                    f"{name} must be [n, C, H, W] of the ciphertexts' size {list(self.ciphertexts.shape[1:])}, "
+                    f"got {list(images.shape)}: sizes cannot be mixed"
+                )
+        if not len(self.ciphertexts):
+            raise ValueError("there is no ciphertext to attack")
+        if self.labels is not None and len(self.labels) != len(self.ciphertexts):
+            raise ValueError(f"{len(self.labels)} labels do not belong to {len(self.ciphertexts)} ciphertexts")
+        self.scheme.check_shape(self.shape)
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of every image."""
+        channels, height, width = self.ciphertexts.shape[1:]
+        return channels, height, width
+
+    @property
+    def threat_model(self) -> dict[str, Any]:
+        """What the attacker knows and holds, in words and numbers; the victim's key is never among it."""
+        held: dict[str, Any] = {
+            "knows": f"the algorithm: {self.scheme}",
+            "ciphertexts": len(self.ciphertexts),
+            "key": "one for all images" if self.shared_key else "one for every image",
+        }
+        for name, words in WORDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                count = value.budget if isinstance(value, Oracle) else len(value[0] if name == "known" else value)
+                held[name] = f"{words}: {count}"
+        return held
+
+    def need(
+        self, attack: str, *, part: str | None = None, schemes: tuple[str, ...] = (), shared: bool = False
+    ) -> None:
+        """Raise ValueError unless the observation has what an attack needs.
+
+        Args:
+            attack: Its name.
+            part: One of labels, public_images, known, oracle.
+            schemes: Names of the schemes that it is an attack on; none: on all.
+            shared: Whether the images must be under one key.
+        """
+        if part is not None and getattr(self, part) is None:
+            raise ValueError(f"{attack} needs {WORDS[part]}, and this observation holds none (observation.{part})")
+        if schemes and self.scheme.name not in schemes:
+            raise ValueError(f"{attack} is an attack on {', '.join(schemes)}; this is {self.scheme.name}")
+        if shared and not self.shared_key:
+            raise ValueError(f"{attack} needs images under one shared key; here every image has its own")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What an attack makes of an observation.
+
+    Args:
+        images: uint8 [n, C, H, W], its guess of the plain images, one for each ciphertext.
+        subkeys: Its guess of the victim's subkeys, as `Scheme.cipher` takes them; empty where it guesses none.
+        details: What it cost and what it found out by the way; plain values.
+    """
+
+    images: Tensor
+    subkeys: dict[str, Tensor] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Attack(Protocol):
+    """An attack with its options set."""
+
+    @property
+    def name(self) -> str:
+        """The name in configurations and results."""
+
+    def __call__(self, observation: Observation) -> Reconstruction:
+        """Restore the plain images. Raises ValueError if the observation lacks what it needs."""

@@ -1,0 +1,62 @@
+"""Where the results of a job lie, and who may write there. Shared by the programs."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as a person would type it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def key_fingerprint(config: dict[str, Any]) -> str | None:
+    """Return the fingerprint of the key, or None where no key is used (and then none is read)."""
+    if (config["encryption"]["_target_"] or "vitcrypt.encryption.Plain") == "vitcrypt.encryption.Plain":
+        return None
+    from vitcrypt.keys import open_key
+
+    return open_key(config["key"]).fingerprint
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it: two processes must not write into one run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BlockingIOError(
+            f"another process is at work in {folder}; wait for it, or change seed or configuration"
+        ) from None
+    os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
+    try:
+        yield
+    finally:
+        if [file.name for file in folder.iterdir()] == [".lock"]:  # nothing came of it: leave no trace
+            (folder / ".lock").unlink()
+            for empty in (folder, *folder.parents):
+                try:
+                    empty.rmdir()
+                except OSError:
+                    break
+        os.close(descriptor)
+
+
+def put_aside(folder: Path) -> None:
+    """Move what an earlier attempt left into FOLDER/aside-N: nothing is deleted."""
+    files = [file for file in folder.iterdir() if file.name != ".lock" and not file.name.startswith("aside-")]
+    if files:
+        count = len(list(folder.glob("aside-*")))
+        aside = folder / f"aside-{count + 1}"
+        aside.mkdir()
+        for file in files:
+            file.rename(aside / file.name)
+        Console(soft_wrap=True).print(f"put the earlier attempt aside in {aside}")

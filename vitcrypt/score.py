@@ -1,0 +1,71 @@
+"""Scoring of an attack by someone who holds the truth: similarity beside its floors, and the share of the key."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitcrypt.attacks import Observation, Reconstruction
+from vitcrypt.metrics import fold, jigsaw_score, key_shares, psnr, ssim
+
+
+def score(
+    plain: Tensor, observation: Observation, reconstruction: Reconstruction, subkeys: dict[str, Tensor] | None
+) -> dict[str, Any]:
+    """Measure a reconstruction.
+
+    Args:
+        plain: uint8 [n, C, H, W], the true images.
+        observation: What the attacker held.
+        reconstruction: What he made of it.
+        subkeys: The victim's, or None if every image has a key of its own.
+
+    Returns:
+        Plain values: for "restored", and the floors "ciphertext" (untouched) and "unrelated" (the next image of the set
+        taken for this one), quartiles over the images of SSIM, PSNR, and SSIM of folded images; the share of images
+        restored exactly; the share of every subkey beside that of guessing; how blocks were joined.
+
+    Raises:
+        ValueError: The reconstruction has another shape than the truth.
+    """
+    restored = reconstruction.images.cpu()
+    if restored.shape != plain.shape:
+        raise ValueError(f"the attack returned images {list(restored.shape)} for {list(plain.shape)}")
+    compared = {"restored": restored, "ciphertext": observation.ciphertexts.cpu(), "unrelated": plain.roll(1, 0)}
+    if len(plain) == 1:
+        del compared["unrelated"]
+    result: dict[str, Any] = {
+        name: {
+            "ssim": quartiles(ssim(plain, images)),
+            "psnr": quartiles(psnr(plain, images)),
+            "folded_ssim": quartiles(ssim(fold(plain), fold(images))),
+        }
+        for name, images in compared.items()
+    }
+    result["images"] = len(plain)
+    result["exact_images"] = float((restored == plain).flatten(1).all(1).double().mean())
+    if subkeys is not None and reconstruction.subkeys:
+        result["key"] = {
+            name: {"share": share, "guessing": _guessing(subkeys[name])}
+            for name, share in key_shares(reconstruction.subkeys, subkeys).items()
+        }
+        if "block_permutation" in subkeys:
+            blocks = subkeys["block_permutation"]
+            placed = blocks[reconstruction.subkeys["block_permutation"].argsort()]
+            height, width = plain.shape[-2:]
+            side = math.isqrt(height * width // len(blocks))
+            result["blocks"] = vars(jigsaw_score(placed, height // side, width // side))
+    return result
+
+
+def quartiles(values: Tensor) -> dict[str, float | None]:
+    """Return median, quartiles, least and most; None where infinite (the PSNR of equal images)."""
+    points = torch.quantile(values, torch.tensor([0.5, 0.25, 0.75, 0, 1]).double(), interpolation="nearest").tolist()
+    names = ("median", "lower", "upper", "least", "most")
+    return {name: value if math.isfinite(value) else None for name, value in zip(names, points, strict=True)}
+
+
+def _guessing(subkey: Tensor) -> float:
+    """Return the share that a guess gets on average."""
+    return 0.5 if subkey.dtype == torch.bool else 1 / (int(subkey.max()) + 1)
