@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "^": r"\^{}", "±": r"$\pm$", "†": r"$\dagger$"}
-LATEX |= {"‡": r"$\ddagger$", "~": r"\textasciitilde{}"}
+LATEX = {
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "$": r"\$",
+    "^": r"\^{}",
+    "±": r"$\pm$",
+    "~": r"\textasciitilde{}",
+}
 
 
 @dataclass
@@ -34,13 +42,16 @@ class Sheet:
         return self.markdown()
 
     def rich(self) -> Table:
-        """Return it for the terminal."""
+        """Return it for the terminal, without columns that say nothing in any row."""
+        shown = [
+            i for i in range(len(self.columns)) if not self.rows or any(row[i] not in ("", "-") for row in self.rows)
+        ]
         caption = "\n".join(self.notes) or None
         table = Table(title=self.title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
-        for i, name in enumerate(self.columns):
-            table.add_column(name, justify="left" if i < self.text else "right", no_wrap=True)
+        for i in shown:
+            table.add_column(self.columns[i], justify="left" if i < self.text else "right", no_wrap=True)
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*(row[i] for i in shown))
         return table
 
     def markdown(self) -> str:

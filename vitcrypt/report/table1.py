@@ -11,15 +11,26 @@ from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, da
 from vitcrypt.report.results import validation, whole
 from vitcrypt.report.sheet import Sheet
 
-COLUMNS = ["data", "encryption", "network", "variant", "paper", "ours", "difference", "95 % interval"]
+COLUMNS = [
+    "data",
+    "encryption",
+    "network",
+    "variant",
+    "scale",
+    "paper",
+    "paper is",
+    "ours",
+    "difference",
+    "95 % interval",
+]
 COLUMNS += ["seeds", "sd seeds", "keys", "sd keys", "val last", "val best", "M param.", "images", "epochs", "hardware"]
 NOTES = [
-    "paper: ‡ equals Madono et al. 2020, the best over epochs on the test set; the others leave it unsaid. "
+    "paper is: best, the best over all epochs on the test set (the number of Madono et al. 2020); ?, unsaid.",
     "ours: test accuracy after the last epoch, mean over runs; no epoch is chosen on the test set.",
     "val last, val best: accuracy on images held out from training, after the last epoch and after the best one.",
     "95 % interval: Wilson's, for the number of test images; it covers the choice of test images and not training.",
     "sd seeds, sd keys: standard deviation over seeds under one key, and over keys with one seed, in points.",
-    "†: a smaller network or fewer training images than the paper's; the difference then says nothing about the paper.",
+    "scale: small, if network or training set are smaller than the paper's; the difference then says nothing about it.",
 ]
 
 
@@ -44,7 +55,7 @@ def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[S
             rows += [_line(name, row, group) for group in runs] or [_missing(name, row)]
     versions = sorted({result["versions"]["torch"] for result in used})
     notes = [*NOTES, f"{len(used)} of {len(results)} results used, with PyTorch {', '.join(versions) or '(none)'}."]
-    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=4), [*incomplete, *left_out]
+    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=5), [*incomplete, *left_out]
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
@@ -97,9 +108,10 @@ def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
     return [
         DATA[data],
         row.label,
-        NETWORKS[row.network][0] + ("†" if smaller else ""),
+        NETWORKS[row.network][0],
         _variant(first),
-        _published(data, row),
+        "small" if smaller else "full",
+        *_published(data, row),
         f"{100 * ours:.2f}",
         f"{100 * ours - paper:+.2f}" if paper is not None else "-",
         f"{100 * low:.2f}-{100 * high:.2f}",
@@ -116,13 +128,13 @@ def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
 
 
 def _missing(data: str, row: Row) -> list[str]:
-    start = [DATA[data], row.label, NETWORKS[row.network][0], "", _published(data, row), "missing"]
+    start = [DATA[data], row.label, NETWORKS[row.network][0], "", "", *_published(data, row), "missing"]
     return start + [""] * (len(COLUMNS) - len(start))
 
 
-def _published(data: str, row: Row) -> str:
+def _published(data: str, row: Row) -> tuple[str, str]:
     accuracy = row.accuracy(data)
-    return f"{accuracy:.2f}" + ("‡" if row.best else "") if accuracy is not None else "-"
+    return (f"{accuracy:.2f}", "best" if row.best else "?") if accuracy is not None else ("-", "-")
 
 
 def _variant(result: dict[str, Any]) -> str:
