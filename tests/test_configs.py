@@ -63,7 +63,7 @@ TABLES = ("table1", "table1_small")
 
 def swept(table):
     """The rows that a table's sweep goes over, and nothing else."""
-    return OmegaConf.load(EXPERIMENTS[0].parent / f"{table}.yaml").hydra.sweeper.params.row.split(",")
+    return OmegaConf.load(EXPERIMENTS[0].parent / f"{table}.yaml").hydra.sweeper.params.row.replace(" ", "").split(",")
 
 
 @pytest.mark.parametrize(("table", "row"), [(table, row) for table in TABLES for row in swept(table)])
