@@ -18,7 +18,7 @@ import vitcrypt
 from vitcrypt import complaints
 from vitcrypt.attack_config import attack_identity, register_attack, validate_attack
 from vitcrypt.config import CONF, published, register
-from vitcrypt.place import alone_in, key_fingerprint, put_aside, shown
+from vitcrypt.place import alone_in, job_folder, key_fingerprint, put_aside, shown
 from vitcrypt.report.results import read_result, write_result
 
 console = Console(soft_wrap=True)
@@ -45,8 +45,8 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
     """Carry out the attack of a configuration, unless it is done already; return its result."""
     fingerprint = key_fingerprint(config)
     name, names = attack_identity(config, fingerprint), config["names"]
-    place = f"key={fingerprint or 'none'} seed={config['seed']} {name}".replace(" ", "-")
-    folder = Path(config["results"], "attacks", names["data"], names["encryption"], names["attack"], place).absolute()
+    parts = ["attacks", names["data"], names["encryption"], names["attack"]]
+    folder = job_folder(config, parts, fingerprint, name)
     with alone_in(folder):
         if not config["resume"]:
             put_aside(folder)

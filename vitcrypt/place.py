@@ -15,6 +15,12 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def job_folder(config: dict[str, Any], parts: list[str], fingerprint: str | None, identity: str) -> Path:
+    """Return the folder of a job: RESULTS/parts/key=...-seed=...-identity. It follows from what the job is, alone."""
+    name = f"key={fingerprint or 'none'}-seed={config['seed']}-{identity}"
+    return Path(config["results"], *parts, name).absolute()
+
+
 def key_fingerprint(config: dict[str, Any]) -> str | None:
     """Return the fingerprint of the key, or None where no key is used (and then none is read)."""
     if (config["encryption"]["_target_"] or "vitcrypt.encryption.Plain") == "vitcrypt.encryption.Plain":

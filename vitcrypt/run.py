@@ -15,7 +15,7 @@ from rich.console import Console
 
 from vitcrypt import complaints
 from vitcrypt.config import CONF, identity, register, validate
-from vitcrypt.place import alone_in, key_fingerprint, put_aside, shown
+from vitcrypt.place import alone_in, job_folder, key_fingerprint, put_aside, shown
 from vitcrypt.report.results import read_result
 
 console = Console(soft_wrap=True)
@@ -40,8 +40,7 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
     fingerprint = key_fingerprint(config)
     name = identity(config, fingerprint)
     names = config["names"]
-    place = f"key={fingerprint or 'none'} seed={config['seed']} {name}".replace(" ", "-")
-    folder = Path(config["results"], names["data"], names["encryption"], names["model"], place).absolute()
+    folder = job_folder(config, [names["data"], names["encryption"], names["model"]], fingerprint, name)
     with alone_in(folder):
         if not config["resume"]:
             put_aside(folder)
@@ -72,8 +71,9 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         logger = cell.logger()
         cell.fit(logger)
         metrics, history = cell.evaluate()
-        result = record(cell, metrics, history, fingerprint)
-        tracking.publish(logger, result, pictures(cell, metrics))
+        drawn = pictures(cell, metrics)
+        result = record(cell, metrics, history, fingerprint)  # comes last: with it the run counts as finished
+        tracking.publish(logger, result, drawn)
     finally:
         sync = tracking.finish(logger)
     _tell(result, folder, "finished")
