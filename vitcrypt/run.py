@@ -52,14 +52,15 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
-    from vitcrypt import tracking  # from here on it takes seconds to import what is needed
-    from vitcrypt.record import pictures, record
-    from vitcrypt.training import Cell
+    from vitcrypt.training import Cell  # from here on it takes seconds to import what is needed
 
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     cell = Cell(config, folder, name)
     cell.provide()
+    from vitcrypt import tracking
+    from vitcrypt.record import pictures, record
+
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     resumed = " (resuming)" if cell.checkpoint_path.exists() else ""
     names = config["names"]

@@ -29,6 +29,11 @@ from vitcrypt.models import ImageClassifier, adapted, fetch_pretrained, load_wei
 from vitcrypt.progress import EpochHistory, SeedSteps
 
 
+def build(node: dict[str, Any], **arguments: Any) -> Any:
+    """Call the target of a configuration node. Its errors come as they are; `instantiate` alone would wrap them."""
+    return instantiate(node, _partial_=True)(**arguments)
+
+
 class Cell:
     """A configured run in its folder.
 
@@ -46,7 +51,7 @@ class Cell:
     @cached_property
     def scheme(self) -> Scheme | None:
         """The encryption scheme; None if the images come encrypted."""
-        return instantiate(self.config["encryption"]) if self.config["encryption"]["_target_"] else None
+        return build(self.config["encryption"]) if self.config["encryption"]["_target_"] else None
 
     @cached_property
     def encryption(self) -> ImageEncryption | None:
@@ -86,7 +91,7 @@ class Cell:
     def splits(self) -> Splits:
         """The images."""
         data = self.config["data"]
-        splits: Splits = instantiate(data["source"])
+        splits: Splits = build(data["source"])
         splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"])
         return splits.hold_out(data["validation"], data["split_seed"])
 
@@ -110,8 +115,8 @@ class Cell:
         """The Lightning module, its network initialised by the seed and the pretrained weights."""
         model = self.config["model"]
         seed_everything(self.config["seed"], verbose=False)
-        build = instantiate(model["network"], num_classes=self.data.num_classes, _partial_=True)
-        network = adapted(build, model["adaptation"], self.config["data"]["image_size"], model["block_size"])
+        make = instantiate(model["network"], num_classes=self.data.num_classes, _partial_=True)
+        network = adapted(make, model["adaptation"], self.config["data"]["image_size"], model["block_size"])
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
         options = {
@@ -123,7 +128,7 @@ class Cell:
 
     def logger(self) -> Logger:
         """Return a logger for this run."""
-        return instantiate(self.config["logger"], _partial_=True)(folder=self.folder, config=self.config)
+        return build(self.config["logger"], folder=self.folder, config=self.config)
 
     @property
     def devices(self) -> int:
