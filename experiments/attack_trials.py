@@ -65,9 +65,8 @@ def told(name: str, trials: list[dict[str, float]]) -> None:
     similar = [trial["ssim"] for trial in trials]
     least = min(trial["neighbours"] for trial in trials)
     print(f"{name}: {len(trials)} trials, exact K1 {exact['K1']}, K2 {exact['K2']}, neighbours least {least:.2f},")
-    print(
-        f"  SSIM median {np.median(similar):.3f}, least {min(similar):.3f}, at most {max(t['seconds'] for t in trials):.1f} s"
-    )
+    slowest = max(trial["seconds"] for trial in trials)
+    print(f"  SSIM median {np.median(similar):.3f}, least {min(similar):.3f}, at most {slowest:.1f} s", flush=True)
 
 
 def jigsaw(path: str) -> None:
