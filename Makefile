@@ -22,10 +22,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	$(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_tiny
 	$(BIN)/vitcrypt report results/digits
 
-test: install ## all tests
+test: install ## all tests (6 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-test-fast: install ## those that start no runs of their own (1 minute)
+test-fast: install ## those that start no runs of their own (3 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: install ## ruff and mypy
