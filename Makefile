@@ -25,7 +25,7 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 test: install ## all tests (6 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-test-fast: install ## those that start no runs of their own (3 minutes on 2 cores)
+test-fast: install ## those that start no runs of their own (2 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: install ## ruff and mypy
