@@ -22,16 +22,12 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from vitcrypt.build import build, build_network
 from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.data import ImageDataModule, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.models import ImageClassifier, adapted, fetch_pretrained, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, load_weights
 from vitcrypt.progress import EpochHistory, SeedSteps
-
-
-def build(node: dict[str, Any], **arguments: Any) -> Any:
-    """Call the target of a configuration node. Its errors come as they are; `instantiate` alone would wrap them."""
-    return instantiate(node, _partial_=True)(**arguments)
 
 
 class Cell:
@@ -115,8 +111,7 @@ class Cell:
         """The Lightning module, its network initialised by the seed and the pretrained weights."""
         model = self.config["model"]
         seed_everything(self.config["seed"], verbose=False)
-        make = instantiate(model["network"], num_classes=self.data.num_classes, _partial_=True)
-        network = adapted(make, model["adaptation"], self.config["data"]["image_size"], model["block_size"])
+        network = build_network(model, self.config["data"]["image_size"], self.data.num_classes)
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
         options = {
