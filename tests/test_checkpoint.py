@@ -228,7 +228,7 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(train, interrup
         assert torch.equal(value, resumed.state_dict()[name])
     assert full[:interrupted] == first
     for one, other in zip(full, history, strict=True):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+        assert {**one, "seconds": 0, "peak_gib": 0} == {**other, "seconds": 0, "peak_gib": 0}
 
 
 def test_a_finished_training_is_not_repeated(train):
@@ -246,7 +246,8 @@ def test_the_history_names_every_epoch_its_steps_and_its_measures(train):
     assert [epoch["epoch"] for epoch in history] == [0, 1, 2]
     assert [epoch["step"] for epoch in history] == [3, 6, 9]
     for epoch in history:
-        assert epoch.keys() == {"epoch", "step", "seconds", "train/loss", "train/acc", "val/loss", "val/acc"}
+        measures = {"train/loss", "train/acc", "val/loss", "val/acc"}
+        assert epoch.keys() == {"epoch", "step", "seconds", "peak_gib", *measures}
         assert epoch["seconds"] > 0
         assert all(isinstance(value, int | float) for value in epoch.values())
     callbacks = read_checkpoint(last, "run-1")["callbacks"]

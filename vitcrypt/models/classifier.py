@@ -12,7 +12,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 
@@ -60,13 +60,15 @@ class ImageClassifier(LightningModule):
         self.optimizer = optimizer
         self.schedule, self.milestones, self.warmup_steps = schedule, milestones, warmup_steps
         self.label_smoothing, self.compile_network = label_smoothing, compile
-        top = {"acc": MulticlassAccuracy(num_classes, average="micro")}
+        # labels are checked at the source; torchmetrics would check them in every batch, and wait for the GPU to do so
+        top = {"acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)}
         if num_classes > 5:
-            top["acc5"] = MulticlassAccuracy(num_classes, average="micro", top_k=5)
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
+            top["acc5"] = MulticlassAccuracy(num_classes, average="micro", top_k=5, validate_args=False)
+        self.train_accuracy = top["acc"].clone()
+        self.train_loss, self.train_penalty = (MeanMetric(nan_strategy="disable") for _ in range(2))
         self.val_measures = MetricCollection(dict(top), prefix="val/")
         self.test_measures = MetricCollection(dict(top)).clone()
-        self.confusion = MulticlassConfusionMatrix(num_classes)
+        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
         self.test_result: dict[str, Any] = {}
 
     def forward(self, image: Tensor) -> Tensor:
@@ -83,13 +85,17 @@ class ImageClassifier(LightningModule):
         """Return the loss of a batch: the cross-entropy, and the network's own penalty if it has one."""
         logits = self(batch["image"])
         loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
-        self.train_accuracy(logits, batch["label"])
-        size = len(logits)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        self.log("train/acc", self.train_accuracy, on_step=False, on_epoch=True, batch_size=size)
+        measures = {"train/loss": self.train_loss, "train/acc": self.train_accuracy}
+        self.train_loss.update(loss.detach().expand(len(logits)))
+        self.train_accuracy.update(logits, batch["label"])
         if isinstance(self.network, Penalised) and (penalty := self.network.penalty()) is not None:
-            self.log("train/penalty", penalty, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+            measures["train/penalty"] = self.train_penalty
+            self.train_penalty.update(penalty.detach().expand(len(logits)))
             loss = loss + penalty
+        if (
+            batch_idx == 0
+        ):  # Lightning computes them at the end of the epoch; logging every step takes a tenth of the time
+            self.log_dict(measures, on_step=False, on_epoch=True, batch_size=len(logits))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -132,6 +138,11 @@ class ImageClassifier(LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimiser, and a schedule that moves step by step."""
         optimizer = self.optimizer(self.parameters())
+        for group in optimizer.param_groups:
+            if (
+                "fused" in group
+            ):  # one kernel for all parameters; an argument `fused` would forbid clipping of gradients
+                group["fused"] = True
         steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(step: int) -> float:
