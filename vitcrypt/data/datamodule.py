@@ -206,4 +206,4 @@ def _already_a_batch(batch: Any) -> Any:
 
 def normalise(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Map uint8 0..255 to [-1, 1] (mean 0.5 and deviation 0.5 for every channel): 255 - p then becomes -x exactly."""
-    return image.float().mul_(2).sub_(255).div_(255).to(dtype)
+    return torch.sub(image, 127.5).div_(127.5).to(dtype)

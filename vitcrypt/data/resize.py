@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 UNIT = 2**22  # Pillow's fixed point: 32 bits less 8 for the pixel and 2 for overflow
+CACHED = 2**19  # values in float64 that stay in a CPU's cache between the two passes
 
 
 def resize(image: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
@@ -30,12 +31,17 @@ def resize(image: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
     if image.shape[-1] == size:
         return image
     weights = _weights(image.shape[-1], size, interpolation).to(image.device)
-    return _resample(_resample(image, weights).mT, weights).mT.contiguous()
+    rows = image.reshape(-1, *image.shape[-2:])
+    parts = rows.split(len(rows) if image.is_cuda else max(1, CACHED // size**2))
+    resized = torch.cat([_resample(_resample(part, weights).mT, weights).mT for part in parts])
+    return resized.view(*image.shape[:-2], size, size)
 
 
 def _resample(image: Tensor, weights: Tensor) -> Tensor:
     """Resample the last dimension and round to 8 bits (what the clamp leaves is not negative: the cast rounds down)."""
-    return (image.double() @ weights).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    rows = image.reshape(-1, image.shape[-1]).double()
+    exact = torch.addmm(weights.new_full((1,), 0.5), rows, weights)
+    return exact.clamp_(0, 255).to(torch.uint8).view(*image.shape[:-1], -1)
 
 
 @lru_cache(maxsize=32)
