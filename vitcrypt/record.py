@@ -60,7 +60,7 @@ def record(
         },
         "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
-        "hardware": _hardware(cell),
+        "hardware": hardware(next(cell.classifier.parameters()).is_cuda),
     }
     write_result(cell.folder, result)
     return result
@@ -73,8 +73,8 @@ def pictures(cell: Cell, metrics: dict[str, Any]) -> list[Path]:
     return [images, confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)]
 
 
-def _hardware(cell: Cell) -> dict[str, Any]:
-    cuda = next(cell.classifier.parameters()).is_cuda
+def hardware(cuda: bool) -> dict[str, Any]:
+    """Return what this machine computes with."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())

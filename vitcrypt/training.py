@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,12 +150,12 @@ class Cell:
         else:
             self._fit_in_processes()
 
-    def fit_here(self, logger: Logger | None) -> None:
-        """Train in this process, which may be one of several."""
+    def fit_here(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> None:
+        """Train in this process, which may be one of several; further callbacks may watch."""
         checkpoints = ModelCheckpoint(
             self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
         )
-        callbacks: list[Callback] = [EpochHistory(), SeedSteps(self.config["seed"]), checkpoints]
+        callbacks: list[Callback] = [*watching, EpochHistory(), SeedSteps(self.config["seed"]), checkpoints]
         trainer = self._trainer(
             devices=self.devices,
             logger=logger or False,

@@ -1,0 +1,134 @@
+"""`vitcrypt bench`: speed on this machine, as ratios measured in turns within one run."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+console = Console(soft_wrap=True)
+
+
+class Part(StrEnum):
+    """What can be measured."""
+
+    CIPHERS = "ciphers"
+    FORMS = "forms"
+    SCALING = "scaling"
+    PIPELINE = "pipeline"
+    STEP = "step"
+    FIT = "fit"
+
+
+def bench(
+    parts: Annotated[list[Part] | None, typer.Argument(help="What to measure; everything if left out.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda; cuda where there is one.")] = "auto",
+    batch: Annotated[int, typer.Option(help="Images in a batch of encryption.")] = 512,
+    size: Annotated[int, typer.Option(help="Side of the images of encryption.")] = 224,
+    block_size: Annotated[int, typer.Option(help="Of the encryption.")] = 16,
+    rounds: Annotated[int, typer.Option(help="How often everything is repeated.")] = 9,
+    compiled: Annotated[bool, typer.Option(help="Also time torch.compile.")] = True,
+    output: Annotated[Path, typer.Option(help="The file that takes all figures.")] = Path("bench.json"),
+) -> None:
+    """Measure the speed of encryption, pipeline, training step and training beside what they are made of."""
+    import torch
+
+    from vitcrypt.record import hardware
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise ValueError(f"--device {device}: this machine has {'cpu, cuda' if torch.cuda.is_available() else 'cpu'}")
+    if rounds < 1 or batch < 1:
+        raise ValueError(f"--rounds and --batch are at least 1; got {rounds} and {batch}")
+    machine = hardware(device == "cuda")
+    where = (
+        f"{machine['device']} ({machine['processor']}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
+    console.print(where, highlight=False)
+    rows = []
+    for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled):
+        _print(group)
+        rows += group
+    output.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    console.print(f"{len(rows)} figures in {output}")
+
+
+def _groups(
+    parts: list[Part], device: str, batch: int, size: int, block_size: int, rounds: int, compiled: bool
+) -> Iterator[list[Any]]:
+    """Measure part by part, and hand over the rows of each group as they come."""
+    from vitcrypt.bench import ciphers, steps
+
+    large = device == "cuda"
+    if Part.CIPHERS in parts:
+        yield ciphers.ciphers(device, batch, size, block_size, rounds, compiled)
+    if Part.FORMS in parts:
+        yield ciphers.first_forms(device, batch, size, block_size, min(rounds, 3))
+    if Part.SCALING in parts:
+        yield ciphers.scaling(device, rounds)
+    if Part.PIPELINE in parts:
+        yield steps.pipeline(device, 512 if large else 64, 224, 16, rounds)
+        yield steps.pipeline(device, 512, 32, 4, rounds)
+    for model, (name, count) in {"vit_tiny": ("vit_tiny", 128), "vit_b16": ("ViT-B/16", 64)}.items():
+        if Part.STEP in parts and (model == "vit_tiny" or large):
+            network, config = _network(model)
+            yield steps.step(network, name, device, count, config["image_size"], config["block_size"], rounds)
+    if Part.FIT in parts:
+        for model in ("vit_tiny", "resnet18"):
+            yield _fit(model, "gpu" if large else "cpu")
+
+
+def _config(*overrides: str) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from vitcrypt.config import CONF, register
+
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides=[*overrides])
+        config.names = dict.fromkeys(("data", "encryption", "model"), "bench")
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
+    return resolved
+
+
+def _network(model: str) -> tuple[Any, dict[str, Any]]:
+    from vitcrypt.build import build_network
+
+    config = _config(f"model={model}")["model"]
+    return build_network(config, config["image_size"], 10), config
+
+
+def _fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
+    """Time epochs as `vitcrypt run` trains them, in turns with those of a bare loop; the first warms up."""
+    from vitcrypt.bench.fit import BARE, BareLoopInTurns
+    from vitcrypt.bench.timing import rows_of
+    from vitcrypt.training import Cell
+
+    images = 640 if trainer == "cpu" else 1437
+    config = _config(
+        *(f"model={model}", "data=digits", f"trainer={trainer}", "encryption=proposed", f"model.epochs={epochs}"),
+        *("model.batch_size=128", "data.validation=0", f"data.limit_train={images}"),
+    )
+    turns = BareLoopInTurns()
+    with TemporaryDirectory() as folder:
+        Cell(config, Path(folder), "bench").fit_here(None, [turns])
+    times = {name: measured[1:] for name, measured in turns.times.items()}
+    return rows_of(f"an epoch of {model}, batches of 128", times, BARE, images)
+
+
+def _print(rows: list[Any]) -> None:
+    table = Table(title=rows[0].group if len({row.group for row in rows}) == 1 else None, title_justify="left")
+    table.add_column("")
+    for column in ("ms", f"{rows[0].unit} a second", f"x {rows[0].to}"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(row.name, f"{1000 * row.seconds:.3f}", f"{row.units / row.seconds:,.0f}", f"{row.ratio:.3f}")
+    console.print(table)
