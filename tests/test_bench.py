@@ -50,7 +50,7 @@ def test_the_command_writes_every_figure_with_what_it_is_compared_with(bench):
     figures = bench("ciphers", "forms", "pipeline", *small)
     assert figures["machine"].startswith("CPU")
     names = {row["name"] for row in figures["rows"]}
-    assert {"clone", "proposed", "le", "etc, NumPy loop", "pe, textbook torch", "without encryption"} <= names
+    assert {"clone", "proposed", "le", "etc, NumPy over blocks", "pe, textbook torch", "without encryption"} <= names
     groups = {row["group"] for row in figures["rows"]}
     for group in groups:
         rows = {row["name"]: row for row in figures["rows"] if row["group"] == group}

@@ -1,11 +1,12 @@
 """Encryption beside a copy of the same bytes, beside the forms that one would write first, and at every scale."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from vitcrypt.bench.formulations import numpy_form, torch_form
+from vitcrypt.bench.formulations import Images, numpy_form, torch_form
 from vitcrypt.bench.timing import Row, compare
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, Scheme, Shape, SignedPermutation
 from vitcrypt.keys import Key
@@ -35,7 +36,11 @@ def ciphers(device: str, batch: int, size: int, block_size: int, rounds: int, co
 
 
 def first_forms(device: str, batch: int, size: int, block_size: int, rounds: int) -> list[Row]:
-    """Time the NumPy form (on the CPU) and the textbook form in torch beside ours, scheme by scheme."""
+    """Time NumPy loops (on the CPU) and the textbook form in torch beside ours, scheme by scheme.
+
+    The loop over blocks changes a block in all images of the batch at once; the loop over images as well is how a
+    transform of a data set does it, image by image.
+    """
     rows, images = [], _noise(device, batch, size)
     for scheme in schemes(block_size):
         cipher = _cipher(scheme, images)
@@ -46,7 +51,8 @@ def first_forms(device: str, batch: int, size: int, block_size: int, rounds: int
         assert torch.equal(torch.from_numpy(loop(array).copy()), expected.cpu())
         name = scheme.name
         calls = {name: partial(cipher, images), f"{name}, textbook torch": partial(textbook, images)}
-        calls[f"{name}, NumPy loop"] = partial(loop, array)
+        calls[f"{name}, NumPy over blocks"] = partial(loop, array)
+        calls[f"{name}, NumPy over images and blocks"] = partial(_one_by_one, loop, array)
         title = f"{batch} x 3 x {size} x {size} uint8, blocks of {block_size}"
         rows += compare(f"encryption beside its first forms: {title}", calls, name, batch, rounds)
     return rows
@@ -65,6 +71,10 @@ def scaling(device: str, rounds: int, largest_bytes: int = 2**26) -> list[Row]:
         for name, (call, images) in calls.items():  # one group each: what is compared is the time of a byte
             rows += compare(f"scaling: {name}", {name: call, COPY: images.clone}, COPY, images.numel(), rounds, "bytes")
     return [row for row in rows if row.name != COPY]
+
+
+def _one_by_one(loop: Callable[[Images], Images], images: Images) -> list[Images]:
+    return [loop(image[None]) for image in images]
 
 
 def _noise(device: str, batch: int, size: int) -> Tensor:
