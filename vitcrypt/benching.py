@@ -76,10 +76,10 @@ def _groups(
     if Part.PIPELINE in parts:
         yield steps.pipeline(device, 512 if large else 64, 224, 16, rounds)
         yield steps.pipeline(device, 512, 32, 4, rounds)
-    for model, (name, count) in {"vit_tiny": ("vit_tiny", 128), "vit_b16": ("ViT-B/16", 64)}.items():
-        if Part.STEP in parts and (model == "vit_tiny" or large):
-            network, config = _network(model)
-            yield steps.step(network, name, device, count, config["image_size"], config["block_size"], rounds)
+    networks = {"vit_tiny": 128, "resnet18": 1024, "vit_b16": 256} if large else {"vit_tiny": 128}
+    for model, count in networks.items() if Part.STEP in parts else ():
+        network, config = _network(model, compiled and large)
+        yield steps.step(network, model, device, count, config["image_size"], config["block_size"], rounds)
     if Part.FIT in parts:
         for model in ("vit_tiny", "resnet18"):
             yield _fit(model, "gpu" if large else "cpu")
@@ -99,11 +99,18 @@ def _config(*overrides: str) -> dict[str, Any]:
     return resolved
 
 
-def _network(model: str) -> tuple[Any, dict[str, Any]]:
+def _network(model: str, compiled: bool) -> tuple[Any, dict[str, Any]]:
+    import torch
+
     from vitcrypt.build import build_network
 
     config = _config(f"model={model}")["model"]
-    return build_network(config, config["image_size"], 10), config
+    network = build_network(config, config["image_size"], 10)
+    if config["channels_last"]:
+        network = network.to(memory_format=torch.channels_last)
+    if compiled:
+        network.compile()
+    return network, config
 
 
 def _fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:

@@ -9,7 +9,7 @@ A 32-byte subkey starts ChaCha20 (RFC 8439; 16 zero bytes as counter and nonce).
 - a permutation of n is Fisher-Yates from the top: for i = n-1, ..., 1 swap entry i with entry j, j an integer below
   i + 1.
 
-Another implementation that follows these lines draws the same subkeys; `tests/test_keys.py` holds vectors.
+Another implementation that follows these lines draws the same subkeys; `tests/vectors.py` holds vectors.
 """
 
 import numpy as np
