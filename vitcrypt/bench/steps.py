@@ -11,7 +11,7 @@ from vitcrypt.data import ArrayDataset, ImageDataModule, Splits
 from vitcrypt.encryption import ImageEncryption, Proposed
 from vitcrypt.keys import Key
 
-PLAIN, ENCRYPTED = "without encryption", "with encryption (proposed)"
+PLAIN, ENCRYPTED = "without encryption", "with (proposed)"
 
 
 def pipeline(device: str, batch: int, image_size: int, block_size: int, rounds: int) -> list[Row]:
