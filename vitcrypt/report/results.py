@@ -83,6 +83,11 @@ def trained(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [result for result in results if "kind" not in result]
 
 
+def attacked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those that record an attack."""
+    return [result for result in results if result.get("kind") == "attack"]
+
+
 def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the accuracy on held-out images after the "last" epoch and the "best", and the "best_epoch" (from 1).
 
