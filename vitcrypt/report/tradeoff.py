@@ -105,11 +105,17 @@ def draw_tradeoff(results: list[dict[str, Any]], points: list[Point], path: Path
     figure = Figure(figsize=(8.5, 4.2 * len(sets)), layout="constrained")
     for axis, data in zip(figure.subplots(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):
         _panel(axis, [point for point in points if point.case.data == data])
-        plain = [(case, network, found) for (case, network), found in _accuracies(results) if case.scheme == "plain"]
-        for case, network, found in plain:
-            if case.data == data and any(point.network == network for point in points):
-                axis.axvline(100 * mean(found), color="grey", linestyle=":", linewidth=1)
-                axis.annotate(f"plain, {network}", (100 * mean(found), 0.5), rotation=90, fontsize=8, color="grey")
+        networks = {point.network for point in points if point.case.data == data}
+        plain = [
+            (network, 100 * mean(found))
+            for (case, network), found in _accuracies(results)
+            if case.scheme == "plain" and case.data == data and network in networks
+        ]
+        for number, (network, accuracy) in enumerate(plain):
+            axis.axvline(accuracy, color="grey", linestyle=":", linewidth=1)
+            axis.annotate(
+                f"plain, {network}", (accuracy, 0.1 + 0.25 * (number % 3)), rotation=90, fontsize=8, color="grey"
+            )
         axis.axhline(BROKEN, color="grey", linewidth=0.6)
         axis.set(xlabel=f"test accuracy on {data} (%)", ylabel="worst restoration (median SSIM)", ylim=(-0.1, 1.08))
         axis.grid(alpha=0.25)
