@@ -42,6 +42,7 @@ def nothing_is_downloaded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)  # what `torch.hub.set_dir` set before
 
 
 def by_hand(a, b, weights):
@@ -49,7 +50,7 @@ def by_hand(a, b, weights):
     features = alexnet(weights=None).eval()
     features.load_state_dict(torch.load(weights))
     file = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
-    linear = iter(torch.load(file).values())
+    linear = iter(torch.load(file, map_location="cpu").values())
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
     x = torch.stack([a, b]).float() / 127.5 - 1
     x = (x - shift.view(3, 1, 1)) / scale.view(3, 1, 1)
