@@ -47,7 +47,7 @@ def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
     return path
 
 
