@@ -130,6 +130,13 @@ def test_pictures_are_drawn_of_what_there_is_and_refused_without(tmp_path, draw,
     assert not (tmp_path / "none.png").exists()
 
 
+def test_an_incomplete_record_of_an_attack_is_left_out_and_told(tmp_path):
+    write_result(tmp_path, {"kind": "attack", "config": {}, "metrics": {}})
+    found, left_out = read_results(tmp_path)
+    assert found == []
+    assert "is incomplete: it lacks threat_model, key, first, config.names" in left_out[0]
+
+
 def test_the_commands_and_the_page_show_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stored(tmp_path / "results", [*RECORDS, *TRAINED])

@@ -70,7 +70,7 @@ def _accuracies(results: list[dict[str, Any]]) -> list[tuple[tuple[Case, str], l
     found: dict[tuple[Case, str], list[float]] = {}
     for result in trained(results):
         config = result["config"]
-        case = case_of(config, config["data"]["image_size"])
+        case = case_of(config, config["data"].get("image_size", 0))
         if "classes" in result and (known := data_of(result)):
             case = case._replace(data=known)
         front = "" if adaptation_of(result) == "none" else f" behind {adaptation_of(result)}"
