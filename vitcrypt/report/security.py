@@ -56,7 +56,7 @@ def case_of(config: dict[str, Any], size: int) -> Case:
     """Return the case of a training's or an attack's configuration, whose images have this side."""
     names, encryption = config["names"], config.get("encryption") or {}
     options = ["signs only"] if encryption.get("channel_shuffle") is False else []
-    options += ["a key an image"] if config.get("key_scope") == "per_image" else []
+    options += ["a key each"] if config.get("key_scope") == "per_image" else []
     return Case(names["data"], names["encryption"], ", ".join(options), size, encryption.get("block_size") or 1)
 
 
