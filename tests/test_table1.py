@@ -186,7 +186,7 @@ def test_partial_damaged_and_other_records_are_named_and_do_not_stop_the_rest(pl
 
 
 def test_other_kinds_of_result_are_no_rows_and_no_faults(place):
-    written(place, "attack", {"kind": "attack", "config": {}, "metrics": {}})
+    written(place, "other", {"kind": "other", "config": {}, "metrics": {}})
     written(place, "a", result())
     found, left_out = read_results(place / "results")
     assert (len(found), left_out) == (2, [])
@@ -259,14 +259,14 @@ def test_the_key_spaces_are_the_published_ones(place):
     text, _ = call("report", "keyspace", "--format", "csv")
     rows = {row[0]: row[2:] for row in csv.reader(io.StringIO(text))}
     nominal = {
-        name: (float(row[0].replace(",", "")), float(row[2].replace(",", ""))) for name, row in list(rows.items())[1:]
+        name: (float(row[0].replace(",", "")), float(row[3].replace(",", ""))) for name, row in list(rows.items())[1:]
     }
     assert round(nominal["Proposed"][1]) == 1511
     assert nominal["EtC"] == (717.4, 2505.5)
     assert round(nominal["LE"][0]) == 594
     assert round(nominal["ELE"][0]) == 38330
     assert [round(v) for v in nominal["PE, signs only"]] == [3072, 150528]
-    assert all(float(row[1]) == float(row[3]) == 256 for row in list(rows.values())[1:])
+    assert all(float(row[2]) == float(row[5]) == 256 for row in list(rows.values())[1:])
 
 
 def test_fig3_takes_an_image_of_one_s_own_and_has_one_without(place):

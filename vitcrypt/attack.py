@@ -60,12 +60,14 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
 def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
     from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
 
+    from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
     from vitcrypt.score import score
     from vitcrypt.victim import Victim
 
     names = config["names"]
     console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
+    weights, why_not = _lpips_weights(config)
     victim = Victim(config)
     observation = victim.observation()
     threat_model = observation.threat_model
@@ -76,7 +78,10 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
-    metrics = score(victim.plain, observation, reconstruction, victim.subkeys)
+    perceptual = lpips(weights) if weights else None
+    metrics = score(victim.plain, observation, reconstruction, victim.subkeys, perceptual)
+    if why_not:
+        metrics["lpips_absent"] = why_not
     result = {
         "kind": "attack",
         "identity": name,
@@ -106,17 +111,37 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     return result
 
 
+def _lpips_weights(config: dict[str, Any]) -> tuple[Path | None, str | None]:
+    """Return where the weights are, or why there is no LPIPS. A file that was named must be there and right."""
+    from vitcrypt.metrics import lpips_weights
+    from vitcrypt.metrics.lpips import LEAST
+
+    named = config["lpips_weights"]
+    if config["image_size"] < LEAST:
+        if named:
+            raise ValueError(f"LPIPS needs images of at least {LEAST} x {LEAST}, got image_size={config['image_size']}")
+        return None, f"LPIPS needs images of at least {LEAST} x {LEAST}"
+    try:
+        return lpips_weights(named), None
+    except FileNotFoundError:
+        if named:
+            raise
+        return None, "AlexNet's weights are not in torch's cache, and lpips_weights= names no file"
+
+
 def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
     names, metrics = result["config"]["names"], result["metrics"]
     table = Table(title=f"{names['attack']} on {names['encryption']}, {names['data']}: {how}", title_justify="left")
-    for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM"):
+    measured = "lpips" in metrics["restored"]
+    for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM", *(["LPIPS"] if measured else [])):
         table.add_column(column, justify="left" if not column else "right")
     for name in ("restored", "ciphertext", "unrelated"):
         if name in metrics:
             ssim, psnr, folded = (metrics[name][measure] for measure in ("ssim", "psnr", "folded_ssim"))
             decibels = "exact" if psnr["median"] is None else f"{psnr['median']:.1f} dB"
             spread = f"{ssim['lower']:.3f} to {ssim['upper']:.3f}"
-            table.add_row(name, f"{ssim['median']:.3f}", spread, decibels, f"{folded['median']:.3f}")
+            distance = [f"{metrics[name]['lpips']['median']:.3f}"] if measured else []
+            table.add_row(name, f"{ssim['median']:.3f}", spread, decibels, f"{folded['median']:.3f}", *distance)
     console.print(table)
     exact = f"{100 * metrics['exact_images']:.0f} % restored exactly"
     console.print(f"  {metrics['images']} images, {exact}, {result['seconds']:.1f} s")

@@ -53,6 +53,7 @@ class AttackConfig:
     results: str = "results"
     resume: bool = True
     allow_targets: list[str] = field(default_factory=list)
+    lpips_weights: str | None = None
 
 
 def register_attack() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from typer.core import TyperGroup
 
-from vitcrypt.report import Sheet, attacks, read_results, security, summary, table1
+from vitcrypt.report import Sheet, attacks, read_results, search_years, security, summary, table1
 
 
 class Group(TyperGroup):
@@ -41,7 +41,7 @@ Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 def runs(results: Results = Path("results")) -> None:
     """Print the results below a folder as tables: accuracies, each beside its plain counterpart, and attacks."""
     found, left_out = _read(results)
-    for table in (summary(found), attacks(found)):
+    for table in (summary(found), attacks(found).rich()):
         if table.row_count:
             _print(table)
     _say(left_out)
@@ -57,11 +57,35 @@ def print_table1(results: Results = Path("results"), format: Printed = Format.RI
 
 
 @app.command(name="security")
-def print_security(results: Results = Path("results")) -> None:
+def print_security(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
     found, left_out = _read(results)
-    _print(security(found))
+    _print_sheet(security(found), format)
     _say(left_out)
+
+
+@app.command(name="tradeoff")
+def print_tradeoff(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+    """Print test accuracy beside the worst restoration by any attack, and draw it into the folder of the results."""
+    from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
+
+    found, left_out = _read(results)
+    sheet, points, unmet = tradeoff(found)
+    _print_sheet(sheet, format)
+    _say([*left_out, *unmet])
+    _say_where(draw_tradeoff(found, points, results / "tradeoff.png"))
+
+
+@app.command(name="robustness")
+def print_robustness(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+    """Print what is restored from how many ciphertexts or known pairs, and draw it into the folder of the results."""
+    from vitcrypt.report.robustness import draw_robustness, robustness
+
+    found, left_out = _read(results)
+    sheet, unused = robustness(found)
+    _print_sheet(sheet, format)
+    _say([*left_out, *unused])
+    _say_where(draw_robustness(found, results / "robustness.png"))
 
 
 @app.command(name="fig4")
@@ -75,9 +99,12 @@ def draw_fig4(results: Results = Path("results")) -> None:
 
 
 @app.command()
-def keyspace(format: Printed = Format.RICH) -> None:  # noqa: A002
-    """Print the key space of every scheme at the paper's settings: by its formula, and what a 256-bit key can give."""
-    _print_sheet(_keyspace(), format)
+def keyspace(
+    format: Printed = Format.RICH,  # noqa: A002
+    rate: Annotated[float, typer.Option(min=1e-9, help="Keys tried in a second.")] = 1e12,
+) -> None:
+    """Print the key space of every scheme at the paper's settings, and the years that trying all keys would take."""
+    _print_sheet(_keyspace(rate), format)
 
 
 @app.command()
@@ -101,9 +128,11 @@ def html(results: Results = Path("results"), output: Annotated[Path, typer.Optio
     sheet, unused = table1(found)
     left_out += [f"of Table I only: {reason}" for reason in unused]
     with TemporaryDirectory() as folder:
+        sheets, pictures, reasons = _attack_pages(found, Path(folder))
+        left_out += reasons
         picture = Path(folder) / "fig3.png"
         caption = f"Fig. 3: {_fig3(picture, None, 'test-0')} under the public key test-0"
-        html_report(output, found, [sheet, _keyspace()], left_out, {caption: picture})
+        html_report(output, found, [sheet, *sheets, _keyspace()], left_out, {caption: picture} | pictures)
     console.print(f"{len(found)} results in {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     _say(left_out)
 
@@ -113,7 +142,28 @@ def _read(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
 
 
-def _keyspace() -> Sheet:
+def _attack_pages(found: list[dict[str, Any]], folder: Path) -> tuple[list[Sheet], dict[str, Path], list[str]]:
+    """Return tables and pictures of the attacks, of those that there are results for, and what was left out."""
+    from vitcrypt.report.fig4 import fig4
+    from vitcrypt.report.robustness import draw_robustness, robustness
+    from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
+
+    sheets, pictures = [security(found)], {}
+    if not sheets[0].rows:
+        return [], {}, []
+    curves, _ = robustness(found)
+    scatter, points, unmet = tradeoff(found)
+    pictures["Fig. 4: what attacks restored, with the SSIM of each image"] = fig4(found, folder / "fig4.png")
+    if curves.rows:
+        sheets.append(curves)
+        pictures["Break curves"] = draw_robustness(found, folder / "robustness.png")
+    if points:
+        sheets.append(scatter)
+        pictures["Accuracy against worst restoration"] = draw_tradeoff(found, points, folder / "tradeoff.png")
+    return sheets, pictures, [f"of accuracy against restoration only: {reason}" for reason in unmet]
+
+
+def _keyspace(rate: float = 1e12) -> Sheet:
     from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, Scheme
 
     formulas: dict[str, tuple[Any, str]] = {
@@ -130,15 +180,19 @@ def _keyspace() -> Sheet:
         row = [name, formula]
         for shape, block in settings:
             scheme: Scheme = build(block)
-            row += [f"{scheme.key_space_bits(shape):,.1f}", f"{scheme.effective_key_bits(shape):,.1f}"]
+            nominal, effective = scheme.key_space_bits(shape), scheme.effective_key_bits(shape)
+            row += [f"{nominal:,.1f}", search_years(nominal, rate), f"{effective:,.1f}"]
         rows.append(row)
     notes = [
         "nominal: log2 of the published formula. effective: at most the 256 bits of the key that all is drawn from.",
         "d = 3 M^2 values in a block of M x M pixels, N blocks, P pixels.",
-        "Neither is a measure of security: the attacks that work do not search for the key.",
+        f"years: until exhaustive search finds the key, half of the nominal space, at {rate:.0e} keys a second; "
+        f"{search_years(256, rate)} for 256 bits.",
+        "None of these is a measure of security: the attacks that work do not search for the key.",
     ]
-    heads = [f"{kind}, {shape[1]}, M = {block}" for shape, block in settings for kind in ("nominal", "effective")]
-    return Sheet("Key space (bits)", ["scheme", "formula", *heads], rows, notes, text=2)
+    kinds = ("nominal", "years", "effective")
+    heads = [f"{kind}, {shape[1]}, M = {block}" for shape, block in settings for kind in kinds]
+    return Sheet("Key space (bits) and exhaustive search", ["scheme", "formula", *heads], rows, notes, text=2)
 
 
 def _fig3(path: Path, image: Path | None, key: str) -> str:
@@ -188,6 +242,11 @@ def _print(table: Any) -> None:
     """Print a table at its full width: a terminal wraps or scrolls it, a file keeps it."""
     wide = Console(width=max(console.width, Measurement.get(console, console.options.update(width=400), table).maximum))
     wide.print(table, crop=False)
+
+
+def _say_where(picture: Path) -> None:
+    """Say on standard error where a picture is, for the same reason."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(str(picture), markup=False)
 
 
 def _say(left_out: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Scoring of an attack by someone who holds the truth: similarity beside its floors, and the share of the key."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,11 @@ from vitcrypt.metrics import fold, jigsaw_score, key_shares, psnr, ssim
 
 
 def score(
-    plain: Tensor, observation: Observation, reconstruction: Reconstruction, subkeys: dict[str, Tensor] | None
+    plain: Tensor,
+    observation: Observation,
+    reconstruction: Reconstruction,
+    subkeys: dict[str, Tensor] | None,
+    perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> dict[str, Any]:
     """Measure a reconstruction.
 
@@ -20,11 +25,12 @@ def score(
         observation: What the attacker held.
         reconstruction: What he made of it.
         subkeys: The victim's, or None if every image has a key of its own.
+        perceptual: LPIPS as `vitcrypt.metrics.lpips` returns it, where its weights are at hand.
 
     Returns:
         Plain values: for "restored", and the floors "ciphertext" (untouched) and "unrelated" (the next image of the set
-        taken for this one), quartiles over the images of SSIM, PSNR, and SSIM of folded images; the share of images
-        restored exactly; the share of every subkey beside that of guessing; how blocks were joined.
+        taken for this one), quartiles over the images of SSIM, PSNR, SSIM of folded images, and LPIPS; the share of
+        images restored exactly; the share of every subkey beside that of guessing; how blocks were joined.
 
     Raises:
         ValueError: The reconstruction has another shape than the truth.
@@ -40,6 +46,7 @@ def score(
             "ssim": quartiles(ssim(plain, images)),
             "psnr": quartiles(psnr(plain, images)),
             "folded_ssim": quartiles(ssim(fold(plain), fold(images))),
+            **({"lpips": quartiles(perceptual(plain, images))} if perceptual else {}),
         }
         for name, images in compared.items()
     }

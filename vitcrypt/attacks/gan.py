@@ -3,7 +3,9 @@
 The attacker has ciphertexts, all under one unknown key, and unpaired public images. A generator maps ciphertexts to
 images, a discriminator tells these from the public ones. `sia` is SIA-GAN (Madono et al., IEEE Access 9:129385, 2021):
 hinge loss, and a classifier that reads the intercepted labels off the generated images. `small` is the DCGAN-like form
-in which the group of the paper runs it: a network that sees one block at a time, and binary cross-entropy.
+in which the group of the paper runs it: a network that sees one block at a time, and binary cross-entropy. `nibbles` is
+not published: the same against LE alone, by an attacker who uses what he knows of it, that it moves and complements
+nibbles, so that one affine map of the nibbles of a block is its inverse.
 """
 
 from dataclasses import dataclass
@@ -14,8 +16,14 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, relu
 
 from vitcrypt.attacks import training
-from vitcrypt.attacks.networks import BlockInverse, SIADiscriminator, SIAGenerator, SmallDiscriminator
+from vitcrypt.attacks.networks import BlockInverse, NibbleInverse, SIADiscriminator, SIAGenerator, SmallDiscriminator
 from vitcrypt.attacks.observation import Observation, Reconstruction
+
+RATES = {  # of generator and discriminator, and the betas of Adam; published for `sia` and `small`
+    "sia": ((1e-4, 4e-4), (0.0, 0.9)),
+    "small": ((2e-4, 2e-4), (0.5, 0.999)),
+    "nibbles": ((1e-3, 2e-4), (0.5, 0.999)),
+}
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,8 @@ class GAN:
     """Train generator and discriminator on what is held, apply the generator to the ciphertexts.
 
     Args:
-        variant: "sia" or "small".
-        width: Channels of generator and discriminator, as a share of the published ones.
+        variant: "sia", "small" or "nibbles".
+        width: Channels of the discriminator, and of the generator of `sia`, as a share of the published ones.
         label_weight: Of the classifier's cross-entropy in `sia` (1 in the published code); needs labels if not 0. The
             published classifier is a ShakeDrop PyramidNet-110; this one has four convolutions.
         epochs: Over the ciphertexts (published: 100 for `sia`, 25 for `small`).
@@ -33,7 +41,7 @@ class GAN:
         device: "cpu", "cuda" or "auto".
     """
 
-    variant: Literal["sia", "small"] = "sia"
+    variant: Literal["sia", "small", "nibbles"] = "sia"
     width: float = 1.0
     label_weight: float = 0.0
     epochs: int = 100
@@ -44,15 +52,16 @@ class GAN:
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs public images, and labels where their weight is not 0."""
-        observation.need(self.name, part="public_images", shared=True)
-        if self.variant not in ("sia", "small"):
-            raise ValueError(f"variant is 'sia' or 'small', got {self.variant!r}")
+        if self.variant not in RATES:
+            raise ValueError(f"variant is one of {', '.join(RATES)}; got {self.variant!r}")
+        only = ("le",) if self.variant == "nibbles" else ()
+        observation.need(self.name, part="public_images", schemes=only, shared=True)
         if self.variant == "sia" and self.label_weight:
             observation.need(self.name, part="labels")
         assert observation.public_images is not None
         if min(len(observation.ciphertexts), len(observation.public_images)) < 2:
             raise ValueError("gan needs at least 2 ciphertexts and 2 public images")
-        if self.variant == "small" and min(observation.shape[1:]) < 24:
+        if self.variant != "sia" and min(observation.shape[1:]) < 24:
             raise ValueError(f"gan needs images of at least 24 x 24 pixels, got {list(observation.shape[1:])}")
         device = training.pick_device(self.device)
         with training.seeded(self.seed) as generator:
@@ -65,7 +74,7 @@ class GAN:
         ciphertexts, public = observation.ciphertexts.cpu(), observation.public_images.cpu()
         maker, judge, reader = (network.to(device) for network in self._networks(observation))
         made = [*maker.parameters(), *reader.parameters()]
-        rates, betas = ((1e-4, 4e-4), (0.0, 0.9)) if self.variant == "sia" else ((2e-4, 2e-4), (0.5, 0.999))
+        rates, betas = RATES[self.variant]
         making, judging = torch.optim.Adam(made, rates[0], betas), torch.optim.Adam(judge.parameters(), rates[1], betas)
         for _ in training.epochs(self.epochs, "generative attack"):
             maker.train()
@@ -87,9 +96,10 @@ class GAN:
 
     def _networks(self, observation: Observation) -> tuple[nn.Module, nn.Module, nn.Module]:
         channels, block_size = observation.shape[0], observation.scheme.block_size
-        if self.variant == "small":
-            maker: nn.Module = BlockInverse(channels, block_size, max(12, int(48 * self.width)))
-            return maker, SmallDiscriminator(channels, max(8, int(64 * self.width))), nn.Identity()
+        if self.variant != "sia":
+            inverse: type[nn.Module] = BlockInverse if self.variant == "small" else NibbleInverse
+            judge: nn.Module = SmallDiscriminator(channels, max(8, int(64 * self.width)))
+            return inverse(channels, block_size), judge, nn.Identity()
         blocks = observation.scheme.num_blocks(observation.shape)
         maker = SIAGenerator(channels, block_size, blocks, max(16, int(64 * self.width)))
         judge = SIADiscriminator(channels, max(8, int(128 * self.width)))

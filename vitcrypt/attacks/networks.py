@@ -46,6 +46,26 @@ class BlockInverse(nn.Sequential):
         )
 
 
+class NibbleInverse(nn.Module):
+    """One affine map of the nibbles of a block, the same for all blocks: what the inverse of LE is.
+
+    Shape:
+        - input and output: float [B, C, H, W]
+    """
+
+    def __init__(self, channels: int, block_size: int) -> None:
+        super().__init__()
+        self.map = nn.Conv2d(2 * channels, channels * block_size**2, block_size, block_size)
+        self.place = nn.PixelShuffle(block_size)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Take the bytes apart, map, and put the values where the block was."""
+        values = ((image + 1) * 127.5).round()
+        high = (values / 16).floor()
+        nibbles = torch.cat([values - 16 * high, high], 1) / 7.5 - 1
+        return self.place(self.map(nibbles)).tanh()
+
+
 class UNet(nn.Module):
     """The U-Net of the inverse transformation network attack (Ito, Kinoshita, Kiya, IEEE Access 2021).
 

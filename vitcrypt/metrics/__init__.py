@@ -2,6 +2,7 @@
 
 from vitcrypt.metrics.jigsaw import JigsawScore, jigsaw_score
 from vitcrypt.metrics.keys import key_shares
+from vitcrypt.metrics.lpips import lpips, lpips_weights
 from vitcrypt.metrics.ssim import fold, psnr, ssim
 
-__all__ = ["JigsawScore", "fold", "jigsaw_score", "key_shares", "psnr", "ssim"]
+__all__ = ["JigsawScore", "fold", "jigsaw_score", "key_shares", "lpips", "lpips_weights", "psnr", "ssim"]

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-ORDER = ("le", "etc", "ele", "pe", "proposed")
-FIRST = ("fr", "gan", "itn")
+from vitcrypt.report.security import by_attack, in_order
+
 IMAGES = "images.npz"
 
 
@@ -24,24 +24,18 @@ def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
     Raises:
         ValueError: There are no attacks among the results, or none kept so many images.
     """
-    rows: dict[tuple[str, int, str], dict[str, dict[str, Any]]] = {}
-    for result in results:
-        if result.get("kind") == "attack":
-            config = result["config"]
-            names = config["names"]
-            row = rows.setdefault((names["data"], config["image_size"], names["encryption"]), {})
-            if names["attack"] not in row or _median(result) > _median(row[names["attack"]]):
-                row[names["attack"]] = result
-    if not rows:
+    cases = by_attack(results)
+    if not cases:
         raise ValueError("there are no results of attacks to draw; vitcrypt attack writes them")
-    found = {attack for row in rows.values() for attack in row}
-    columns = [*(a for a in FIRST if a in found), *sorted(found - set(FIRST))]
-    figure = Figure(figsize=(1.5 * (2 + len(columns)) + 1.2, 1.75 * len(rows) + 0.4), layout="constrained")
-    axes = figure.subplots(len(rows), 2 + len(columns), squeeze=False)
-    for axis, title in zip(axes[0], ("plain", "encrypted", *columns), strict=True):
-        axis.set_title(title.replace("_", " "), fontsize=9)
-    for line, ((data, size, scheme), row) in zip(axes, sorted(rows.items(), key=_place), strict=True):
-        line[0].set_ylabel(f"{scheme}\n{data} {size}", rotation=0, ha="right", va="center", fontsize=9)
+    columns = in_order({attack for row in cases.values() for attack in row})
+    several = len({case.data for case in cases}) > 1
+    figure = Figure(figsize=(1.3 * (2 + len(columns)) + 1.2, 1.5 * len(cases) + 0.3), layout="constrained")
+    axes = figure.subplots(len(cases), 2 + len(columns), squeeze=False)
+    for axis, title in zip(axes[0], ("plain", "encrypted", *map(_title, columns)), strict=True):
+        axis.set_title(title, fontsize=10)
+    for line, (case, row) in zip(axes, cases.items(), strict=True):
+        words = [*([case.data] if several else []), case.scheme, case.options, case.sizes]
+        line[0].set_ylabel("\n".join(filter(None, words)), rotation=0, ha="right", va="center", fontsize=10)
         shown = next(iter(row.values()))
         images = _images(shown, which)
         _draw(line[0], images["plain"], "")
@@ -52,17 +46,13 @@ def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
                 _draw(axis, restored, f"{row[attack]['first']['restored'][which]:.3f}")
             else:
                 axis.set_axis_off()
-    figure.savefig(path, dpi=150)
+                axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
+    figure.savefig(path, dpi=100)
     return path
 
 
-def _median(result: dict[str, Any]) -> float:
-    return result["metrics"]["restored"]["ssim"]["median"]
-
-
-def _place(row: tuple[tuple[str, int, str], Any]) -> tuple[str, int, int]:
-    (data, size, scheme), _ = row
-    return data, size, ORDER.index(scheme) if scheme in ORDER else len(ORDER)
+def _title(attack: str) -> str:
+    return attack.upper() if len(attack) <= 3 else attack.replace("_", "\n")
 
 
 def _images(result: dict[str, Any], which: int) -> dict[str, NDArray[np.uint8]]:
@@ -75,4 +65,4 @@ def _images(result: dict[str, Any], which: int) -> dict[str, NDArray[np.uint8]]:
 def _draw(axis: Axes, image: NDArray[np.uint8], words: str) -> None:
     axis.imshow(image, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
-    axis.set_xlabel(words, fontsize=8)
+    axis.set_xlabel(words, fontsize=10)

@@ -13,6 +13,11 @@ LEAST = {  # what every table relies on
     "metrics": ("acc", "images"),
     "training": ("epochs",),
 }
+ATTACK = {  # the same of an attack
+    "": ("config", "metrics", "threat_model", "key", "first"),
+    "config": ("names", "encryption", "image_size", "attack"),
+    "metrics": ("restored", "exact_images"),
+}
 WHOLE = {  # what a run writes
     "": ("identity", "key", "classes", "images", "weights", "versions"),
     "config": ("encryption", "key_scope"),
@@ -63,8 +68,10 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def lacking(result: dict[str, Any], needed: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return what the record of a training lacks of what is needed, dotted."""
-    if "kind" in result:
+    """Return what the record of a training lacks of what is needed, or that of an attack of `ATTACK`, dotted."""
+    if result.get("kind") == "attack":
+        needed = ATTACK
+    elif "kind" in result:
         return []
     parts = {section: result.get(section, {}) if section else result for section in needed}
     missing = [(section, name) for section, names in needed.items() for name in names if name not in parts[section]]
@@ -81,6 +88,11 @@ def whole(results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str
 def trained(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return those that record a training, and not an attack, say."""
     return [result for result in results if "kind" not in result]
+
+
+def attacked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those that record an attack."""
+    return [result for result in results if result.get("kind") == "attack"]
 
 
 def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:

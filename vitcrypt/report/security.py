@@ -1,82 +1,175 @@
 """Attacks as tables: one line each, and scheme by attack with a computed verdict beside the paper's symbol."""
 
-from typing import Any
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from rich.table import Table
+from vitcrypt.report.results import attacked
+from vitcrypt.report.sheet import Sheet
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
 """The security column of the paper's Table I; it rests on visual inspection under FR, GAN and ITN."""
 
+ORDER = ("plain", "le", "etc", "ele", "pe", "proposed")
+ATTACKS = ("fr", "gan", "itn", "statistics", "jigsaw", "known_plaintext", "chosen_plaintext")
+"""The paper's three, then the others; attacks of other names follow."""
+CIPHERTEXT_ONLY = ("fr", "gan", "itn", "statistics", "jigsaw")
+"""Attacks that use no pair, no oracle and nothing else made with the victim's key."""
+
 BROKEN, LEAKS = 0.9, 0.1
 RULE = (
-    f"broken: median SSIM at least {BROKEN}, or half of the images restored exactly. "
-    f"leaks: median SSIM above both floors (untouched ciphertext, unrelated image) by at least {LEAKS}. "
-    "not by this: neither, which says nothing about other attacks."
+    f"broken: median SSIM at least {BROKEN}, or half of the images restored exactly.",
+    f"leaks: median SSIM above both floors (untouched ciphertext, unrelated image) by at least {LEAKS}.",
+    "not by this: neither, which says nothing about other attacks. nothing found: not by any that was run.",
 )
+RATE = 1e12
+"""Keys a second in the bound of exhaustive search: far more than one machine tries."""
+
+
+class Case(NamedTuple):
+    """What is attacked: data, scheme with its options, size of image and block."""
+
+    data: str
+    scheme: str
+    options: str
+    size: int
+    block: int
+
+    @property
+    def label(self) -> str:
+        """The scheme in words."""
+        return f"{self.scheme}, {self.options}" if self.options else self.scheme
+
+    @property
+    def sizes(self) -> str:
+        """Side of the image, and of the block where there is one."""
+        return f"{self.size} / {self.block}" if self.block > 1 else str(self.size)
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Where it stands in tables: schemes in the paper's order."""
+        place = ORDER.index(self.scheme) if self.scheme in ORDER else len(ORDER)
+        return self.data, place, self.scheme, self.size, self.block, self.options
+
+
+def case_of(config: dict[str, Any], size: int) -> Case:
+    """Return the case of a training's or an attack's configuration, whose images have this side."""
+    names, encryption = config["names"], config.get("encryption") or {}
+    options = ["signs only"] if encryption.get("channel_shuffle") is False else []
+    options += ["a key each"] if config.get("key_scope") == "per_image" else []
+    return Case(names["data"], names["encryption"], ", ".join(options), size, encryption.get("block_size") or 1)
+
+
+def by_attack(results: list[dict[str, Any]]) -> dict[Case, dict[str, dict[str, Any]]]:
+    """Return for every case the result of each attack: of several, that which restored most from least."""
+    cases: dict[Case, dict[str, dict[str, Any]]] = {}
+    for result in attacked(results):
+        row = cases.setdefault(case_of(result["config"], result["config"]["image_size"]), {})
+        name = result["config"]["names"]["attack"]
+        if name not in row or _success(result) > _success(row[name]):
+            row[name] = result
+    return dict(sorted(cases.items(), key=lambda entry: entry[0].place))
+
+
+def in_order(attacks: Iterable[str]) -> list[str]:
+    """Return names of attacks, the paper's first."""
+    return sorted(attacks, key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
+
+
+def restored(result: dict[str, Any]) -> float:
+    """Return the median SSIM of what an attack restored."""
+    return result["metrics"]["restored"]["ssim"]["median"]
+
+
+def held(result: dict[str, Any]) -> int:
+    """Return what an attack worked with: pairs if they were known, images if they were chosen, else ciphertexts."""
+    name, observation = result["config"]["names"]["attack"], result["config"]["attack"]["observation"]
+    if name == "chosen_plaintext":
+        return result["details"]["queries"]
+    return observation["known" if name == "known_plaintext" else "ciphertexts"]
+
+
+def _success(result: dict[str, Any]) -> tuple[float, int]:
+    return round(restored(result), 3), -held(result)
 
 
 def verdict(result: dict[str, Any]) -> str:
     """Judge one attack by `RULE`: "broken", "leaks" or "not by this"."""
     metrics = result["metrics"]
-    restored = metrics["restored"]["ssim"]["median"]
-    if restored >= BROKEN or metrics["exact_images"] >= 0.5:
+    if restored(result) >= BROKEN or metrics["exact_images"] >= 0.5:
         return "broken"
     floors = [metrics[name]["ssim"]["median"] for name in ("ciphertext", "unrelated") if name in metrics]
-    return "leaks" if restored >= max(floors) + LEAKS else "not by this"
+    return "leaks" if restored(result) >= max(floors) + LEAKS else "not by this"
 
 
-def attacks(results: list[dict[str, Any]]) -> Table:
-    """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
-    table = Table(title="Restoration by attacks (median SSIM)", title_justify="left")
-    columns = ("data", "encryption", "attack", "ciphertexts", "restored", "ciphertext", "unrelated", "exact", "key")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("data", "encryption", "attack") else "right")
-    found = [result for result in results if result.get("kind") == "attack"]
-    for result in sorted(
-        found, key=lambda r: [r["config"]["names"][name] for name in ("data", "encryption", "attack")]
-    ):
-        names, metrics = result["config"]["names"], result["metrics"]
-        key = [share["share"] for share in metrics.get("key", {}).values()]
-        table.add_row(
-            names["data"],
-            names["encryption"],
-            names["attack"],
-            str(result["threat_model"]["ciphertexts"]),
-            *(f"{metrics[n]['ssim']['median']:.3f}" if n in metrics else "" for n in columns[4:7]),
-            f"{100 * metrics['exact_images']:.0f} %",
-            f"{100 * min(key):.1f} %" if key else "",
-        )
-    return table
+def worst(results: Iterable[dict[str, Any]]) -> str:
+    """Judge several attacks on one scheme: the worst verdict, or "nothing found"."""
+    verdicts = {verdict(result) for result in results}
+    return next((word for word in ("broken", "leaks") if word in verdicts), "nothing found")
 
 
-def security(results: list[dict[str, Any]]) -> Table:
-    """Return a table with a row for each scheme at each image size, a column for each attack, and the paper's symbol.
+def search_years(bits: float, rate: float = RATE) -> str:
+    """Return how many years it takes to find a key by trying, half of 2^bits on average, as a power of ten.
 
-    Where an attack ran several times, the worst for the owner counts; numbers are median SSIM and ciphertexts held.
+    Example:
+        >>> search_years(256), search_years(1510.8), search_years(40)
+        ('10^57', '10^435', '10^-8')
     """
-    found = [result for result in results if result.get("kind") == "attack"]
-    attacks = sorted({result["config"]["names"]["attack"] for result in found})
-    table = Table(title="Attacks on each scheme", title_justify="left", caption=RULE, caption_justify="left")
-    for column in ("data", "scheme", "size", *attacks, "verdict", "paper"):
-        table.add_column(column)
-    rows: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {}
-    for result in found:
-        config = result["config"]
-        row = rows.setdefault((config["names"]["data"], config["names"]["encryption"], config["image_size"]), {})
-        name = config["names"]["attack"]
-        if name not in row or _restored(result) > _restored(row[name]):
-            row[name] = result
-    for (data, scheme, size), row in sorted(rows.items()):
-        cells = [_cell(row[name]) if name in row else "" for name in attacks]
-        verdicts = [verdict(result) for result in row.values()]
-        worst = next((word for word in ("broken", "leaks") if word in verdicts), "nothing found")
-        table.add_row(data, scheme, str(size), *cells, worst, PAPER.get(scheme, ""))
-    return table
+    return f"10^{math.floor((bits - 1) * math.log10(2) - math.log10(rate * 365.25 * 86400))}"
 
 
-def _restored(result: dict[str, Any]) -> float:
-    return result["metrics"]["restored"]["ssim"]["median"]
+def attacks(results: list[dict[str, Any]]) -> Sheet:
+    """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
+    measured = ("restored", "ciphertext", "unrelated")
+    columns = ["data", "scheme", "attack", "size", "ciphertexts", *measured, "exact", "key"]
+    found = [(case_of(result["config"], result["config"]["image_size"]), result) for result in attacked(results)]
+    rows = []
+    for case, result in sorted(found, key=lambda entry: (entry[0].place, entry[1]["config"]["names"]["attack"])):
+        metrics = result["metrics"]
+        key = [share["share"] for share in metrics.get("key", {}).values()]
+        rows.append(
+            [
+                case.data,
+                case.label,
+                result["config"]["names"]["attack"],
+                case.sizes,
+                str(result["threat_model"]["ciphertexts"]),
+                *(f"{metrics[n]['ssim']['median']:.3f}" if n in metrics else "" for n in measured),
+                f"{100 * metrics['exact_images']:.0f} %",
+                f"{100 * min(key):.1f} %" if key else "",
+            ]
+        )
+    notes = ["key: the share of the subkey that was recovered worst."]
+    return Sheet("Restoration by attacks (median SSIM)", columns, rows, notes, text=3)
+
+
+def security(results: list[dict[str, Any]]) -> Sheet:
+    """Return a table with a row for each scheme at each size, a column for each attack, and the paper's symbol.
+
+    Where an attack ran several times, the worst for the owner counts.
+    """
+    cases = by_attack(results)
+    names = in_order({name for row in cases.values() for name in row})
+    heads = [name.replace("_", " ") for name in names]
+    rows = []
+    for case, row in cases.items():
+        cells = [_cell(row[name]) if name in row else "" for name in names]
+        alone = [result for name, result in row.items() if name in CIPHERTEXT_ONLY]
+        bits = next(iter(row.values()))["key"]["effective_bits"]
+        years = search_years(bits) if bits else ""
+        words = [worst(alone) if alone else "", worst(row.values()), PAPER.get(case.scheme, "")]
+        rows.append([case.data, case.label, case.sizes, *cells, years, *words])
+    columns = ["data", "scheme", "size / block", *heads, "search, years", "ciphertext-only", "verdict", "paper"]
+    notes = [
+        "Cells: verdict, median SSIM, and in brackets from how many ciphertexts, known pairs or chosen images.",
+        "ciphertext-only: the verdict over attacks that use no pair and no oracle.",
+        *RULE,
+        f"search, years: trying keys of at most 256 bits, {RATE:.0e} a second. Meaningless as a measure of security: "
+        "the attacks beside it try none.",
+        "paper: the symbol in its Table I, from looking at what FR, GAN and ITN restored.",
+    ]
+    return Sheet("Attacks on each scheme", columns, rows, notes, text=len(columns))
 
 
 def _cell(result: dict[str, Any]) -> str:
-    return f"{verdict(result)} {_restored(result):.3f} ({result['threat_model']['ciphertexts']})"
+    return f"{verdict(result)} {restored(result):.3f} ({held(result)})"
