@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vitcrypt import reporting
+from vitcrypt import owner, reporting
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
 app.add_typer(key, name="key")
+app.add_typer(owner.app)
 app.add_typer(reporting.app, name="report")
 console = Console(soft_wrap=True)
 
@@ -90,3 +91,7 @@ def main() -> None:
 
     with explained("config"):
         app()
+
+
+if __name__ == "__main__":
+    main()
