@@ -10,6 +10,7 @@ ROOMS = {
     "keys": set(),
     "encryption": {"keys"},
     "data": {"encryption"},
+    "folders": {"data", "encryption", "place"},  # of place.py the lock
     "models": set(),
     "report": set(),
     "attacks": {"encryption"},
@@ -19,13 +20,14 @@ FORBIDDEN = {  # libraries that a room does not know
     "keys": {"torch", "lightning", "hydra", "omegaconf", "wandb"},
     "encryption": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
     "data": {"hydra", "omegaconf", "wandb", "timm"},
+    "folders": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
     "models": {"hydra", "omegaconf", "wandb"},
     "report": {"torch", "lightning", "hydra", "omegaconf", "wandb", "timm"},
     "attacks": {"hydra", "omegaconf", "wandb"},
     "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
 }
 LIGHTNING_FREE = [f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights")]
-LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment")]
+LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment", "listing", "manifest")]
 
 
 def imports(path: Path) -> set[str]:

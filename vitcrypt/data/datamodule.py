@@ -185,7 +185,8 @@ class ImageDataModule(LightningDataModule):
         if self.augment == "provider" and scheme is not None and not scheme.translation_by_blocks:
             raise ValueError(
                 f"augment=provider: no crop or flip of an image encrypted by {scheme.name} "
-                "is the encryption of another image under the same key; use data.augment=owner or data.augment=none"
+                "is the encryption of another image under the same key; use "
+                + ("data.augment=none" if self.encryption is None else "data.augment=owner or data.augment=none")
             )
 
     def _loader(self, dataset: ImageDataset, shuffle: bool) -> DataLoader:
