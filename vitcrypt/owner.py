@@ -132,10 +132,10 @@ def _scheme(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> 
     if name == "pe":
         if block_size is not None:
             raise ValueError("--encryption pe works pixel by pixel and takes no --block-size; leave it out")
-        return PE(channel_shuffle)
+        return PE(channel_shuffle=channel_shuffle)
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
-    return SCHEMES[name](block_size or 16)
+    return SCHEMES[name](16 if block_size is None else block_size)
 
 
 def _tell(made: Made, out: Path) -> None:
