@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import io
@@ -73,16 +74,17 @@ def encrypt_folder(
             raise ValueError(f"two images would be called {names[-1]}; rename one of them, or leave --keep-names out")
         index[names[-1]] = file.index
     originals = "\n".join(str(file.path.relative_to(source)) for file in files).encode(errors="surrogateescape")
+    subkey = key.derive("names of a folder") if key is not None else b"plain"
     manifest = Manifest(
-        scheme,
-        image_size,
-        interpolation,
-        key_scope if key is not None else "shared",
-        key.fingerprint if key is not None else None,
-        key.test_name if key is not None else None,
-        classes,
-        hmac.new(key.derive("names of a folder") if key is not None else b"plain", originals, "sha256").hexdigest(),
-        index,
+        scheme=scheme,
+        image_size=image_size,
+        interpolation=interpolation,
+        key_scope=key_scope if key is not None else "shared",
+        fingerprint=key.fingerprint if key is not None else None,
+        public_test_key=key.test_name if key is not None else None,
+        classes=classes,
+        source=hmac.new(subkey, originals, "sha256").hexdigest(),
+        index=index,
     )
     scheme.check_shape(manifest.shape)
     encryption = _encryption(manifest, key) if key is not None else None
@@ -106,16 +108,14 @@ def decrypt_folder(
     """
     received = _received(source, out, key)
     decryption = _encryption(received, key)
-    wanted = Manifest(
-        Plain(),
-        received.image_size,
-        received.interpolation,
-        "shared",
-        None,
-        None,
-        received.classes,
-        received.digest,
-        received.index,
+    wanted = dataclasses.replace(
+        received,
+        scheme=Plain(),
+        key_scope="shared",
+        fingerprint=None,
+        public_test_key=None,
+        source=received.digest,
+        sha256={},
     )
 
     def make(name: str) -> Tensor:
@@ -136,16 +136,8 @@ def rotate_folder(
     received = _received(source, out, old)
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
-    wanted = Manifest(
-        received.scheme,
-        received.image_size,
-        received.interpolation,
-        received.key_scope,
-        new.fingerprint,
-        new.test_name,
-        received.classes,
-        received.digest,
-        received.index,
+    wanted = dataclasses.replace(
+        received, fingerprint=new.fingerprint, public_test_key=new.test_name, source=received.digest, sha256={}
     )
     before, after = _encryption(received, old), _encryption(wanted, new)
 

@@ -126,7 +126,7 @@ class _Job:
     def kept(self) -> dict[str, str]:
         """Return name and checksum of what is written and still made from what is there now; tidy up the journal."""
         entries, journal = {}, self.part / "journal"
-        for line in journal.read_text().splitlines() if journal.exists() else ():
+        for line in journal.read_text(errors="replace").splitlines() if journal.exists() else ():
             try:
                 entry = json.loads(line)
                 entries[entry["name"]] = entry
