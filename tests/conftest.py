@@ -3,6 +3,8 @@
 import pytest
 from lightning import Trainer
 
+from vitcrypt.cli import main
+
 
 @pytest.fixture
 def make_trainer(tmp_path):
@@ -14,3 +16,20 @@ def make_trainer(tmp_path):
         return Trainer(default_root_dir=tmp_path, use_distributed_sampler=False, **{**silent, **usual, **options})
 
     return make
+
+
+@pytest.fixture
+def vitcrypt(monkeypatch, tmp_path, capfd):
+    """Call the console script in an empty folder: vitcrypt("key", "new") -> (exit code, what was printed)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VITCRYPT_KEY_FILE", raising=False)
+    monkeypatch.delenv("VITCRYPT_PASSPHRASE", raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["vitcrypt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out + err
+
+    return call

@@ -10,6 +10,7 @@ ROOMS = {
     "keys": set(),
     "encryption": {"keys"},
     "data": {"encryption"},
+    "folders": {"data", "encryption", "place"},  # of place.py the lock
     "models": set(),
     "report": set(),
     "attacks": {"encryption"},
@@ -20,6 +21,7 @@ FORBIDDEN = {  # libraries that a room does not know
     "keys": {"torch", "lightning", "hydra", "omegaconf", "wandb"},
     "encryption": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
     "data": {"hydra", "omegaconf", "wandb", "timm"},
+    "folders": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
     "models": {"hydra", "omegaconf", "wandb"},
     "report": {"torch", "lightning", "hydra", "omegaconf", "wandb", "timm"},
     "attacks": {"hydra", "omegaconf", "wandb"},
@@ -27,7 +29,7 @@ FORBIDDEN = {  # libraries that a room does not know
     "bench": {"hydra", "omegaconf", "wandb", "timm"},
 }
 LIGHTNING_FREE = [f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights")]
-LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment")]
+LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment", "listing", "manifest")]
 
 
 def imports(path: Path) -> set[str]:

@@ -5,26 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from vitcrypt.cli import app, main
+from vitcrypt.cli import app
 from vitcrypt.keys import Key
 from vitcrypt.report import write_result
-
-
-@pytest.fixture
-def vitcrypt(monkeypatch, tmp_path, capfd):
-    """Call the console script in an empty folder: vitcrypt("key", "new") -> (exit code, what was printed)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VITCRYPT_KEY_FILE", raising=False)
-    monkeypatch.delenv("VITCRYPT_PASSPHRASE", raising=False)
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["vitcrypt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out + err
-
-    return call
 
 
 def test_a_new_key_is_shown_by_its_fingerprint_and_checked(vitcrypt, tmp_path):

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vitcrypt import reporting
+from vitcrypt import owner, reporting
 from vitcrypt.benching import bench
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
 app.add_typer(key, name="key")
+app.add_typer(owner.app)
 app.add_typer(reporting.app, name="report")
 app.command()(bench)
 console = Console(soft_wrap=True)
@@ -92,3 +93,7 @@ def main() -> None:
 
     with explained("config"):
         app()
+
+
+if __name__ == "__main__":
+    main()

@@ -35,7 +35,7 @@ def explained(config_name: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print("\n[yellow]interrupted; the same command resumes after the last full epoch[/]")
+        console.print("\n[yellow]interrupted; the same command goes on from there[/]")
         sys.exit(130)
     except Exception as error:
         if (message := _message(error, config_name)) is None:
@@ -47,11 +47,13 @@ def explained(config_name: str) -> Iterator[None]:
 
 def refuse_keys(arguments: list[str]) -> None:
     """Raise ValueError if a key itself stands on the command line, before anything writes the command line down."""
-    from vitcrypt.keys import looks_like_a_key
-
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if name.lstrip("+").split(".")[-1] in ("key", "key_file") and looks_like_a_key(value):
+        if name.lstrip("+").split(".")[-1] not in ("key", "key_file"):
+            continue
+        from vitcrypt.keys import looks_like_a_key  # a provider names no key, and does not even load this
+
+        if looks_like_a_key(value):
             raise ValueError(
                 f"{name}= takes the path of a key file, and this looks like a key itself. The command line is public: "
                 "others on this machine saw it and your shell recorded it. Make another key: vitcrypt key new FILE"

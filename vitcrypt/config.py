@@ -212,15 +212,18 @@ def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
         )
 
 
-def identity(config: dict[str, Any], fingerprint: str | None) -> str:
+def identity(config: dict[str, Any], fingerprint: str | None, received: str | None = None) -> str:
     """Return 8 hexadecimal digits that follow from what a run is: everything that can change its result, no paths.
 
-    The key counts by its fingerprint. Where CIFAR lies does not count: it is the same CIFAR.
+    The key counts by its fingerprint, a folder with a manifest by the digest of it (`received`). Where CIFAR lies does
+    not count: it is the same CIFAR.
     """
     what = {name: config[name] for name in ("data", "encryption", "model", "key_scope", "seed")}
     what["data"] = {k: v for k, v in what["data"].items() if k not in ("num_workers", "resident_gib")}
     if what["data"]["source"]["_target_"].startswith("vitcrypt.data.cifar"):
         what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
+    if received is not None:
+        what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
     cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly")
     what["trainer"] = {k: v for k, v in config["trainer"].items() if k not in cosmetic}
     what["key"] = fingerprint

@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from vitcrypt.data.manifest import Manifest
 
 
 def shown(path: Path) -> str:
@@ -30,9 +33,20 @@ def key_fingerprint(config: dict[str, Any]) -> str | None:
     return open_key(config["key"]).fingerprint
 
 
+def received_manifest(config: dict[str, Any]) -> "Manifest | None":
+    """Return the manifest of the folder that the images come from, or None if they come from elsewhere."""
+    if config["data"]["root"] is None or not (root := Path(config["data"]["root"]).expanduser()).is_dir():
+        return None
+    from vitcrypt.data.manifest import Manifest
+
+    found = Manifest.of(root)
+    return found[1] if found is not None else None
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it: two processes must not write into one run."""
+    """Make the folder and hold it: two processes must not write into one."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -40,7 +54,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     except BlockingIOError:
         os.close(descriptor)
         raise BlockingIOError(
-            f"another process is at work in {folder}; wait for it, or change seed or configuration"
+            f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
+            "configuration or folder)"
         ) from None
     os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
     try:
@@ -48,7 +63,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     finally:
         if [file.name for file in folder.iterdir()] == [".lock"]:  # nothing came of it: leave no trace
             (folder / ".lock").unlink()
-            for empty in (folder, *folder.parents):
+            for empty in made or [folder]:
                 try:
                     empty.rmdir()
                 except OSError:

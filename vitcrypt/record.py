@@ -38,10 +38,11 @@ def record(
         "config": published(cell.config),
         "key": {
             "fingerprint": fingerprint,
-            "public_test_key": cell.config["key"] if fingerprint and cell.config["key"].startswith("test-") else None,
+            "public_test_key": _public_test_key(cell, fingerprint),
             "nominal_bits": scheme.key_space_bits(shape) if scheme else None,
             "effective_bits": scheme.effective_key_bits(shape) if scheme else None,
         },
+        "received": cell.received.summary() if cell.received is not None else None,  # how the images came encrypted
         "classes": splits.classes,
         "images": {"train": len(splits.train), "val": len(splits.val) if splits.val else 0, "test": len(splits.test)},
         "metrics": metrics,  # after the last epoch
@@ -71,6 +72,12 @@ def pictures(cell: Cell, metrics: dict[str, Any]) -> list[Path]:
     rows, names = cell.pictures()
     images = image_grid(cell.folder / "images.png", rows, names)
     return [images, confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)]
+
+
+def _public_test_key(cell: Cell, fingerprint: str | None) -> str | None:
+    if cell.encryption is None:
+        return cell.received.public_test_key if cell.received is not None else None
+    return cell.config["key"] if fingerprint and cell.config["key"].startswith("test-") else None
 
 
 def hardware(cuda: bool) -> dict[str, Any]:

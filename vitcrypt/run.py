@@ -15,7 +15,7 @@ from rich.console import Console
 
 from vitcrypt import complaints
 from vitcrypt.config import CONF, identity, register, validate
-from vitcrypt.place import alone_in, job_folder, key_fingerprint, put_aside, shown
+from vitcrypt.place import alone_in, job_folder, key_fingerprint, put_aside, received_manifest, shown
 from vitcrypt.report.results import read_result
 
 console = Console(soft_wrap=True)
@@ -37,8 +37,9 @@ def task(cfg: DictConfig) -> float:
 
 def run(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the run of a configuration to its end: skip it if finished, resume it if broken; return its result."""
-    fingerprint = key_fingerprint(config)
-    name = identity(config, fingerprint)
+    received = received_manifest(config)
+    fingerprint = key_fingerprint(config) or (received.fingerprint if received else None)
+    name = identity(config, fingerprint, received.digest if received else None)
     names = config["names"]
     folder = job_folder(config, [names["data"], names["encryption"], names["model"]], fingerprint, name)
     with alone_in(folder):

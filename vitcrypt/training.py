@@ -25,9 +25,10 @@ from torch import Tensor
 
 from vitcrypt.build import build, build_network
 from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
-from vitcrypt.data import ImageDataModule, Splits
+from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.models import ImageClassifier, fetch_pretrained, load_weights
+from vitcrypt.place import received_manifest
 from vitcrypt.progress import EpochHistory, SeedSteps
 
 
@@ -46,14 +47,21 @@ class Cell:
         self.weights_sha256: str | None = None
 
     @cached_property
+    def received(self) -> Manifest | None:
+        """The manifest of the folder that the images come from, if it has one."""
+        return received_manifest(self.config)
+
+    @cached_property
     def scheme(self) -> Scheme | None:
-        """The encryption scheme; None if the images come encrypted."""
-        return build(self.config["encryption"]) if self.config["encryption"]["_target_"] else None
+        """The encryption scheme; None if the images come encrypted and nothing says how."""
+        if self.config["encryption"]["_target_"]:
+            return build(self.config["encryption"])
+        return self.received.scheme if self.received is not None else None
 
     @cached_property
     def encryption(self) -> ImageEncryption | None:
         """What encrypts; None for plain images and for such as come encrypted: then no key is read at all."""
-        if self.scheme is None or isinstance(self.scheme, Plain):
+        if self.scheme is None or isinstance(self.scheme, Plain) or not self.config["encryption"]["_target_"]:
             return None
         from vitcrypt.keys import open_key
 
@@ -105,7 +113,9 @@ class Cell:
         """The data module."""
         names = ("image_size", "batch_size", "micro_batch_size", "augment", "crop_padding", "flip", "interpolation")
         options = {name: self.config["data"][name] for name in (*names, "num_workers", "resident_gib")}
-        return ImageDataModule(self.splits, encryption=self.encryption, seed=self.config["seed"], **options)
+        return ImageDataModule(
+            self.splits, encryption=self.encryption, received=self.received, seed=self.config["seed"], **options
+        )
 
     @cached_property
     def classifier(self) -> ImageClassifier:
@@ -196,7 +206,7 @@ class Cell:
         """Return rows of test images [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
         batch = self.splits.test.__getitems__(list(range(min(count, len(self.splits.test)))))
         plain, index = self.data.plain(batch["image"]), batch["index"]
-        rows: dict[str, Tensor] = {"plain" if self.scheme is not None else "received": plain}
+        rows: dict[str, Tensor] = {"plain" if self.config["encryption"]["_target_"] else "received": plain}
         if self.encryption is not None:
             encryption = self.encryption.cpu()
             rows["encrypted"] = encryption(plain, index)
@@ -210,7 +220,9 @@ class Cell:
 
     @property
     def _stamp(self) -> dict[str, str | None]:
-        return {"identity": self.identity, **self.config["names"]}
+        received = self.received
+        came = {"received": str(received), "fingerprint": received.fingerprint} if received is not None else {}
+        return {"identity": self.identity, **self.config["names"], **came}
 
     def _trainer(self, **arguments: Any) -> Trainer:
         options = {**self.config["trainer"], **arguments}

@@ -4,6 +4,7 @@ from vitcrypt.data.cifar import cifar10, cifar100
 from vitcrypt.data.datamodule import ImageDataModule, normalise
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Batch, FileDataset, ImageDataset, Splits
 from vitcrypt.data.decode import read_image
+from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.resize import resize
 from vitcrypt.data.sources import digits, folder, npz
 
@@ -14,6 +15,7 @@ __all__ = [
     "FileDataset",
     "ImageDataModule",
     "ImageDataset",
+    "Manifest",
     "Splits",
     "cifar10",
     "cifar100",

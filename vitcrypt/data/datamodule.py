@@ -18,8 +18,9 @@ from torch.utils.data.distributed import DistributedSampler
 
 from vitcrypt.data.augment import random_crop, random_flip, random_roll, seed_of
 from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
+from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.resize import resize
-from vitcrypt.encryption import ImageEncryption
+from vitcrypt.encryption import ImageEncryption, Scheme
 
 Augment = Literal["owner", "provider", "none"]
 
@@ -31,11 +32,12 @@ class ImageDataModule(LightningDataModule):
         splits: The images. Without a validation split nothing is validated; the test split never is.
         image_size: Side of the images that the network sees; smaller and larger ones are resized to it.
         encryption: What encrypts; None if the images are encrypted already (or need not be).
+        received: The manifest of images that come encrypted: with it, what would destroy them is an error.
         batch_size: Images in one optimiser step, over all devices.
         micro_batch_size: At most so many images at once on one device; a step then accumulates several. None: no limit.
         augment: Who augments training images. "owner" does before encryption, with `crop_padding` and `flip`.
-            "provider" only has encrypted images: crop and flip if they are plain or come encrypted from elsewhere,
-            cyclic moves by whole blocks under LE, and an error where nothing survives. "none": nobody.
+            "provider" only has encrypted images: crop and flip if they are plain or nothing is known of them, cyclic
+            moves by whole blocks under LE, and an error where nothing survives. "none": nobody.
         crop_padding: Random crop after padding by so many pixels, at the images' own size.
         flip: Random left-right flip.
         interpolation: "bilinear" or "bicubic".
@@ -51,6 +53,7 @@ class ImageDataModule(LightningDataModule):
         splits: Splits,
         image_size: int,
         encryption: ImageEncryption | None,
+        received: Manifest | None = None,
         batch_size: int = 128,
         micro_batch_size: int | None = None,
         augment: Augment = "owner",
@@ -62,7 +65,7 @@ class ImageDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.splits, self.encryption = splits, encryption
+        self.splits, self.encryption, self.received = splits, encryption, received
         self.image_size, self.interpolation = image_size, interpolation
         self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
         self.augment, self.crop_padding, self.flip = augment, crop_padding, flip
@@ -70,7 +73,15 @@ class ImageDataModule(LightningDataModule):
         self._generator = torch.Generator()
         self._generator_epoch: int | None = None
         self._on_device: dict[str, ArrayDataset] = {}
+        self._check_received()
         self._check_provider()
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """What the images are under when the network sees them; None if nothing is known."""
+        if self.encryption is not None:
+            return self.encryption.scheme
+        return self.received.scheme if self.received is not None else None
 
     @property
     def num_classes(self) -> int:
@@ -138,27 +149,44 @@ class ImageDataModule(LightningDataModule):
 
     def _augmented(self, image: Tensor) -> Tensor:
         if self.augment == "provider" and self._encrypted:
-            assert self.encryption is not None
-            return random_roll(image, self.encryption.scheme.block_size, self._generator)
+            assert self.scheme is not None
+            return random_roll(image, self.scheme.block_size, self._generator)
         if self.crop_padding:
             image = random_crop(image, self.crop_padding, self._generator)
         return random_flip(image, self._generator) if self.flip else image
 
     @property
     def _encrypted(self) -> bool:
-        return self.encryption is not None and self.encryption.scheme.name != "plain"
+        return self.scheme is not None and self.scheme.name != "plain"
 
     @property
     def _validating(self) -> bool:
         assert self.trainer is not None
         return self.trainer.validating or self.trainer.sanity_checking
 
+    def _check_received(self) -> None:
+        if self.received is None or not self.received.encrypted:
+            return
+        if self.encryption is not None:
+            raise ValueError(f"the images are encrypted already ({self.received}); say encryption=none")
+        if self.image_size != self.received.image_size:
+            raise ValueError(
+                f"the images are encrypted ({self.received}), and resizing to {self.image_size} would destroy them; "
+                f"say model.image_size={self.received.image_size}"
+            )
+        if self.augment == "owner" and (self.crop_padding or self.flip):
+            raise ValueError(
+                f"data.augment=owner crops and flips before encryption; these images are encrypted ({self.received}); "
+                "say data.augment=none"
+            )
+
     def _check_provider(self) -> None:
-        scheme = self.encryption.scheme if self.encryption is not None else None
+        scheme = self.scheme
         if self.augment == "provider" and scheme is not None and not scheme.translation_by_blocks:
             raise ValueError(
                 f"augment=provider: no crop or flip of an image encrypted by {scheme.name} "
-                "is the encryption of another image under the same key; use data.augment=owner or data.augment=none"
+                "is the encryption of another image under the same key; use "
+                + ("data.augment=none" if self.encryption is None else "data.augment=owner or data.augment=none")
             )
 
     def _loader(self, dataset: ImageDataset, shuffle: bool) -> DataLoader:

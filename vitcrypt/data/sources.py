@@ -17,9 +17,9 @@ from rich.progress import track
 from sklearn.datasets import load_digits
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
-from vitcrypt.data.decode import EXTENSIONS, image_size, read_image
-
-TEST_NAMES = ("test", "val", "valid", "validation")
+from vitcrypt.data.decode import image_size, read_image
+from vitcrypt.data.listing import TEST_NAMES, ImageFile, image_files
+from vitcrypt.data.manifest import Manifest
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -81,31 +81,31 @@ def folder(
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: A class folder is empty, test classes are not those of training, or an image cannot be read.
+        ValueError: A class folder is empty, test classes are not those of training, an image cannot be read, or an
+            encrypted folder lacks a file of its manifest or has another one.
     """
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
-    test_name = next((name for name in TEST_NAMES if (base / name).is_dir()), None)
-    if (base / "train").is_dir() and test_name is None:
-        raise ValueError(f"{base} has train/ but no test/; add it, or split train/: data.root={base}/train")
-    if (base / "train").is_dir() and test_name is not None:
-        classes, train_files = _class_files(base / "train")
-        test_classes, test_files = _class_files(base / test_name)
-        if unknown := sorted(set(test_classes) - set(classes)):
-            raise ValueError(f"{base / test_name} has classes that {base / 'train'} has not: {', '.join(unknown)}")
-        test_files = [(path, classes.index(test_classes[label])) for path, label in test_files]
+    if (received := Manifest.of(base)) is not None:
+        received[1].check_names(received[0])
+    classes, files = image_files(base)
+    named = {file.split for file in files}
+    if named != {""}:
+        held = next((name for name in TEST_NAMES if name in named), None)
+        if held is None:
+            raise ValueError(f"{base} has train/ but no test/; add it, or split train/: data.root={base}/train")
+        train_files = [file for file in files if file.split == "train"]
+        test_files = [file for file in files if file.split == held]
     else:
-        classes, files = _class_files(base)
         if not 1 <= round(test_fraction * len(files)) < len(files) or test_fraction * len(files) < len(classes):
             raise ValueError(
                 f"{base}: {len(files)} images of {len(classes)} classes are too few to test on {test_fraction} of each "
                 "class; add images, or make train/ and test/ yourself"
             )
-        train, test = stratified_split(torch.tensor([label for _, label in files]), test_fraction, split_seed)
+        train, test = stratified_split(torch.tensor([file.label for file in files]), test_fraction, split_seed)
         train_files, test_files = [files[i] for i in train.tolist()], [files[i] for i in test.tolist()]
-    side = min(_common_side([path for path, _ in train_files + test_files], base) or image_size, image_size)
+    side = min(_common_side([file.path for file in train_files + test_files], base) or image_size, image_size)
     train_set, test_set = (
-        _from_files(files, first, side, interpolation, in_memory_gib)
-        for files, first in ((train_files, 0), (test_files, TEST_INDEX))
+        _from_files(files, side, interpolation, in_memory_gib) for files in (train_files, test_files)
     )
     return Splits(train_set, test_set, classes)
 
@@ -144,22 +144,6 @@ def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDat
     return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)) + first)
 
 
-def _class_files(base: Path) -> tuple[list[str], list[tuple[Path, int]]]:
-    """Return the class names, and every image file with its label; both in the order of the names."""
-    classes = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        raise ValueError(f"{base} has no class folders; expected {base}/CLASS/*.png, one folder for each class")
-    files = []
-    for label, name in enumerate(classes):
-        found = sorted(
-            path for path in (base / name).rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
-        )
-        if not found:
-            raise ValueError(f"class folder {base / name} holds no image ({', '.join(sorted(EXTENSIONS))})")
-        files += [(path, label) for path in found]
-    return classes, files
-
-
 def _common_side(paths: list[Path], base: Path) -> int | None:
     """Return the side that all images share, or None if they differ or are not square."""
     sizes = set(_in_threads(image_size, paths, f"reading headers in {base}"))
@@ -167,10 +151,10 @@ def _common_side(paths: list[Path], base: Path) -> int | None:
     return width if len(sizes) == 1 and width == height else None
 
 
-def _from_files(files: list[tuple[Path, int]], first: int, side: int, interpolation: str, gib: float) -> ImageDataset:
-    paths = [path for path, _ in files]
-    labels = torch.tensor([label for _, label in files])
-    index = torch.arange(len(files)) + first
+def _from_files(files: list[ImageFile], side: int, interpolation: str, gib: float) -> ImageDataset:
+    paths = [file.path for file in files]
+    labels = torch.tensor([file.label for file in files])
+    index = torch.tensor([file.index for file in files])
     if len(files) * 3 * side**2 > gib * 2**30:
         return FileDataset(paths, labels, index, side, interpolation)
     decoded = _in_threads(lambda path: read_image(path, side, interpolation), paths, f"decoding {paths[0].parents[1]}")

@@ -1,0 +1,124 @@
+"""The owner's commands, as they are typed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from program import environment
+from samples import class_folders
+
+from vitcrypt.data import Manifest
+from vitcrypt.encryption import PE
+from vitcrypt.keys import Key
+
+SMALL = ("--image-size", 16, "--block-size", 4)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return class_folders(tmp_path / "photos", {"ant": 5, "bee": 5})
+
+
+def test_the_way_of_a_folder(vitcrypt, photos, tmp_path):
+    vitcrypt("key", "new", "one.txt")
+    vitcrypt("key", "new", "two.txt")
+    one, two = (Key.read(tmp_path / name).fingerprint for name in ("one.txt", "two.txt"))
+    code, printed = vitcrypt("encrypt", "photos", "enc", "--key-file", "one.txt", *SMALL)
+    assert code == 0, printed
+    for told in ("10 images in enc", "10 made now", f"proposed, blocks of 4, 16 x 16, shared key {one}", "10/10"):
+        assert told in printed
+    assert "nothing to do" in vitcrypt("encrypt", "photos", "enc", "--key-file", "one.txt", *SMALL)[1]
+    code, printed = vitcrypt("verify", "enc")
+    assert code == 0
+    assert Manifest.read(tmp_path / "enc" / "manifest.json").digest in printed
+    code, printed = vitcrypt("decrypt", "enc", "dec", "--key-file", "two.txt")
+    assert code == 1
+    assert one in printed
+    assert two in printed
+    assert not (tmp_path / "dec").exists()
+    assert vitcrypt("rotate", "enc", "enc2", "--old-key", "one.txt", "--new-key", "two.txt")[0] == 0
+    assert vitcrypt("decrypt", "enc2", "dec", "--key-file", "two.txt")[0] == 0
+    (tmp_path / "enc2" / "bee" / "000007.png").unlink()
+    code, printed = vitcrypt("verify", "enc2")
+    assert code == 1
+    assert "bee/000007.png: missing" in printed
+    assert "Traceback" not in printed
+
+
+def test_options_reach_the_scheme_and_those_that_do_not_fit_are_refused(vitcrypt, photos, tmp_path):
+    options = ("--key-file", "test-0", "--encryption", "pe", "--image-size", 16)
+    code, printed = vitcrypt("encrypt", "photos", "enc", *options, "--no-channel-shuffle", "--keep-names")
+    assert code == 0, printed
+    assert "anyone can decrypt" in printed
+    manifest = Manifest.read(tmp_path / "enc" / "manifest.json")
+    assert manifest.scheme == PE(channel_shuffle=False)
+    assert "ant/000.png" in manifest.index
+    for wrong in (
+        (*options, "--block-size", 4),
+        ("--key-file", "test-0", "--no-channel-shuffle"),
+        ("--key-file", "test-0", "--block-size", 5),
+        ("--key-file", "test-0", "--block-size", 0),
+        ("--key-file", "nowhere.txt"),
+        ("--key-file", "test-0", "--image-size", 100),
+    ):
+        code, printed = vitcrypt("encrypt", "photos", "other", *wrong)
+        assert code == 1
+        assert "error:" in printed
+        assert "Traceback" not in printed
+        assert not (tmp_path / "other").exists()
+
+
+def test_a_key_on_the_command_line_is_refused_and_not_repeated(vitcrypt, photos):
+    secret = bytes(range(32)).hex()
+    code, printed = vitcrypt("encrypt", "photos", "enc", "--key-file", secret)
+    assert code == 1
+    assert "looks like a key itself" in printed
+    assert secret not in printed
+
+
+@pytest.mark.parametrize("verb", ["encrypt", "decrypt", "rotate", "verify"])
+def test_every_verb_explains_itself(vitcrypt, verb):
+    assert "Usage" in vitcrypt(verb, "--help")[1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_that_cannot_be_written_is_named(vitcrypt, photos, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    code, printed = vitcrypt("encrypt", "photos", "closed/enc", "--key-file", "test-0", *SMALL)
+    assert code == 1
+    assert "Permission denied" in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.slow
+def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
+    class_folders(tmp_path / "photos", {"ant": 150, "bee": 150})
+    command = [sys.executable, "-m", "vitcrypt.cli", "encrypt", "photos", "enc", "--key-file", "test-0"]
+    options = {
+        "cwd": tmp_path,
+        "env": environment(),
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+    }
+    first = subprocess.Popen(command, **options)
+    journal = tmp_path / "enc.part" / "journal"
+    while first.poll() is None and not (journal.exists() and journal.stat().st_size):
+        time.sleep(0.01)
+    second = subprocess.run(command, **options, timeout=300)
+    if first.poll() is None:
+        assert second.returncode == 1
+        assert "another process is at work" in second.stdout
+        first.send_signal(signal.SIGINT)
+    printed, _ = first.communicate(timeout=300)
+    assert "Traceback" not in printed
+    if first.returncode:
+        assert first.returncode == 130
+        assert "the same command goes on" in printed
+        assert not (tmp_path / "enc").exists()
+    third = subprocess.run(command, **options, timeout=300)
+    assert third.returncode == 0
+    assert "300 images in enc" in third.stdout

@@ -1,0 +1,18 @@
+"""Folders of encrypted images: made by the owner, checked by anybody, read by `vitcrypt.data.folder` like any other."""
+
+from vitcrypt.data.manifest import Manifest
+from vitcrypt.folders.folders import decrypt_folder, encrypt_folder, rotate_folder
+from vitcrypt.folders.job import Made, make_folder
+from vitcrypt.folders.png import encode_png
+from vitcrypt.folders.verify import verify_folder
+
+__all__ = [
+    "Made",
+    "Manifest",
+    "decrypt_folder",
+    "encode_png",
+    "encrypt_folder",
+    "make_folder",
+    "rotate_folder",
+    "verify_folder",
+]

@@ -1,0 +1,186 @@
+"""What an owner does with whole folders of images: encrypt, decrypt, change the key."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vitcrypt.data.decode import FILTERS, read_image
+from vitcrypt.data.listing import image_files
+from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.encryption import ImageEncryption, Plain, Scheme
+from vitcrypt.encryption.image_encryption import KeyScope
+from vitcrypt.folders.job import Advance, Made, make_folder
+
+if TYPE_CHECKING:
+    from vitcrypt.keys import Key
+
+
+def encrypt_folder(
+    source: Path,
+    out: Path,
+    scheme: Scheme,
+    key: Key | None,
+    image_size: int = 224,
+    interpolation: str = "bilinear",
+    key_scope: KeyScope = "shared",
+    keep_names: bool = False,
+    workers: int | None = None,
+    advance: Advance | None = None,
+) -> Made:
+    """Encrypt a folder of class folders into another one, as PNG.
+
+    Every image is centre-cropped, resized and encrypted to the bytes that `ImageDataModule` makes of it, with the index
+    that `data.folder` gives it.
+
+    Args:
+        source: SOURCE/CLASS/* or SOURCE/{train,test,val}/CLASS/*, any format and size.
+        out: The new folder; see `make_folder`, also for more errors.
+        scheme: What encrypts. `Plain` only resizes, and takes no key.
+        key: The owner's key.
+        image_size: Side of the images that come out, in pixels.
+        interpolation: "bilinear" or "bicubic".
+        key_scope: "shared" or "per_image".
+        keep_names: Name files as they were. Otherwise names are numbers, as a name may say what is on the image.
+        workers: As in `make_folder`.
+        advance: As in `make_folder`.
+
+    Raises:
+        ValueError: The folder is not such a one, or scheme and size do not fit.
+    """
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source} is no folder; encrypt takes a folder with CLASS/* or {{train,test}}/CLASS/*")
+    if interpolation not in FILTERS:
+        raise ValueError(f"interpolation is one of {', '.join(FILTERS)}; got {interpolation}")
+    if (received := Manifest.of(source)) is not None and received[1].encrypted:
+        raise ValueError(f"{source} is encrypted already ({received[1]}); for another key say: vitcrypt rotate")
+    _refuse_nesting(source, out)
+    classes, files = image_files(source)
+    names, index = [], {}
+    for number, file in enumerate(files):
+        base = source / file.split / classes[file.label]
+        name = file.path.relative_to(base).with_suffix(".png").as_posix() if keep_names else f"{number:06}.png"
+        names.append("/".join(filter(None, (file.split, classes[file.label], name))))
+        if names[-1] in index:
+            raise ValueError(f"two images would be called {names[-1]}; rename one of them, or leave --keep-names out")
+        index[names[-1]] = file.index
+    originals = "\n".join(str(file.path.relative_to(source)) for file in files).encode(errors="surrogateescape")
+    subkey = key.derive("names of a folder") if key is not None else b"plain"
+    manifest = Manifest(
+        scheme=scheme,
+        image_size=image_size,
+        interpolation=interpolation,
+        key_scope=key_scope if key is not None else "shared",
+        fingerprint=key.fingerprint if key is not None else None,
+        public_test_key=key.test_name if key is not None else None,
+        classes=classes,
+        source=hmac.new(subkey, originals, "sha256").hexdigest(),
+        index=index,
+    )
+    scheme.check_shape(manifest.shape)
+    encryption = _encryption(manifest, key) if key is not None else None
+    paths = {name: file.path for name, file in zip(names, files, strict=True)}
+
+    def make(name: str) -> Tensor:
+        image = read_image(paths[name], image_size, interpolation)
+        return image if encryption is None else encryption(image, torch.tensor([index[name]]))
+
+    return make_folder(out, manifest, paths, make, workers, advance)
+
+
+def decrypt_folder(
+    source: Path, out: Path, key: Key, workers: int | None = None, advance: Advance | None = None
+) -> Made:
+    """Decrypt a folder that `encrypt_folder` made into another one: the bytes of the resized images, exactly.
+
+    Raises:
+        ValueError: It is under another key, or not encrypted, or a file is not what its manifest says.
+        The errors of `make_folder`.
+    """
+    received = _received(source, out, key)
+    decryption = _encryption(received, key)
+    wanted = dataclasses.replace(
+        received,
+        scheme=Plain(),
+        key_scope="shared",
+        fingerprint=None,
+        public_test_key=None,
+        source=received.digest,
+        sha256={},
+    )
+
+    def make(name: str) -> Tensor:
+        return decryption.decrypt(_read(source, name, received), torch.tensor([received.index[name]]))
+
+    return make_folder(out, wanted, {name: source / name for name in received.index}, make, workers, advance)
+
+
+def rotate_folder(
+    source: Path, out: Path, old: Key, new: Key, workers: int | None = None, advance: Advance | None = None
+) -> Made:
+    """Bring a folder from one key under another. Plain images exist in memory only, one for each thread.
+
+    Raises:
+        ValueError: It is not under the old key, or the keys are the same, or a file is not what its manifest says.
+        The errors of `make_folder`.
+    """
+    received = _received(source, out, old)
+    if old.fingerprint == new.fingerprint:
+        raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
+    wanted = dataclasses.replace(
+        received, fingerprint=new.fingerprint, public_test_key=new.test_name, source=received.digest, sha256={}
+    )
+    before, after = _encryption(received, old), _encryption(wanted, new)
+
+    def make(name: str) -> Tensor:
+        index = torch.tensor([received.index[name]])
+        return after(before.decrypt(_read(source, name, received), index), index)
+
+    return make_folder(out, wanted, {name: source / name for name in received.index}, make, workers, advance)
+
+
+def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
+    return ImageEncryption(manifest.scheme, key, manifest.shape, manifest.key_scope)  # type: ignore[arg-type]
+
+
+def _received(source: Path, out: Path, key: Key) -> Manifest:
+    """Return the manifest of an encrypted folder after checking that it is under this key and whole by its names."""
+    if not (source / FILENAME).is_file():
+        raise FileNotFoundError(f"{source / FILENAME} does not exist; it says how a folder was encrypted")
+    _refuse_nesting(source, out)
+    received = Manifest.read(source / FILENAME)
+    if not received.encrypted:
+        raise ValueError(f"{source} is not encrypted: {received}")
+    if received.fingerprint != key.fingerprint:
+        raise ValueError(
+            f"wrong key: {source} is under the key {received.fingerprint}, this one is {key.fingerprint}; nothing was "
+            "written. vitcrypt key show FILE says which key is in a file"
+        )
+    received.check_names(source)
+    return received
+
+
+def _read(source: Path, name: str, received: Manifest) -> Tensor:
+    """Return the image in a file after checking that it is the one of the manifest."""
+    data = (source / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != received.sha256.get(name):
+        raise ValueError(
+            f"{source / name} is not the file of the manifest; get it again, or say: vitcrypt verify {source}"
+        )
+    with Image.open(io.BytesIO(data)) as image:
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _refuse_nesting(source: Path, out: Path) -> None:
+    inner, outer = out.resolve(), source.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise ValueError(f"{out} and {source} lie in each other; name a folder outside")

@@ -1,0 +1,221 @@
+"""Making a new folder out of many images, so that it can be broken off at any moment and ends complete or not at all.
+
+    OUT.part/.lock         held while a process works here
+    OUT.part/job.json      what is being made: the manifest, still without checksums
+    OUT.part/journal       a line for each file that is written: its checksum, size and time of what it is made from
+    OUT.part/images/       becomes OUT, in one step, when all are there
+
+A file counts as written if its bytes have the checksum in the journal: whatever a kill or a full disk left is redone.
+Threads do the work, as decoding, encrypting, compressing and hashing all run outside of the interpreter's lock; so
+the key stays in one process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vitcrypt.data.manifest import FILENAME, Manifest, names_below
+from vitcrypt.folders.png import encode_png
+from vitcrypt.place import alone_in
+
+CHUNK = 1024  # images handed to the threads at once
+SHOWN = 10  # unreadable images that are named one by one
+Advance = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished folder: its manifest, and how many of its images were made just now."""
+
+    manifest: Manifest
+    written: int
+
+
+def make_folder(
+    out: Path,
+    wanted: Manifest,
+    sources: dict[str, Path],
+    make: Callable[[str], Tensor],
+    workers: int | None = None,
+    advance: Advance | None = None,
+) -> Made:
+    """Make the folder that a manifest describes, or finish what an earlier call began.
+
+    Args:
+        out: The folder. It must not exist, or be empty, or be this same folder, finished before.
+        wanted: Its manifest, without checksums.
+        sources: For every file of it, what it is made from.
+        make: From a file's name to its image, uint8 [3, S, S]. Called in threads.
+        workers: Number of threads; None: one for each core.
+        advance: Is told again and again how many images are there, how many were there from the start, and of how many.
+
+    Raises:
+        FileExistsError: Something else is in `out`, or was begun there. It stays as it is.
+        BlockingIOError: Another process is making it.
+        ValueError: Images cannot be read. All others were made.
+        OSError: The disk is full. What was made is kept.
+    """
+    part, done = out.absolute().with_name(f"{out.absolute().name}.part"), dict[str, str]()
+    with _kept(part, done, len(wanted.index)), alone_in(part):
+        if (found := _finished(out, wanted)) is None:
+            _begin(part, wanted)
+            with _one_thread_each(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+                job = _Job(part, sources, make, pool)
+                done |= job.kept()
+                before = len(done)
+                job.work(done, advance)
+            images = part / "images"
+            if foreign := sorted(names_below(images) - wanted.index.keys()):
+                raise FileExistsError(f"{images / foreign[0]} is none of the images that are made here; remove it")
+            made = dataclasses.replace(wanted, sha256={name: done[name] for name in wanted.index})
+            made.write(part / FILENAME)
+            (part / FILENAME).rename(images / FILENAME)
+            images.rename(out)
+            found = Made(made, len(done) - before)
+        for name in ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part"):
+            (part / name).unlink(missing_ok=True)
+    return found
+
+
+def _finished(out: Path, wanted: Manifest) -> Made | None:
+    """Return the folder if it is finished, None if nothing is there; raise FileExistsError if something else is."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not out.is_dir() or not (out / FILENAME).is_file():
+        raise FileExistsError(f"{out} exists and is no folder of this job: nothing is overwritten; name another one")
+    found = Manifest.read(out / FILENAME)
+    _refuse_others(out, found, wanted, "Name another folder for it")
+    return Made(found, 0)
+
+
+def _begin(part: Path, wanted: Manifest) -> None:
+    job = part / "job.json"
+    if job.exists():
+        _refuse_others(part, Manifest.read(job), wanted, f"Finish it as it was begun, or start over: rm -r {part}")
+    elif (part / "images").exists() or (part / "journal").exists():
+        raise FileExistsError(f"{part} exists and is no folder of this job: move it away")
+    else:
+        wanted.write(job)
+
+
+def _refuse_others(place: Path, found: Manifest, wanted: Manifest, remedy: str) -> None:
+    if differences := found.differences(wanted):
+        told = "\n".join(f"  {difference}" for difference in differences)
+        raise FileExistsError(f"{place} holds another job; there and asked for now:\n{told}\n{remedy}")
+
+
+@dataclass(frozen=True)
+class _Job:
+    part: Path
+    sources: dict[str, Path]
+    make: Callable[[str], Tensor]
+    pool: ThreadPoolExecutor
+
+    def kept(self) -> dict[str, str]:
+        """Return name and checksum of what is written and still made from what is there now; tidy up the journal."""
+        entries, journal = {}, self.part / "journal"
+        for line in journal.read_text(errors="replace").splitlines() if journal.exists() else ():
+            try:
+                entry = json.loads(line)
+                entries[entry["name"]] = entry
+            except (ValueError, TypeError, KeyError):
+                continue  # torn off
+        known = [entries[name] for name in self.sources if name in entries]
+        whole = [e for e, is_whole in zip(known, self.pool.map(self._is_whole, known), strict=True) if is_whole]
+        tidy = journal.with_name("journal.new")
+        tidy.write_text("".join(json.dumps(entry) + "\n" for entry in whole))
+        tidy.replace(journal)
+        return {entry["name"]: entry["sha256"] for entry in whole}
+
+    def work(self, done: dict[str, str], advance: Advance | None) -> None:
+        """Write what is not done; note each file in `done` and in the journal."""
+        before, names = len(done), [name for name in self.sources if name not in done]
+        for folder in {(self.part / "images" / name).parent for name in self.sources}:
+            folder.mkdir(parents=True, exist_ok=True)
+        unreadable: list[str] = []
+        with (self.part / "journal").open("a") as journal:
+            try:
+                for first in range(0, len(names), CHUNK):
+                    for entry in self.pool.map(self._written, names[first : first + CHUNK]):
+                        if isinstance(entry, ValueError):
+                            unreadable.append(str(entry))
+                            continue
+                        journal.write(json.dumps(entry) + "\n")
+                        journal.flush()
+                        done[entry["name"]] = entry["sha256"]
+                        if advance is not None:
+                            advance(len(done), before, len(self.sources))
+            except BaseException:
+                self.pool.shutdown(cancel_futures=True)
+                raise
+        if unreadable:
+            more = [f"... and {len(unreadable) - SHOWN} more"] if len(unreadable) > SHOWN else []
+            raise ValueError(
+                "\n".join([*unreadable[:SHOWN], *more])
+                + f"\nthe other {len(done)} are done: with those replaced, the same command goes on. Without those "
+                f"the numbers of the others change: then start over with rm -r {self.part}"
+            )
+
+    def _written(self, name: str) -> dict[str, str] | ValueError:
+        try:
+            stamp = _stamp(self.sources[name])
+            data = encode_png(self.make(name))
+        except ValueError as error:
+            return error
+        (self.part / "images" / name).write_bytes(data)
+        return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": stamp}
+
+    def _is_whole(self, entry: dict[str, str]) -> bool:
+        try:
+            data = (self.part / "images" / entry["name"]).read_bytes()
+            return hashlib.sha256(data).hexdigest() == entry["sha256"] and (
+                _stamp(self.sources[entry["name"]]) == entry["from"]
+            )
+        except (FileNotFoundError, ValueError):
+            return False
+
+
+def _stamp(path: Path) -> str:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        raise ValueError(f"{path} is gone") from None
+    return f"{state.st_size}-{state.st_mtime_ns}"
+
+
+@contextmanager
+def _kept(part: Path, done: dict[str, str], total: int) -> Iterator[None]:
+    """Turn an error of the disk into one that says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # raised here, with a message of its own
+            raise
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+        raise OSError(
+            f"{error.filename or part}: {error.strerror}; {len(done)} of {total} images are done and kept: {remedy} "
+            "and repeat the command, it goes on from there"
+        ) from error
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let torch use one thread in each of ours."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

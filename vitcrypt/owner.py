@@ -1,0 +1,172 @@
+"""The owner's commands for folders: `vitcrypt encrypt`, `decrypt` and `rotate`; and `verify`, which is everybody's."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from vitcrypt.encryption import Scheme
+    from vitcrypt.folders import Made
+    from vitcrypt.folders.job import Advance
+    from vitcrypt.keys import Key
+
+app = typer.Typer()
+console = Console(soft_wrap=True, highlight=False)
+SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
+
+
+SchemeName = Literal["proposed", "le", "ele", "etc", "pe"]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="The new folder. Nothing in it is ever overwritten.")]
+KeyFile = Annotated[
+    str, typer.Option(metavar="FILE", envvar="VITCRYPT_KEY_FILE", help="The key file (or a public test key: test-0).")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
+
+
+@app.command()
+def encrypt(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="CLASS/* or {train,test,val}/CLASS/*: any images.")],
+    out: Out,
+    key_file: KeyFile,
+    encryption: Annotated[SchemeName, typer.Option(help="The scheme.")] = "proposed",
+    image_size: Annotated[int, typer.Option(min=1, help="Side that images are resized to first: the model's.")] = 224,
+    block_size: Annotated[int | None, typer.Option(help="Side of a block; default: 16. A ViT's patch size.")] = None,
+    channel_shuffle: Annotated[bool, typer.Option(help="PE alone: also shuffle the channels of each pixel.")] = True,
+    interpolation: Annotated[Literal["bilinear", "bicubic"], typer.Option(help="How to resize.")] = "bilinear",
+    key_scope: Annotated[Literal["shared", "per_image"], typer.Option(help="One key for all, or one each.")] = "shared",
+    keep_names: Annotated[bool, typer.Option("--keep-names", help="Keep file names, which may tell a lot.")] = False,
+    workers: Workers = None,
+) -> None:
+    """Encrypt a folder of class folders into PNG files that any program reads. Repeat it to finish a broken job."""
+    key = _key(key_file)
+    from vitcrypt.folders import encrypt_folder
+
+    scheme = _scheme(encryption, block_size, channel_shuffle)
+    if key.test_name:
+        console.print(f"[yellow]{key.test_name} is a public test key: anyone can decrypt these images.[/]")
+    with _progress("encrypting") as advance:
+        made = encrypt_folder(
+            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance
+        )
+    _tell(made, out)
+    console.print(f"  for the provider: all of {out}; class folders keep their names. The key stays here.")
+
+
+@app.command()
+def decrypt(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A folder that vitcrypt encrypt made.")],
+    out: Out,
+    key_file: KeyFile,
+    workers: Workers = None,
+) -> None:
+    """Decrypt a folder: the bytes of the resized images, exactly. A wrong key is an error."""
+    key = _key(key_file)
+    from vitcrypt.folders import decrypt_folder
+
+    with _progress("decrypting") as advance:
+        made = decrypt_folder(source, out, key, workers, advance)
+    _tell(made, out)
+
+
+@app.command()
+def rotate(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A folder that vitcrypt encrypt made.")],
+    out: Out,
+    old_key: Annotated[str, typer.Option(metavar="FILE", help="The key that it is under.")],
+    new_key: Annotated[str, typer.Option(metavar="FILE", help="The key that the new folder shall be under.")],
+    workers: Workers = None,
+) -> None:
+    """Bring a folder under a new key. No plain image is ever written."""
+    old, new = _key(old_key), _key(new_key)
+    from vitcrypt.folders import rotate_folder
+
+    with _progress("re-encrypting") as advance:
+        made = rotate_folder(source, out, old, new, workers, advance)
+    _tell(made, out)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that vitcrypt made.")],
+    workers: Workers = None,
+) -> None:
+    """Compare every file with the manifest. Needs no key; exit code 1 if anything is missing, changed or foreign."""
+    from vitcrypt.folders import verify_folder
+
+    with _progress("verifying") as advance:
+        manifest, wrong = verify_folder(folder, workers, advance)
+    console.print(f"{folder}: {len(manifest.index):,} images, {len(manifest.classes)} classes; {manifest}")
+    for complaint in wrong:
+        console.print(f"  {complaint}", markup=False)
+    if wrong:
+        raise ValueError(
+            f"{folder}: {len(wrong)} of its files are not as they should be; get them again from the owner"
+        )
+    console.print(f"[bold green]whole[/], manifest {manifest.digest}")
+
+
+def _key(name: str) -> Key:
+    from vitcrypt.keys import looks_like_a_key, open_key
+
+    if looks_like_a_key(name):
+        raise ValueError(
+            "this takes the path of a key file, and what it got looks like a key itself. Others on this machine could "
+            "see it and your shell recorded it: make another one with vitcrypt key new FILE"
+        )
+    return open_key(name)
+
+
+def _scheme(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> Scheme:
+    from vitcrypt.encryption import PE, SCHEMES
+
+    if name == "pe":
+        if block_size is not None:
+            raise ValueError("--encryption pe works pixel by pixel and takes no --block-size; leave it out")
+        return PE(channel_shuffle=channel_shuffle)
+    if not channel_shuffle:
+        raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
+    return SCHEMES[name](16 if block_size is None else block_size)
+
+
+def _tell(made: Made, out: Path) -> None:
+    total, manifest = len(made.manifest.index), made.manifest
+    size = sum((out / name).stat().st_size for name in manifest.index) / 2**20
+    how = f"{made.written:,} made now" if made.written else "finished before, nothing to do"
+    console.print(f"[bold green]{total:,} images in {out}[/] ({size:,.1f} MiB), {how}")
+    console.print(f"  {manifest}")
+    console.print(f"  vitcrypt verify {out}")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Advance]:
+    """Show a bar with rate and time left; where there is no terminal, a line now and then."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=None)
+        started = told = time.monotonic()
+
+        def advance(done: int, before: int, of: int) -> None:
+            nonlocal told
+            progress.update(task, completed=done, total=of)
+            now = time.monotonic()
+            if progress.disable and (now - told > SILENCE or done == of):
+                told = now
+                rate = (done - before) / max(now - started, 1e-9)
+                print(f"{what} {done:,}/{of:,}  {rate:,.0f} images/s", file=sys.stderr, flush=True)
+
+        yield advance
