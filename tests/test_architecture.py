@@ -14,6 +14,7 @@ ROOMS = {
     "report": set(),
     "attacks": {"encryption"},
     "metrics": set(),
+    "service": {"data", "encryption", "build", "config"},  # never keys: a client is handed one
 }
 FORBIDDEN = {  # libraries that a room does not know
     "keys": {"torch", "lightning", "hydra", "omegaconf", "wandb"},
@@ -23,6 +24,7 @@ FORBIDDEN = {  # libraries that a room does not know
     "report": {"torch", "lightning", "hydra", "omegaconf", "wandb", "timm"},
     "attacks": {"hydra", "omegaconf", "wandb"},
     "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
+    "service": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
 }
 LIGHTNING_FREE = [f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights")]
 LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment")]

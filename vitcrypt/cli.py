@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vitcrypt import reporting
+from vitcrypt import reporting, serving
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
 app.add_typer(key, name="key")
 app.add_typer(reporting.app, name="report")
+app.add_typer(serving.app)
 console = Console(soft_wrap=True)
 
 DEFAULT_KEY = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "vitcrypt" / "key.txt"
