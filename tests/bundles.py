@@ -1,8 +1,13 @@
-"""Bundles of networks that were never trained: what is served matters, not how well it classifies."""
+"""Bundles of networks that were never trained, and services on them: how well they classify does not matter here."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from program import environment
 
 from vitcrypt.build import build_network
 from vitcrypt.keys import Key
@@ -49,3 +54,32 @@ def network_of(bundle: Bundle) -> torch.nn.Module:
 def written(folder: Path, **changes) -> Bundle:
     bundle = described(**changes)
     return bundle.write(folder, network_of(bundle))
+
+
+def program(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from vitcrypt.cli import main; main()", *map(str, arguments)]
+
+
+@contextmanager
+def serving(folder: Path, *options: str, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """Run `vitcrypt serve` as a process of its own; give the process and its address."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            program("serve", folder, "--port", "0", *options),
+            env=environment(PYTHONUNBUFFERED="1", **variables),
+            cwd=log.parent,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+    try:
+        line = process.stdout.readline()
+        assert "http://" in line, log.read_text()
+        yield process, "http://" + line.split("http://")[1].split()[0]
+        assert process.poll() is None, "the server lives"
+    finally:
+        process.terminate()
+        rest, _ = process.communicate(timeout=20)
+        with log.open("a") as file:
+            file.write(line + rest)

@@ -55,7 +55,7 @@ def torch_backend(bundle: Bundle, threads: int) -> Backend:
 
     @torch.inference_mode()
     def run(images: NDArray[np.uint8]) -> Any:
-        return served(torch.from_numpy(images).to(device)).float().cpu().numpy()
+        return served(torch.tensor(images, device=device)).float().cpu().numpy()
 
     return run
 

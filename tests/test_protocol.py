@@ -1,0 +1,96 @@
+"""Owner and provider: separate processes, separate folders, and no key and no plain image on the provider's side."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from bundles import program, serving
+from program import environment, finish, results
+from test_secrecy import everything_below, forms, permutation_forms
+
+from vitcrypt.checkpoint import read_checkpoint
+from vitcrypt.data import digits, normalise, resize
+from vitcrypt.encryption import ImageEncryption, Proposed
+from vitcrypt.keys import Key
+from vitcrypt.service import Bundle, Client
+
+RUN = ["data=digits", "model=vit_tiny", "trainer=cpu", "trainer.max_epochs=4", "encryption=proposed"]
+
+
+def memory_of(process: int) -> bytes:
+    """All memory that a process may write, as it is now."""
+    found = b""
+    with Path(f"/proc/{process}/mem").open("rb") as memory:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            area, rights = line.split()[:2]
+            start, end = (int(value, 16) for value in area.split("-"))
+            if rights.startswith("rw"):
+                try:
+                    memory.seek(start)
+                    found += memory.read(end - start)
+                except (OSError, ValueError, OverflowError):
+                    continue
+    return found
+
+
+@pytest.mark.slow
+def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no_plain_image(tmp_path):
+    owner, provider = tmp_path / "owner", tmp_path / "provider"
+    owner.mkdir()
+    provider.mkdir()
+    key = Key.generate()
+    key.write(owner / "key.txt")
+    finish(*RUN, f"key={owner / 'key.txt'}", folder=owner)
+    (result,) = results(owner)
+    run = next(owner.rglob("result.json")).parent
+    exported(run, provider / "bundle", owner)
+
+    test = digits().test
+    batch = test.__getitems__(list(range(len(test))))
+    plain = resize(batch["image"], 16)
+    bundle = Bundle.read(provider / "bundle")
+    with torch.inference_mode():
+        encrypted = ImageEncryption(Proposed(4), key, (3, 16, 16))(plain)
+        pipeline = bundle.network()(normalise(encrypted)).argmax(1)
+    confusion = torch.zeros(10, 10, dtype=torch.int64)
+    confusion.index_put_((batch["label"], pipeline), torch.ones((), dtype=torch.int64), accumulate=True)
+    assert confusion.tolist() == result["metrics"]["confusion"], "these labels are those of the run's own test"
+
+    home = {"HOME": str(provider), "TMPDIR": str(provider), "VITCRYPT_KEY_FILE": ""}
+    with serving(provider / "bundle", log=provider / "log.txt", **home) as (process, url):
+        client = Client(url, Key.read(owner / "key.txt"), run.parent / "client.json" if False else None)
+        predictions = client.predict(batch["image"])
+        with pytest.raises(ValueError, match="wrong key"):
+            Client(url, Key.generate())
+        memory = memory_of(process.pid)
+        modules = Path(f"/proc/{process.pid}/maps").read_text()
+        variables = Path(f"/proc/{process.pid}/environ").read_bytes()
+    assert [entry.label for entry in predictions] == pipeline.tolist(), "image by image"
+    accuracy = sum(p.label == t for p, t in zip(predictions, batch["label"].tolist(), strict=True)) / len(predictions)
+    assert accuracy == pytest.approx(result["metrics"]["acc"], abs=1e-6)
+
+    wanted = forms(key._secret) | forms(key.derive("fingerprint"))
+    for stage, subkey in Proposed(4).subkeys(key, (3, 16, 16)).items():
+        if subkey.numel() >= 16:
+            wanted |= permutation_forms(stage, subkey)
+    wanted |= permutation_forms("index", ImageEncryption(Proposed(4), key, (3, 16, 16)).cipher.index)
+    wanted |= {f"plain image {i}": image.numpy().tobytes() for i, image in enumerate(plain)}
+    wanted |= {f"row of plain image {i}": image[:, 4:8].contiguous().numpy().tobytes() for i, image in enumerate(plain)}
+    places = [*everything_below(provider), ("memory", memory), ("environment", variables), ("maps", modules.encode())]
+    for place, data in places:
+        for form, secret in wanted.items():
+            assert secret not in data, f"{place} of the provider holds the key or a plain image: {form}"
+    assert b"serving" in (provider / "log.txt").read_bytes(), "the log was kept and searched"
+    assert any(image.numpy().tobytes()[:64] in memory for image in encrypted), "the search does find what was sent"
+    assert "libtorch" not in modules, "serving ONNX needs no torch"
+
+
+def exported(run, out, folder):
+    import subprocess
+
+    done = subprocess.run(program("export", run, out), cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Bundle.read(out).origin["identity"] == run.name.split("-")[-1]
+    assert time.time() > os.stat(out / "bundle.json").st_mtime
