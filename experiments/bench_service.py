@@ -135,7 +135,7 @@ def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> fl
             wrong = sum(wrong for *_, wrong in answers)
             print(
                 f"{' '.join(options)}: {len(times) / duration:.0f} requests/s, median {1e3 * np.median(times):.1f} ms, "
-                f"99 % {1e3 * np.quantile(times, 0.99):.1f} ms, {1e3 * busy / len(times):.2f} ms of CPU in the service; "
+                f"99 % {1e3 * np.quantile(times, 0.99):.1f} ms, {1e3 * busy / len(times):.2f} ms of its CPU each; "
                 f"{len(errors)} errors, {wrong} wrong labels of {len(times)}; "
                 f"memory {memory:.0f} MiB, at the end {resident(service.pid):.0f} MiB",
                 flush=True,

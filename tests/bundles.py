@@ -60,6 +60,13 @@ def program(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from vitcrypt.cli import main; main()", *map(str, arguments)]
 
 
+def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess:
+    """Run a verb of the console script to its end."""
+    return subprocess.run(
+        program(*arguments), cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=120
+    )
+
+
 @contextmanager
 def serving(folder: Path, *options: str, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen, str]]:
     """Run `vitcrypt serve` as a process of its own; give the process and its address."""

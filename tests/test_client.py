@@ -1,15 +1,14 @@
 """The owner's client: the bytes of the pipeline, the right key or an error, and nothing in plain by mistake."""
 
 import json
-import os
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import torch
-from bundles import KEY, described, network_of, program, serving, written
+from bundles import KEY, described, network_of, ran, serving, written
 from PIL import Image
-from program import environment
 
 from vitcrypt.data import read_image
 from vitcrypt.encryption import ImageEncryption, Proposed
@@ -126,21 +125,13 @@ def test_no_service_or_another_one_is_said(monkeypatch):
         Client("127.0.0.1:9", KEY)
 
 
-def ran(*arguments, folder, **variables):
-    import subprocess
-
-    return subprocess.run(
-        program(*arguments), cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=120
-    )
-
-
 @pytest.mark.slow
 def test_the_verbs_print_predictions_and_what_went_wrong(service, photographs, tmp_path):
     url, bundle = service
     done = ran("predict", "--url", url, "--key-file", "test-0", "--json", tmp_path, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert [os.path.basename(entry["file"]) for entry in told] == [path.name for path in photographs]
+    assert [Path(entry["file"]).name for entry in told] == [path.name for path in photographs]
     assert [entry["label"] for entry in told] == [p.label for p in Client(url, KEY).predict(photographs)]
     for arguments, reason in (
         (("predict", "--url", url, "--key-file", "test-1", tmp_path), "wrong key"),

@@ -1,16 +1,13 @@
 """Owner and provider: separate processes, separate folders, and no key and no plain image on the provider's side."""
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from bundles import program, serving
-from program import environment, finish, results
+from bundles import ran, serving
+from program import finish, results
 from test_secrecy import everything_below, forms, permutation_forms
 
-from vitcrypt.checkpoint import read_checkpoint
 from vitcrypt.data import digits, normalise, resize
 from vitcrypt.encryption import ImageEncryption, Proposed
 from vitcrypt.keys import Key
@@ -45,7 +42,8 @@ def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no
     finish(*RUN, f"key={owner / 'key.txt'}", folder=owner)
     (result,) = results(owner)
     run = next(owner.rglob("result.json")).parent
-    exported(run, provider / "bundle", owner)
+    done = ran("export", run, provider / "bundle", folder=owner)
+    assert done.returncode == 0, done.stderr
 
     test = digits().test
     batch = test.__getitems__(list(range(len(test))))
@@ -60,7 +58,7 @@ def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no
 
     home = {"HOME": str(provider), "TMPDIR": str(provider), "VITCRYPT_KEY_FILE": ""}
     with serving(provider / "bundle", log=provider / "log.txt", **home) as (process, url):
-        client = Client(url, Key.read(owner / "key.txt"), run.parent / "client.json" if False else None)
+        client = Client(url, Key.read(owner / "key.txt"), provider / "bundle" / "client.json")
         predictions = client.predict(batch["image"])
         with pytest.raises(ValueError, match="wrong key"):
             Client(url, Key.generate())
@@ -85,12 +83,3 @@ def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no
     assert b"serving" in (provider / "log.txt").read_bytes(), "the log was kept and searched"
     assert any(image.numpy().tobytes()[:64] in memory for image in encrypted), "the search does find what was sent"
     assert "libtorch" not in modules, "serving ONNX needs no torch"
-
-
-def exported(run, out, folder):
-    import subprocess
-
-    done = subprocess.run(program("export", run, out), cwd=folder, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert Bundle.read(out).origin["identity"] == run.name.split("-")[-1]
-    assert time.time() > os.stat(out / "bundle.json").st_mtime
