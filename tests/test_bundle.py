@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from bundles import RESNET, described, network_of, written
+from program import SMALL, finish
 
 from vitcrypt.export import export
 from vitcrypt.report import write_result
@@ -118,3 +119,19 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
     with pytest.raises(ValueError, match="incomplete: it lacks"):
         export(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_provider_exports_what_the_manifest_told_him_or_nothing_of_it(tmp_path):
+    finish(*SMALL, "encryption=none", folder=tmp_path)
+    run = next(tmp_path.rglob("result.json")).parent
+    unknown = export(run, tmp_path / "unknown")
+    assert (unknown.scheme, unknown.fingerprint) == (None, None)
+    received = {"scheme": {"name": "proposed", "block_size": 4}, "key_scope": "per_image", "interpolation": "bicubic"}
+    result = json.loads((run / "result.json").read_text()) | {"received": received}
+    write_result(run, result | {"key": result["key"] | {"fingerprint": "0123456789abcdef"}})
+    known = Bundle.read(export(run, tmp_path / "known").folder)
+    assert (known.fingerprint, known.interpolation) == ("0123456789abcdef", "bicubic")
+    assert (known.scheme, known.key_scope) == (received["scheme"], "per_image")
+    weights, others = known.network().state_dict(), unknown.network().state_dict()
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())

@@ -31,15 +31,15 @@ def export(run: Path, out: Path) -> Bundle:
         raise ValueError(f"{run}/result.json is incomplete: it lacks {', '.join(missing)}")
     if not (run / "last.ckpt").is_file():
         raise FileNotFoundError(f"{run} has no last.ckpt; the network is in there: train it again with resume=false")
-    config = result["config"]
+    config, received = result["config"], result.get("received") or {}  # received: what a folder's manifest said
     bundle = Bundle(
         model={name: config["model"][name] for name in ("network", "adaptation", "patch_size", "block_size")},
         image_size=config["data"]["image_size"],
-        interpolation=config["data"]["interpolation"],
+        interpolation=received.get("interpolation", config["data"]["interpolation"]),
         classes=result["classes"],
-        scheme=_scheme(result),
+        scheme=received.get("scheme") or _scheme(config["encryption"]),
         fingerprint=result["key"]["fingerprint"],
-        key_scope=config["key_scope"],
+        key_scope=received.get("key_scope", config["key_scope"]),
         origin={
             "identity": result["identity"],
             "names": config["names"],
@@ -57,13 +57,13 @@ def export(run: Path, out: Path) -> Bundle:
     return bundle.write(out, network)
 
 
-def _scheme(result: dict[str, Any]) -> dict[str, Any] | None:
-    """Return name and values of the scheme; None where images came encrypted and nothing says how."""
-    node = dict(result["config"]["encryption"])
-    target = node.pop("_target_")
-    if target is None:
+def _scheme(node: dict[str, Any]) -> dict[str, Any] | None:
+    """Return name and values of a configured scheme; None where images came encrypted and nothing says how."""
+    if node["_target_"] is None:
         return None
     names = {f"vitcrypt.encryption.{cls.__name__}": name for name, cls in SCHEMES.items()}
-    if target not in names:
-        raise ValueError(f"{target} is no scheme of vitcrypt; clients could not build it: {', '.join(SCHEMES)} are")
-    return {"name": names[target], **node}
+    if node["_target_"] not in names:
+        raise ValueError(
+            f"{node['_target_']} is no scheme of vitcrypt, so no client could build it: {', '.join(SCHEMES)}"
+        )
+    return {"name": names[node["_target_"]], **{name: value for name, value in node.items() if name != "_target_"}}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -188,6 +189,7 @@ def _demo_process(url: str, key_file: str, port: int, token_file: Path | None) -
     command = [sys.executable, "-c", "from vitcrypt.cli import main; main()", "demo"]
     command += ["--url", url, "--key-file", key_file, "--port", str(port)]
     command += ["--token-file", str(token_file)] if token_file else []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else the demo would outlive the service
     process = subprocess.Popen(command)
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import Any
@@ -91,4 +92,5 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run([listening])
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([listening])
