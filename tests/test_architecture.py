@@ -1,6 +1,8 @@
 """The rules of the house: who may import whom, no file too long, no room without a purpose."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,15 @@ def test_no_file_is_too_long_and_none_is_named_for_nothing():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 320, path
         assert path.stem not in ("utils", "util", "common", "helpers", "misc"), path
+
+
+def test_a_process_that_serves_loads_no_key_code_and_with_onnx_no_torch():
+    program = """
+import sys
+import vitcrypt.cli, vitcrypt.service.app, vitcrypt.service.server
+assert "torch" not in sys.modules
+import vitcrypt.build, vitcrypt.service.graph  # what --backend torch needs besides
+assert "torch" in sys.modules and not [name for name in sys.modules if name.startswith("vitcrypt.keys")]
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
