@@ -193,8 +193,9 @@ HEAD = f"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nX
         ("", b"408"),
         ("what?\r\n\r\n", b"400"),
         (HEAD + "Content-Length: many\r\n\r\n", b"400"),
+        (HEAD + "X: " + 70_000 * "x", b"431"),
     ],
-    ids=["body", "headers", "silence", "no http", "length"],
+    ids=["body", "headers", "silence", "no http", "length", "long headers"],
 )
 def test_a_slow_or_wild_client_is_told_so_and_let_go(service, http, sent, status):
     host, port = service.removeprefix("http://").split(":")
@@ -203,7 +204,7 @@ def test_a_slow_or_wild_client_is_told_so_and_let_go(service, http, sent, status
         answer = b""
         while data := connection.recv(4096):
             answer += data
-            if b"408" in answer and b"}" in answer:
+            if b"}" in answer:
                 break
     assert answer.split()[1] == status, answer
 

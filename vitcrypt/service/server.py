@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 from typing import Any
@@ -14,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vitcrypt.service.address import is_loopback
 
-TOO_SLOW = b'{"detail":"the request took too long to arrive"}'
-RESPONSE = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
+MAX_HEAD = 2**16
+"""Bytes that the head of a request may have."""
 
 
 def listen(host: str, port: int, token: str | None) -> socket.socket:
@@ -46,9 +47,10 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
     """
 
     class Patient(HttpToolsProtocol):
-        """uvicorn's protocol, but not patient without end: it has no time limit on headers of its own."""
+        """uvicorn's protocol with an end to its patience: by itself it limits neither time nor length of a head."""
 
         _patience: asyncio.TimerHandle | None = None
+        _head: int | None = 0  # bytes so far; None in the body
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -58,9 +60,25 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
             self._arrived()
             super().connection_lost(exc)
 
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self._head is not None:
+                self._head += len(data)
+                if self._head > MAX_HEAD:
+                    self._end(b"431 Request Header Fields Too Large", f"more than {MAX_HEAD} bytes of headers")
+
         def on_message_begin(self) -> None:
+            self._head = 0
             self._wait()
             super().on_message_begin()
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if self._head is not None:  # what comes after the body is of no use here
+                super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            self._head = None
+            super().on_headers_complete()
 
         def on_message_complete(self) -> None:
             self._arrived()
@@ -76,8 +94,15 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
                 self._patience = None
 
         def _give_up(self) -> None:
-            if self.cycle is None or self.cycle.response_complete:
-                self.transport.write(RESPONSE + b"content-length: %d\r\n\r\n" % len(TOO_SLOW) + TOO_SLOW)
+            self._end(b"408 Request Timeout", "the request took too long to arrive")
+
+        def _end(self, status: bytes, reason: str) -> None:
+            if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+                body = json.dumps({"detail": reason}).encode()
+                head = (
+                    b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+                )
+                self.transport.write(head % (status, len(body)) + body)
             self.transport.close()
 
     logging.getLogger("uvicorn.error").addFilter(lambda record: "Unsupported upgrade" not in record.getMessage())
