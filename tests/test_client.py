@@ -135,14 +135,11 @@ def test_the_verbs_print_predictions_and_what_went_wrong(service, photographs, t
     assert [entry["label"] for entry in told] == [p.label for p in Client(url, KEY).predict(photographs)]
     for arguments, reason in (
         (("predict", "--url", url, "--key-file", "test-1", tmp_path), "wrong key"),
-        (("predict", "--url", url, tmp_path), "give the key"),
-        (("predict", "--url", url, "--key-file", "test-0", tmp_path / "none.png"), "it is gone"),
-        (("serve", bundle, "--host", "0.0.0.0"), "Set a token".lower()),
+        (("predict", "--url", url, "--key-file", 64 * "a", tmp_path), "looks like a key itself"),
+        (("serve", bundle, "--host", "0.0.0.0"), "set a token"),
         (("serve", bundle, "--port", url.split(":")[-1]), "try another --port"),
-        (("serve", tmp_path), "is no bundle"),
-        (("export", tmp_path, tmp_path / "out"), "no finished run"),
     ):
         done = ran(*arguments, folder=tmp_path)
         assert done.returncode == 1, done.stdout + done.stderr
-        assert reason in done.stderr.lower() if reason.islower() else reason in done.stderr
+        assert reason in done.stderr
         assert "Traceback" not in done.stderr

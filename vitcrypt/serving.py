@@ -56,7 +56,7 @@ def export(
     console.print(f"  for the provider: {out}, which runs with: vitcrypt serve {out}")
     console.print(f"  for clients: {out / 'client.json'}")
     if bundle.scheme is None:
-        console.print("[yellow]Nothing says how these images were encrypted: complete client.json for your clients.[/]")
+        console.print("[yellow]Nothing says how these images were encrypted: complete a copy of client.json.[/]")
 
 
 @app.command()
@@ -98,7 +98,7 @@ def serve(
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     console.print(f"serving {bundle} on {url} (Ctrl-C ends it)", highlight=False)
     console.print(f"  for images under key {served.fingerprint or 'none'}; {'token wanted' if token else 'no token'}")
-    with _demo_process(url, key_file or "test-0", demo_port, token_file) if demo else nullcontext():
+    with _demo_process(url, key_file, demo_port, token_file) if demo else nullcontext():
         serve_app(service, listening, read_seconds)
 
 
@@ -148,9 +148,11 @@ def demo(
 
 
 def _client(url: str, key_file: str, plain: bool, description: Path | None, token_file: Path | None) -> "Client":
+    from vitcrypt.complaints import refuse_keys
     from vitcrypt.keys import open_key
     from vitcrypt.service import Client
 
+    refuse_keys([f"key_file={key_file}"])
     if not plain and not key_file:
         raise ValueError("give the key that the network was trained under: --key-file FILE, or VITCRYPT_KEY_FILE")
     return Client(url, None if plain else open_key(key_file), description, _token(token_file))
@@ -184,10 +186,11 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 @contextmanager
-def _demo_process(url: str, key_file: str, port: int, token_file: Path | None) -> Iterator[None]:
+def _demo_process(url: str, key_file: str | None, port: int, token_file: Path | None) -> Iterator[None]:
     """Run `vitcrypt demo` beside the service, in a process of its own: the key is there and not here."""
     command = [sys.executable, "-c", "from vitcrypt.cli import main; main()", "demo"]
-    command += ["--url", url, "--key-file", key_file, "--port", str(port)]
+    command += ["--url", url, "--port", str(port)]
+    command += ["--key-file", key_file] if key_file else []
     command += ["--token-file", str(token_file)] if token_file else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else the demo would outlive the service
     process = subprocess.Popen(command)

@@ -85,18 +85,17 @@ async def parts_of(request: Request, body: bytes, limits: Limits) -> tuple[str, 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = MultiPartParser(request.headers, stream(), max_files=limits.max_images + 1, max_part_size=2**16)
+    parser = MultiPartParser(request.headers, stream(), max_files=limits.max_images, max_part_size=2**16)
     parser.spool_max_size = limits.max_bytes  # in memory: nothing that a client sends goes to a disk
     try:
         form = await parser.parse()
     except (MultiPartException, ValueError, LookupError) as error:
-        raise RefusedError(400, f"the form cannot be read: {error}") from None
+        status = 413 if str(error).startswith("Too many") else 400
+        raise RefusedError(status, f"the form cannot be read: {error}") from None
     files = [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
     await form.close()
     if not files:
         raise RefusedError(422, "the form holds no file; add at least one PNG")
-    if len(files) > limits.max_images:
-        raise too_many(len(files), limits)
     return PNG, files
 
 
@@ -142,11 +141,6 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     return pixels.transpose(2, 0, 1)
 
 
-def too_many(count: int, limits: Limits) -> RefusedError:
-    """Return the refusal of so many images."""
-    return RefusedError(413, f"{count} images; at most {limits.max_images} in one request")
-
-
 def _header(data: bytes, name: str) -> tuple[int, int, int, int]:
     """Compare the checksum of every chunk, and return width, height, bit depth and colour type."""
     start, header = len(SIGNATURE), None
@@ -174,7 +168,7 @@ def _raw(data: bytes, size: int, limits: Limits) -> NDArray[np.uint8]:
             422, f"{len(data)} bytes are no whole number of images; each is uint8 [3, {size}, {size}], {each}"
         )
     if (count := len(data) // each) > limits.max_images:
-        raise too_many(count, limits)
+        raise RefusedError(413, f"{count} images; at most {limits.max_images} in one request")
     return np.frombuffer(data, np.uint8).reshape(count, 3, size, size)
 
 
