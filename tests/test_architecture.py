@@ -1,6 +1,8 @@
 """The rules of the house: who may import whom, no file too long, no room without a purpose."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ ROOMS = {
     "attacks": {"encryption"},
     "metrics": set(),
     "bench": {"keys", "encryption", "data"},
+    "service": {"data", "encryption", "build", "config"},  # never keys: a client is handed one
 }
 FORBIDDEN = {  # libraries that a room does not know
     "keys": {"torch", "lightning", "hydra", "omegaconf", "wandb"},
@@ -27,6 +30,7 @@ FORBIDDEN = {  # libraries that a room does not know
     "attacks": {"hydra", "omegaconf", "wandb"},
     "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
     "bench": {"hydra", "omegaconf", "wandb", "timm"},
+    "service": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
 }
 LIGHTNING_FREE = [f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights")]
 LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment", "listing", "manifest")]
@@ -88,3 +92,15 @@ def test_no_file_is_too_long_and_none_is_named_for_nothing():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 320, path
         assert path.stem not in ("utils", "util", "common", "helpers", "misc"), path
+
+
+def test_a_process_that_serves_loads_no_key_code_and_with_onnx_no_torch():
+    program = """
+import sys
+import vitcrypt.cli, vitcrypt.service.app, vitcrypt.service.server
+assert "torch" not in sys.modules
+import vitcrypt.build, vitcrypt.service.graph  # what --backend torch needs besides
+assert "torch" in sys.modules and not [name for name in sys.modules if name.startswith("vitcrypt.keys")]
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

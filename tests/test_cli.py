@@ -88,6 +88,9 @@ def test_a_report_on_nothing_says_so(vitcrypt):
     assert "no result.json below nowhere" in printed
 
 
-@pytest.mark.parametrize("verb", [[], ["key"], ["key", "new"], ["key", "show"], ["key", "check"], ["report"]])
+KEYS = [["key"], ["key", "new"], ["key", "show"], ["key", "check"]]
+
+
+@pytest.mark.parametrize("verb", [[], *KEYS, ["report"], ["export"], ["serve"], ["predict"], ["demo"]])
 def test_every_verb_explains_itself(verb):
     assert "Usage" in CliRunner().invoke(app, [*verb, "--help"]).output

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vitcrypt import owner, reporting
+from vitcrypt import owner, reporting, serving
 from vitcrypt.benching import bench
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -16,6 +16,7 @@ key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
 app.add_typer(key, name="key")
 app.add_typer(owner.app)
 app.add_typer(reporting.app, name="report")
+app.add_typer(serving.app)
 app.command()(bench)
 console = Console(soft_wrap=True)
 

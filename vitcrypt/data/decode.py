@@ -1,6 +1,7 @@
 """Reading one image file of any size and mode as 8-bit RGB."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -20,11 +21,11 @@ def image_size(path: Path) -> tuple[int, int]:
         raise _unreadable(path, error) from error
 
 
-def read_image(path: Path, size: int | None, interpolation: str = "bilinear") -> Tensor:
+def read_image(path: Path | BinaryIO, size: int | None, interpolation: str = "bilinear") -> Tensor:
     """Read an image file as uint8 [3, h, w].
 
     Args:
-        path: The file; any format that Pillow reads, any mode. Transparency is dropped, 16 bits become 8.
+        path: The file, or an open one; any format and mode that Pillow reads. Transparency is dropped, 16 bits go to 8.
         size: Side of the square that the centre is cropped and resized to; None keeps the image as it is.
         interpolation: "bilinear" or "bicubic".
 
@@ -55,7 +56,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _unreadable(path: Path, error: Exception) -> ValueError:
+def _unreadable(path: Path | BinaryIO, error: Exception) -> ValueError:
     if isinstance(error, FileNotFoundError):
         reason = "it is gone"
     elif isinstance(error, UnidentifiedImageError):

@@ -1,0 +1,166 @@
+"""The service under load: 16 clients at once on loopback, batching beside one by one.
+
+    python experiments/bench_service.py [BUNDLE] [--seconds 60] [--clients 16]
+
+Each client is a process that sends one encrypted image after another (bare bytes, one connection) and compares every
+label with that of the network in torch. Without a BUNDLE: `model=vit_tiny` at its own size, 32 x 32, never trained. A
+run prints errors, wrong labels, requests a second, latency, and the memory of the service at its start and end.
+Recorded: README.md.
+"""
+
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vitcrypt.service import Bundle
+from vitcrypt.service.graph import Served, sample_images
+
+VIT_TINY = {
+    "network": {
+        "_target_": "timm.create_model",
+        "model_name": "vit_tiny_patch16_224",
+        "img_size": 32,
+        "patch_size": 4,
+        "embed_dim": 64,
+        "depth": 4,
+        "num_heads": 4,
+    },
+    "adaptation": "none",
+    "patch_size": 4,
+    "block_size": 4,
+}
+FINGERPRINT = "0" * 16
+
+
+def untrained(folder: Path) -> Bundle:
+    """Write a bundle of vit_tiny with random weights."""
+    from vitcrypt.build import build_network
+
+    torch.manual_seed(0)
+    classes = [str(label) for label in range(10)]
+    network = build_network(VIT_TINY, 32, len(classes))
+    return Bundle(
+        VIT_TINY, 32, "bilinear", classes, {"name": "proposed", "block_size": 4}, FINGERPRINT, "shared"
+    ).write(folder, network)
+
+
+def client(port: int, requests: list[bytes], labels: list[int], until: float, told: Any) -> None:
+    """Ask until the time is over; tell the time of each request, errors, and how many labels were wrong.
+
+    It writes and reads HTTP itself, as clients are not what is measured, and here they share the cores of the service.
+    """
+    errors, wrong, times = [], 0, []
+    turn = os.getpid()
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection, connection.makefile("rb") as answers:
+        while time.time() < until:
+            turn = (turn + 1) % len(requests)
+            started = time.perf_counter()
+            connection.sendall(requests[turn])
+            status = answers.readline()
+            headers = dict(line.lower().split(b": ") for line in iter(answers.readline, b"\r\n"))
+            content = json.loads(answers.read(int(headers[b"content-length"])))
+            times.append(time.perf_counter() - started)
+            if b" 200 " not in status:
+                errors.append(f"{status!r} {content}")
+            else:
+                wrong += content["predictions"][0]["label"] != labels[turn]
+    told.put((times, errors, wrong))
+
+
+def request_of(image: torch.Tensor, fingerprint: str | None) -> bytes:
+    """Return a whole request for the class of one encrypted image."""
+    body = image.numpy().tobytes()
+    lines = ["POST /predict HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
+    lines += ["Content-Type: application/octet-stream", f"X-Key-Fingerprint: {fingerprint}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def resident(process: int) -> float:
+    """Return the memory of a process, MiB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def processor(process: int) -> float:
+    """Return the processor time that a process has used, seconds."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> float:
+    """Start a service, ask it for so long, print what came of it, and return requests a second."""
+    images = torch.cat([sample_images(bundle.image_size), sample_images(bundle.image_size).flip(-1)])
+    with torch.inference_mode():
+        labels = Served(bundle.network()).eval()(images).argmax(1).tolist()
+    requests = [request_of(image, bundle.fingerprint) for image in images]
+    program = [
+        sys.executable,
+        "-c",
+        "from vitcrypt.cli import main; main()",
+        "serve",
+        str(bundle.folder),
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen([*program, *options], stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        port = int(service.stdout.readline().split(" (Ctrl-C")[0].rsplit(":", 1)[1])
+        context = multiprocessing.get_context("fork")
+        told: Any = context.Queue()
+        for warm_up, duration in ((True, 2.0), (False, seconds)):
+            memory, busy, until = resident(service.pid), processor(service.pid), time.time() + duration
+            arguments = (port, requests, labels, until, told)
+            processes = [context.Process(target=client, args=arguments) for _ in range(clients)]
+            for process in processes:
+                process.start()
+            answers = [told.get() for _ in processes]
+            for process in processes:
+                process.join()
+            busy = processor(service.pid) - busy
+            if warm_up:
+                continue
+            times = np.concatenate([times for times, _, _ in answers])
+            errors = [error for _, errors, _ in answers for error in errors]
+            wrong = sum(wrong for *_, wrong in answers)
+            print(
+                f"{' '.join(options)}: {len(times) / duration:.0f} requests/s, median {1e3 * np.median(times):.1f} ms, "
+                f"99 % {1e3 * np.quantile(times, 0.99):.1f} ms, {1e3 * busy / len(times):.2f} ms of its CPU each; "
+                f"{len(errors)} errors, {wrong} wrong labels of {len(times)}; "
+                f"memory {memory:.0f} MiB, at the end {resident(service.pid):.0f} MiB",
+                flush=True,
+            )
+            print(*sorted(set(errors))[:5], sep="\n", end="\n" if errors else "")
+        service.terminate()
+    return len(times) / seconds
+
+
+def main() -> None:
+    """Compare batching with one by one, for both backends."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", nargs="?", type=Path)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--backends", default="onnx,torch")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Bundle.read(asked.bundle) if asked.bundle else untrained(Path(folder) / "bundle")
+        for backend in asked.backends.split(","):
+            options = ["--backend", backend]
+            batched = load(bundle, [*options, "--max-batch", "32"], asked.clients, asked.seconds)
+            alone = load(bundle, [*options, "--max-batch", "1"], asked.clients, asked.seconds)
+            print(f"{backend}: batching gives {batched / alone:.2f} times the throughput of one by one")
+
+
+if __name__ == "__main__":
+    main()

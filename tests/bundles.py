@@ -1,0 +1,92 @@
+"""Bundles of networks that were never trained, and services on them: how well they classify does not matter here."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from program import environment
+
+from vitcrypt.build import build_network
+from vitcrypt.keys import Key
+from vitcrypt.service import Bundle
+
+VIT = {
+    "network": {
+        "_target_": "timm.create_model",
+        "model_name": "vit_tiny_patch16_224",
+        "img_size": 16,
+        "patch_size": 4,
+        "embed_dim": 16,
+        "depth": 1,
+        "num_heads": 2,
+    },
+    "adaptation": "none",
+    "patch_size": 4,
+    "block_size": 4,
+}
+RESNET = {"network": {"_target_": "vitcrypt.models.ResNet18", "width": 4}, "patch_size": None, "block_size": 4}
+KEY = Key.test("test-0")
+
+
+def described(**changes) -> Bundle:
+    """A bundle on classes 0..9 of 16 x 16 images under the proposed scheme."""
+    values = {
+        "model": VIT,
+        "image_size": 16,
+        "interpolation": "bilinear",
+        "classes": [str(digit) for digit in range(10)],
+        "scheme": {"name": "proposed", "block_size": 4},
+        "fingerprint": KEY.fingerprint,
+        "key_scope": "shared",
+        "origin": {"identity": "01234567", "names": {"model": "vit_tiny"}},
+    }
+    return Bundle(**values | changes)
+
+
+def network_of(bundle: Bundle) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_network(bundle.model, bundle.image_size, len(bundle.classes)).eval()
+
+
+def written(folder: Path, **changes) -> Bundle:
+    bundle = described(**changes)
+    return bundle.write(folder, network_of(bundle))
+
+
+def program(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from vitcrypt.cli import main; main()", *map(str, arguments)]
+
+
+def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess:
+    """Run a verb of the console script to its end."""
+    return subprocess.run(
+        program(*arguments), cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=120
+    )
+
+
+@contextmanager
+def serving(folder: Path, *options: str, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """Run `vitcrypt serve` as a process of its own; give the process and its address."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            program("serve", folder, "--port", "0", *options),
+            env=environment(PYTHONUNBUFFERED="1", **variables),
+            cwd=log.parent,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+    try:
+        line = process.stdout.readline()
+        assert "http://" in line, log.read_text()
+        yield process, "http://" + line.split("http://")[1].split()[0]
+        assert process.poll() is None, "the server lives"
+    finally:
+        process.terminate()
+        rest, _ = process.communicate(timeout=20)
+        with log.open("a") as file:
+            file.write(line + rest)

@@ -1,0 +1,137 @@
+"""Bundles: whole or not at all, checked file by file, and the network in them is the one that was trained."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from bundles import RESNET, described, network_of, written
+from program import SMALL, finish
+
+from vitcrypt.export import export
+from vitcrypt.report import write_result
+from vitcrypt.service import Bundle
+from vitcrypt.service.backends import load_backend
+from vitcrypt.service.graph import Served, sample_images
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "whole"
+    written(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("adaptation", ["none", "le", "ele"])
+def test_every_backend_gives_the_logits_of_the_network_that_was_written(tmp_path, adaptation):
+    changes = {} if adaptation == "none" else {"model": RESNET | {"adaptation": adaptation}}
+    network = network_of(described(**changes))
+    bundle = described(**changes).write(tmp_path / "bundle", network)
+    images = sample_images(16)
+    with torch.inference_mode():
+        expected = Served(network)(images).numpy()
+    for backend in ("onnx", "torch"):
+        run = load_backend(bundle, backend, threads=1)
+        for count in (1, 5, 9):
+            np.testing.assert_allclose(run(images[:count].numpy()), expected[:count], rtol=1e-3, atol=1e-4)
+    state = network.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in bundle.network().state_dict().items())
+
+
+def test_reading_returns_what_was_written(whole):
+    bundle = Bundle.read(whole)
+    assert bundle == described(folder=whole)
+    assert {path.name for path in whole.iterdir()} == {"bundle.json", "client.json", "model.onnx", "model.safetensors"}
+    assert not list(whole.parent.glob(".*")), "nothing is left beside it"
+
+
+def test_a_bundle_is_never_overwritten(copy):
+    before = {path: path.read_bytes() for path in copy.iterdir()}
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        written(copy)
+    assert {path: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_nothing_stays_of_a_bundle_whose_graph_is_wrong(tmp_path, monkeypatch):
+    network = network_of(described())
+    monkeypatch.setattr(
+        "vitcrypt.service.backends.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
+    )
+    with pytest.raises(RuntimeError, match="the ONNX graph differs from the network"):
+        described().write(tmp_path / "bundle", network)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "client.json"])
+def test_a_changed_or_missing_file_is_named(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} is damaged or was changed"):
+        Bundle.read(copy)
+    (copy / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        Bundle.read(copy)
+
+
+def edited(folder, **changes):
+    described = json.loads((folder / "bundle.json").read_text()) | changes
+    (folder / "bundle.json").write_text(json.dumps({name: value for name, value in described.items() if value != ...}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"format": "vitcrypt bundle 2"}, "'vitcrypt bundle 2'; this vitcrypt reads 'vitcrypt bundle 1'"),
+        ({"files": ...}, "lists no checksums"),
+        ({"image_size": "16"}, "image_size is missing or of another type"),
+        ({"origin": ...}, "origin is missing"),
+        ({"fingerprint": "fedcba9876543210"}, "contradict each other"),
+        ({"fingerprint": "a key?"}, "16 hexadecimal digits"),
+        ({"model": {"adaptation": "none"}}, "block_size, network"),
+        ({"model": RESNET | {"adaptation": "none", "network": {"_target_": "os.system"}}}, "os.system is not allowed"),
+    ],
+)
+def test_a_bundle_that_was_changed_by_hand_is_refused(copy, changes, told):
+    edited(copy, **changes)
+    with pytest.raises(ValueError, match=told.replace("?", r"\?")):
+        Bundle.read(copy)
+
+
+def test_a_folder_that_is_no_bundle_says_how_to_make_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="vitcrypt export"):
+        Bundle.read(tmp_path)
+
+
+def test_what_is_no_finished_training_is_not_exported(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no finished run"):
+        export(tmp_path, tmp_path / "out")
+    write_result(tmp_path, {"kind": "attack"})
+    with pytest.raises(ValueError, match="is an attack"):
+        export(tmp_path, tmp_path / "out")
+    write_result(tmp_path, {"metrics": {}})
+    with pytest.raises(ValueError, match="incomplete: it lacks"):
+        export(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_provider_exports_what_the_manifest_told_him_or_nothing_of_it(tmp_path):
+    finish(*SMALL, "encryption=none", folder=tmp_path)
+    run = next(tmp_path.rglob("result.json")).parent
+    unknown = export(run, tmp_path / "unknown")
+    assert (unknown.scheme, unknown.fingerprint) == (None, None)
+    received = {"scheme": {"name": "proposed", "block_size": 4}, "key_scope": "per_image", "interpolation": "bicubic"}
+    result = json.loads((run / "result.json").read_text()) | {"received": received}
+    write_result(run, result | {"key": result["key"] | {"fingerprint": "0123456789abcdef"}})
+    known = Bundle.read(export(run, tmp_path / "known").folder)
+    assert (known.fingerprint, known.interpolation) == ("0123456789abcdef", "bicubic")
+    assert (known.scheme, known.key_scope) == (received["scheme"], "per_image")
+    weights, others = known.network().state_dict(), unknown.network().state_dict()
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())

@@ -1,0 +1,110 @@
+"""The demo page: in a real browser, and closed to all other pages."""
+
+import shutil
+import subprocess
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from bundles import KEY, program, serving, written
+from PIL import Image
+from program import environment
+
+from vitcrypt.service.graph import sample_images
+
+CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """`vitcrypt serve --demo`: the address of the page, and the processes of service and demo."""
+    folder = tmp_path_factory.mktemp("demo")
+    written(folder / "bundle")
+    with serving(folder / "bundle", "--demo", "--demo-port", "0", log=folder / "log.txt") as (process, url):
+        for line in process.stdout:
+            if "open http://" in line:
+                yield url, line.split("open ")[1].split()[0], process.pid
+                return
+        raise AssertionError((folder / "log.txt").read_text())
+
+
+@contextmanager
+def browser(profile):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    if not CHROMIUM or not DRIVER:
+        pytest.skip("needs chromium and chromedriver (Debian: chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    for flag in [*flags.split(), "--disable-component-update", "--disable-sync", "--window-size=1100,900"]:
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={profile}")
+    options.add_argument("--no-proxy-server")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.mark.slow
+def test_a_picture_chosen_in_a_browser_is_shown_plain_encrypted_and_classified(demo, tmp_path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    picture = tmp_path / "picture.png"
+    Image.fromarray(sample_images(64)[1].permute(1, 2, 0).numpy()).save(picture)
+    with browser(tmp_path / "profile") as driver:
+        driver.get(demo[1])
+        assert KEY.fingerprint in driver.find_element(By.TAG_NAME, "main").text
+        driver.find_element(By.ID, "file").send_keys(str(picture))
+        WebDriverWait(driver, 30).until(lambda d: d.find_elements(By.CSS_SELECTOR, "#top li"))
+        sides = "return [...document.querySelectorAll('.frame img')].map(i => [i.naturalWidth, i.src])"
+        (plain, encrypted) = driver.execute_script(sides)
+        assert plain[0] == encrypted[0] == 16
+        assert plain[1] != encrypted[1]
+        assert len(driver.find_elements(By.CSS_SELECTOR, "#top li")) == 5
+        driver.save_screenshot(str(tmp_path / "page.png"))
+        loaded = driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+        assert all(name.startswith((demo[1], "data:")) for name in loaded), "nothing comes from elsewhere"
+        picture.write_text("no picture")
+        driver.execute_script("document.getElementById('file').value = ''")
+        driver.find_element(By.ID, "file").send_keys(str(picture))
+        WebDriverWait(driver, 30).until(lambda d: "no picture" in d.find_element(By.ID, "told").text)
+        faults = [entry for entry in driver.get_log("browser") if "422" not in entry["message"]]
+        assert not [entry for entry in faults if "favicon" not in entry["message"]], faults
+
+
+def test_the_process_of_the_service_is_another_than_the_one_with_the_key(demo):
+    below = subprocess.run(["ps", "--ppid", str(demo[2]), "-o", "args="], capture_output=True, text=True).stdout
+    assert "demo --url" in below
+    assert httpx.get(demo[0] + "/info", trust_env=False).json()["fingerprint"] == KEY.fingerprint
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Demo": "guess"}, {"X-Demo": "guess", "Origin": "https://provider.example"}]
+)
+def test_no_other_page_may_have_pictures_encrypted(demo, headers):
+    answer = httpx.post(demo[1] + "/picture", content=b"any", headers=headers, trust_env=False)
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_name_that_was_bent_to_this_machine_is_refused(demo):
+    assert httpx.get(demo[1], headers={"Host": "provider.example"}, trust_env=False).status_code == 400
+
+
+def test_the_page_is_one_file_that_loads_nothing(demo):
+    page = httpx.get(demo[1], trust_env=False)
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "{{" not in page.text
+    assert "http" not in page.text.replace(demo[0], ""), "no address but that of the service"
+
+
+def test_the_demo_stays_on_this_machine(tmp_path):
+    done = subprocess.run(
+        program("serve", tmp_path, "--demo", "--host", "0.0.0.0"), env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "--demo is for this machine alone" in done.stderr

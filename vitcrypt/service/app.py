@@ -1,0 +1,239 @@
+"""The service: what a provider offers on a bundle, as a FastAPI application. No key is in its process."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import prometheus_client as prometheus
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+import vitcrypt
+from vitcrypt.service.backends import Backend
+from vitcrypt.service.batching import Batcher, QueueFullError
+from vitcrypt.service.bundle import CLIENT_FORMAT, Bundle
+from vitcrypt.service.intake import FORM, PNG, RAW, Limits, RefusedError, decode_all, parts_of, read_body
+
+FINGERPRINT = "X-Key-Fingerprint"
+PATHS = ("/health", "/info", "/metrics", "/predict")
+INLINE = 2**15
+"""Bodies up to so many bytes are decoded at once; handing them to a thread would take longer."""
+
+
+class Score(BaseModel):
+    """A class and its probability."""
+
+    label: int
+    name: str
+    probability: float
+
+
+class Prediction(Score):
+    """The most probable class of one image, and the five most probable ones."""
+
+    top: list[Score]
+
+
+class Predictions(BaseModel):
+    """One for each image, in the order of the request."""
+
+    predictions: list[Prediction]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+class Health(BaseModel):
+    """That the service answers."""
+
+    status: str
+
+
+REFUSALS = {
+    400: "broken off, or no readable form",
+    401: "the bearer token is missing or wrong",
+    408: "the request took too long to arrive",
+    409: "the images are encrypted under another key than the network was trained on",
+    413: "too many bytes or images",
+    415: "not a PNG, not bare bytes",
+    422: "damaged, of another size or mode",
+    428: f"the header {FINGERPRINT} is missing",
+    429: "too many images are waiting",
+}
+PREDICT: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": FINGERPRINT,
+            "in": "header",
+            "description": "Fingerprint of the key that the images are encrypted with; required if /info names one.",
+            "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            PNG: {"schema": {"type": "string", "format": "binary"}},
+            RAW: {"schema": {"type": "string", "format": "binary", "description": "uint8 [N, 3, S, S], row by row"}},
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "properties": {"images": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    },
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how a route's refusals are described."""
+    return {status: {"model": Problem, "description": REFUSALS[status]} for status in statuses}
+
+
+def create_app(
+    bundle: Bundle,
+    backend: Backend,
+    limits: Limits = Limits(),  # noqa: B008
+    max_batch: int = 32,
+    max_wait: float = 0.001,
+    token: str | None = None,
+) -> FastAPI:
+    """Build the service.
+
+    Args:
+        bundle: What is served.
+        backend: What computes, of `load_backend`.
+        limits: Of one request.
+        max_batch: Images computed together, at most; 1 computes one by one.
+        max_wait: Seconds that an image waits for others, at most.
+        token: What clients must send as `Authorization: Bearer TOKEN`; None asks for nothing.
+    """
+    registry = prometheus.CollectorRegistry()
+    requests = prometheus.Counter(
+        "vitcrypt_requests", "Requests by path and status", ["path", "status"], registry=registry
+    )
+    seconds = prometheus.Histogram("vitcrypt_predict_seconds", "From request to answer of /predict", registry=registry)
+    sizes = prometheus.Histogram(
+        "vitcrypt_batch_images", "Images in a batch", registry=registry, buckets=[2**i for i in range(11)]
+    )
+    batcher = Batcher(
+        backend, max_batch, max_wait, max_queue=4 * max(limits.max_images, max_batch), on_batch=sizes.observe
+    )
+    prometheus.Gauge("vitcrypt_waiting_images", "Images that wait", registry=registry).set_function(
+        lambda: batcher.queued
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for count in {1, max_batch}:  # so that memory is taken now and the first client waits no longer
+            backend(np.zeros((count, 3, bundle.image_size, bundle.image_size), np.uint8))
+        running = asyncio.create_task(batcher.run())
+        yield
+        running.cancel()
+
+    app = FastAPI(
+        title="vitcrypt",
+        description="Class predictions for encrypted images. The key stays with the client.",
+        version=vitcrypt.__version__,
+        lifespan=lifespan,
+        docs_url=None,  # these pages would load scripts from elsewhere
+        redoc_url=None,
+    )
+
+    def authorise(request: Request) -> None:
+        sent = request.headers.get("authorization", "").encode()
+        if token is not None and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
+            raise RefusedError(401, "send the token of this service: Authorization: Bearer TOKEN")
+
+    def answer(request: Request, status: int, content: Any, **headers: str) -> Response:
+        path = request.scope["path"]
+        requests.labels(path if path in PATHS else "other", str(status)).inc()
+        return JSONResponse(content, status, headers)
+
+    @app.exception_handler(RefusedError)
+    async def refuse(request: Request, refused: RefusedError) -> Response:
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}.get(refused.status, {})
+        return answer(request, refused.status, {"detail": refused.reason}, **headers)
+
+    @app.exception_handler(HTTPException)
+    async def not_here(request: Request, error: HTTPException) -> Response:
+        return answer(request, error.status_code, {"detail": error.detail}, **(error.headers or {}))
+
+    @app.get("/health", response_model=Health)
+    async def health(request: Request) -> Response:
+        """Say that the service answers. Needs no token."""
+        return answer(request, 200, {"status": "ok"})
+
+    @app.get("/info", responses=refusals(401))
+    async def info(request: Request) -> dict[str, Any]:
+        """Say what clients need to encrypt queries, what is served, and the limits."""
+        authorise(request)
+        served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
+        allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
+        return {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
+
+    @app.get("/metrics", responses=refusals(401))
+    async def metrics(request: Request) -> Response:
+        """Count requests, images and batches, in the text format of Prometheus."""
+        authorise(request)
+        return Response(prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST)
+
+    @app.post("/predict", response_model=Predictions, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
+    async def predict(request: Request) -> Response:
+        """Predict the classes of encrypted images."""
+        started = time.perf_counter()
+        authorise(request)
+        _compare(request.headers.get(FINGERPRINT), bundle.fingerprint)
+        try:
+            async with asyncio.timeout(limits.read_seconds):
+                body = await read_body(request, limits)
+        except TimeoutError:
+            raise RefusedError(408, f"the request took longer than {limits.read_seconds:g} s to arrive") from None
+        kind, files = await parts_of(request, body, limits)
+        if len(body) <= INLINE:
+            images = decode_all(kind, files, bundle.image_size, limits)
+        else:
+            images = await asyncio.to_thread(decode_all, kind, files, bundle.image_size, limits)
+        try:
+            logits = await batcher(images)
+        except QueueFullError:
+            raise RefusedError(429, "too many images are waiting; try again in a second") from None
+        seconds.observe(time.perf_counter() - started)
+        return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
+
+    return app
+
+
+def scores(logits: NDArray[np.floating], classes: list[str], count: int = 5) -> list[dict[str, Any]]:
+    """Return a `Prediction` for each row of logits [B, K]; the first of equals wins, as in `argmax`."""
+    odds = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float64)
+    shares = odds / odds.sum(1, keepdims=True)
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :count]
+    told = []
+    for labels, row in zip(order.tolist(), shares.tolist(), strict=True):
+        top = [{"label": label, "name": classes[label], "probability": row[label]} for label in labels]
+        told.append({**top[0], "top": top})
+    return told
+
+
+def _compare(sent: str | None, expected: str | None) -> None:
+    """Raise RefusedError unless the images are under the key that the network was trained on."""
+    if expected is None:
+        return
+    if sent is None:
+        raise RefusedError(428, f"say which key the images are encrypted with: {FINGERPRINT}; this network: {expected}")
+    if sent != expected:
+        raise RefusedError(409, f"the images are under key {sent[:64]}, this network was trained under {expected}")

@@ -1,0 +1,122 @@
+"""Dynamic batching: what concurrent requests bring is computed together, by one thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitcrypt.service.backends import Backend
+
+
+class QueueFullError(RuntimeError):
+    """More images are waiting than may wait; the client should come again later."""
+
+
+class Batcher:
+    """Call it with images; it returns their logits when the batch that they came into is computed.
+
+    While one batch is computed the next one gathers, so under load batches are full without anybody waiting for it.
+
+    Args:
+        backend: uint8 [B, 3, S, S] -> float [B, K].
+        max_batch: Images in one batch, at most.
+        max_wait: Seconds that the first image of a batch waits for others, at most.
+        max_queue: Images that may wait at once.
+        on_batch: Is told the size of every batch.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        max_batch: int = 32,
+        max_wait: float = 0.001,
+        max_queue: int = 1024,
+        on_batch: Callable[[int], object] | None = None,
+    ) -> None:
+        if max_batch < 1 or max_wait < 0 or max_queue < 1:
+            raise ValueError(f"max_batch={max_batch}, max_wait={max_wait}, max_queue={max_queue}: none may be less")
+        self.backend, self.on_batch = backend, on_batch
+        self.max_batch, self.max_wait, self.max_queue = max_batch, max_wait, max_queue
+        self.queued = 0
+        self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[NDArray[np.float32]]]] = deque()
+        self._arrived, self._full = asyncio.Event(), asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "inference")
+
+    async def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits of images, uint8 [B, 3, S, S] -> float [B, K], in their order.
+
+        Raises:
+            QueueFullError: Too many are waiting already.
+        """
+        if self.queued + len(images) > max(self.max_queue, len(images)):
+            raise QueueFullError
+        loop = asyncio.get_running_loop()
+        parts = [images[i : i + self.max_batch] for i in range(0, len(images), self.max_batch)]
+        futures: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in parts]
+        self._waiting.extend(zip(parts, futures, strict=True))
+        self.queued += len(images)
+        self._arrived.set()
+        if self.queued >= self.max_batch:
+            self._full.set()
+        if len(futures) == 1:
+            return await futures[0]
+        return np.concatenate(await asyncio.gather(*futures))
+
+    async def run(self) -> None:
+        """Compute batches until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await self._arrived.wait()
+                await self._gathered()
+                if not (taken := self._take()):
+                    continue
+                batch = np.concatenate([images for images, _ in taken]) if len(taken) > 1 else taken[0][0]
+                if self.on_batch is not None:
+                    self.on_batch(len(batch))
+                try:
+                    logits = await loop.run_in_executor(self._thread, self.backend, batch)
+                except Exception as error:  # of the backend: those who wait are told, and the next batch is tried
+                    self._fail(taken, error)
+                    continue
+                start = 0
+                for images, future in taken:
+                    if not future.done():
+                        future.set_result(logits[start : start + len(images)])
+                    start += len(images)
+        finally:
+            self._fail(list(self._waiting), ConnectionAbortedError("the service is shutting down"))
+            self._thread.shutdown(wait=False)
+
+    async def _gathered(self) -> None:
+        """Wait for a full batch, but not long."""
+        if self.queued < self.max_batch and self.max_wait:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self.max_wait)
+
+    def _take(self) -> list[tuple[NDArray[np.uint8], asyncio.Future[NDArray[np.float32]]]]:
+        """Take the next batch off the queue, less what nobody waits for any more."""
+        taken, size = [], 0
+        while self._waiting and size + len(self._waiting[0][0]) <= self.max_batch:
+            images, future = self._waiting.popleft()
+            self.queued -= len(images)
+            if not future.done():
+                taken.append((images, future))
+                size += len(images)
+        if not self._waiting:
+            self._arrived.clear()
+        if self.queued < self.max_batch:
+            self._full.clear()
+        return taken
+
+    @staticmethod
+    def _fail(taken: list[tuple[NDArray[np.uint8], asyncio.Future[NDArray[np.float32]]]], error: Exception) -> None:
+        for _, future in taken:
+            if not future.done():
+                future.set_exception(error)

@@ -1,0 +1,211 @@
+"""`vitcrypt export`, `serve`, `predict` and `demo`: a trained network as a service, and the owner who asks it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from vitcrypt.service import Client
+
+app = typer.Typer()
+console = Console(soft_wrap=True)
+KeyName = Annotated[
+    str, typer.Option("--key-file", envvar="VITCRYPT_KEY_FILE", help="The key file, or a public test key.")
+]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the token of the service. Or VITCRYPT_TOKEN.")]
+Described = Annotated[
+    Path | None, typer.Option("--client", help="The client.json of the export: trust no service on it.")
+]
+Url = Annotated[str, typer.Option(help="Address of the service.")]
+
+
+class Backend(StrEnum):
+    """What computes."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with result.json.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder; never overwritten.")],
+) -> None:
+    """Make a server bundle of a finished run: weights, ONNX, classes, scheme, fingerprint; never a key."""
+    _require("onnx", "onnxscript", "onnxruntime")
+    from vitcrypt.export import export as export_run
+
+    with console.status("writing weights and ONNX, comparing the two"):
+        bundle = export_run(run, out)
+    scheme = bundle.scheme["name"] if bundle.scheme else "a scheme that was not recorded"
+    console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
+    console.print(f"  for the provider: {out}, which runs with: vitcrypt serve {out}")
+    console.print(f"  for clients: {out / 'client.json'}")
+    if bundle.scheme is None:
+        console.print("[yellow]Nothing says how these images were encrypted: complete a copy of client.json.[/]")
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What vitcrypt export wrote.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    backend: Annotated[Backend, typer.Option(help="ONNX Runtime on the CPU, or torch.")] = Backend.ONNX,
+    threads: Annotated[int, typer.Option(min=0, help="Cores for a batch; 0: all but one.")] = 0,
+    max_batch: Annotated[int, typer.Option(min=1, help="Images computed together; 1: one by one.")] = 32,
+    max_wait_ms: Annotated[float, typer.Option(min=0, help="How long an image waits for others.")] = 1.0,
+    max_images: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 256,
+    max_mib: Annotated[float, typer.Option(min=0.01, help="Length of one request.")] = 32.0,
+    read_seconds: Annotated[float, typer.Option(min=0.1, help="How long a request may take to arrive.")] = 10.0,
+    token_file: TokenFile = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Also start the demo page, as a process of its own.")] = False,
+    demo_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the demo page.")] = 8001,
+    key_file: Annotated[str | None, typer.Option(help="Of the demo alone: this process never opens it.")] = None,
+) -> None:
+    """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
+    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnxruntime")
+    from vitcrypt.service import Bundle
+    from vitcrypt.service.address import is_loopback
+    from vitcrypt.service.app import create_app
+    from vitcrypt.service.backends import load_backend
+    from vitcrypt.service.intake import Limits
+    from vitcrypt.service.server import listen
+    from vitcrypt.service.server import serve as serve_app
+
+    if demo and not is_loopback(host):
+        raise ValueError(f"--demo is for this machine alone; it does not go with --host {host}")
+    token, served = _token(token_file), Bundle.read(bundle)
+    limits = Limits(int(max_mib * 2**20), max_images, read_seconds)
+    run = load_backend(served, backend, threads or max(1, (os.cpu_count() or 2) - 1))
+    service = create_app(served, run, limits, max_batch, max_wait_ms / 1000, token)
+    listening = listen(host, port, token)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    console.print(f"serving {bundle} on {url} (Ctrl-C ends it)", highlight=False)
+    console.print(f"  for images under key {served.fingerprint or 'none'}; {'token wanted' if token else 'no token'}")
+    with _demo_process(url, key_file, demo_port, token_file) if demo else nullcontext():
+        serve_app(service, listening, read_seconds)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Files, or folders of files.")],
+    url: Url = "http://127.0.0.1:8000",
+    key_file: KeyName = "",
+    plain: Annotated[bool, typer.Option("--plain", help="Without a key: images are sent as they are.")] = False,
+    client: Described = None,
+    token_file: TokenFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Encrypt images here, ask a service for their classes, and print them."""
+    _require("httpx")
+    files = _files(images)
+    asked = _client(url, key_file, plain, client, token_file)
+    predictions = asked.predict(files)
+    if as_json:
+        told = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
+        print(json.dumps(told, indent=2))
+        return
+    table = Table("image", "class", "probability", title=f"{url}: {asked.scheme.name}, key {asked.fingerprint}")
+    for file, entry in zip(files, predictions, strict=True):
+        table.add_row(Text(str(file)), Text(_printable(entry.name)), f"{100 * entry.probability:.1f} %")
+    console.print(table)
+
+
+@app.command()
+def demo(
+    url: Url = "http://127.0.0.1:8000",
+    key_file: KeyName = "test-0",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,
+    client: Described = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Show a page on this machine that encrypts pictures with your key and asks a service: plain, encrypted, class."""
+    _require("fastapi", "uvicorn", "httptools", "httpx")
+    from vitcrypt.service.demo import create_demo
+    from vitcrypt.service.server import listen
+    from vitcrypt.service.server import serve as serve_app
+
+    page = create_demo(_client(url, key_file, False, client, token_file))
+    listening = listen("127.0.0.1", port, None)
+    console.print(f"open http://127.0.0.1:{listening.getsockname()[1]} (the demo; it asks {url})", highlight=False)
+    serve_app(page, listening, read_seconds=60)
+
+
+def _client(url: str, key_file: str, plain: bool, description: Path | None, token_file: Path | None) -> "Client":
+    from vitcrypt.complaints import refuse_keys
+    from vitcrypt.keys import open_key
+    from vitcrypt.service import Client
+
+    refuse_keys([f"key_file={key_file}"])
+    if not plain and not key_file:
+        raise ValueError("give the key that the network was trained under: --key-file FILE, or VITCRYPT_KEY_FILE")
+    return Client(url, None if plain else open_key(key_file), description, _token(token_file))
+
+
+def _token(file: Path | None) -> str | None:
+    """Return the token of a file, or of the environment; it is no argument, which others could see."""
+    if file is None:
+        return os.environ.get("VITCRYPT_TOKEN") or None
+    try:
+        token = file.read_text().strip()
+    except OSError as error:
+        raise OSError(f"cannot read the token: {error}") from error
+    if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError(
+            f"{file}: a token is one line of at least 16 characters; make one: openssl rand -hex 32 > {file}"
+        )
+    return token
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    from vitcrypt.data.decode import EXTENSIONS
+
+    files = []
+    for path in paths:
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f"{path} holds no image ({', '.join(sorted(EXTENSIONS))})")
+        files += found
+    return files
+
+
+@contextmanager
+def _demo_process(url: str, key_file: str | None, port: int, token_file: Path | None) -> Iterator[None]:
+    """Run `vitcrypt demo` beside the service, in a process of its own: the key is there and not here."""
+    command = [sys.executable, "-c", "from vitcrypt.cli import main; main()", "demo"]
+    command += ["--url", url, "--port", str(port)]
+    command += ["--key-file", key_file] if key_file else []
+    command += ["--token-file", str(token_file)] if token_file else []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else the demo would outlive the service
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+def _require(*modules: str) -> None:
+    """Raise RuntimeError with what to type, before work begins, if an optional package is missing."""
+    if missing := [name for name in modules if find_spec(name) is None]:
+        raise RuntimeError(f"{', '.join(missing)} is not installed; say: pip install 'vitcrypt[serve]'")
