@@ -47,11 +47,13 @@ def explained(config_name: str) -> Iterator[None]:
 
 def refuse_keys(arguments: list[str]) -> None:
     """Raise ValueError if a key itself stands on the command line, before anything writes the command line down."""
-    from vitcrypt.keys import looks_like_a_key
-
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if name.lstrip("+").split(".")[-1] in ("key", "key_file") and looks_like_a_key(value):
+        if name.lstrip("+").split(".")[-1] not in ("key", "key_file"):
+            continue
+        from vitcrypt.keys import looks_like_a_key  # a process without a key does not load the code for it
+
+        if looks_like_a_key(value):
             raise ValueError(
                 f"{name}= takes the path of a key file, and this looks like a key itself. The command line is public: "
                 "others on this machine saw it and your shell recorded it. Make another key: vitcrypt key new FILE"
