@@ -1,4 +1,4 @@
-"""ViTs whose random weights are large, so that a mistake shows in the logits, and images as such a network sees them."""
+"""ViTs whose random weights are large, so that a mistake shows in the logits, and images as they see them."""
 
 import timm
 import torch

@@ -24,7 +24,9 @@ FORBIDDEN = {  # libraries that a room does not know
     "attacks": {"hydra", "omegaconf", "wandb"},
     "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
 }
-LIGHTNING_FREE = [f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights", "patch_embedding", "fold")]
+LIGHTNING_FREE = [
+    f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights", "patch_embedding", "fold")
+]
 LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment")]
 
 

@@ -240,8 +240,8 @@ def _check_patch_embedding(config: dict[str, Any]) -> None:
         raise ValueError("model.adapt_to_key=true needs one key for all images; say key_scope=shared")
     if not model["pretrained"] and model["weights"] is None:
         raise ValueError(
-            "model.adapt_to_key=true moves pretrained weights as the key moves pixels, and random weights need no moving; "
-            "say model.weights=FILE or model.pretrained=true, or model.adapt_to_key=false"
+            "model.adapt_to_key=true moves pretrained weights as the key moves pixels, and random weights need no "
+            "moving; say model.weights=FILE or model.pretrained=true, or model.adapt_to_key=false"
         )
 
 

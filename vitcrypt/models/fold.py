@@ -2,10 +2,9 @@
 
 A cipher that keeps pixels inside patches moves patches (rows of the position embedding) and symbols inside a patch
 (columns of the patch embedding), and complements some (signs of columns). So the parameters are moved as the images
-are; the encoder does not know the order of its tokens. Known for block scrambling with pixel shuffling from Kiya et al.,
-"Image and Model Transformation with Secret Key for Vision Transformer", arXiv 2207.05366, and for fine-tuning from
-Nagamori, Shiota, Kiya, "Efficient fine-tuning with domain adaptation for privacy-preserving vision transformer", arXiv
-2401.05126; here for every `SignedPermutation`. The mathematics, and what it costs: docs/key-adapted.md.
+are; the encoder does not know the order of its tokens. Known for block scrambling with pixel shuffling from Kiya,
+Iijima, MaungMaung, Kinoshita, arXiv 2207.05366, and for fine-tuning from Nagamori, Shiota, Kiya, arXiv 2401.05126; here
+for every `SignedPermutation`. The mathematics, and what it costs: docs/key-adapted.md.
 
 A folded network reveals the key to anyone who has the original.
 """
@@ -90,9 +89,9 @@ def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> Pat
     source = index[patches]  # [N, S]
     if bool((home[source] != home[source[:, :1]]).any()):
         raise ValueError(
-            f"the cipher moves pixels across the borders of the network's patches of {patch_size} x {patch_size}, which "
-            f"no patch embedding can follow; encrypt in blocks of {patch_size} (encryption.block_size={patch_size}), or "
-            "take a network whose patches are the blocks"
+            f"the cipher moves pixels across the borders of the network's patches of {patch_size} x {patch_size}, and "
+            "no patch embedding can follow that; encrypt in blocks of one patch "
+            f"(encryption.block_size={patch_size}), or take a network whose patches are the blocks"
         )
     return PatchMoves(home[source[:, 0]], place[source], 1 - 2 * (mask[patches] > 0).long(), bits)
 

@@ -24,8 +24,8 @@ class PatchProjection(nn.Module):
     """What takes the place of the convolution in timm's `PatchEmbed`.
 
     Args:
-        weight: Kernels, float [K, D, S]. K is 1, or the number of positions, counted row by row. S counts the symbols of
-            a patch: its C*P*P bytes in (channel, row, column) order, or their low nibbles and then their high ones.
+        weight: Kernels, float [K, D, S]. K is 1, or the number of positions, counted row by row. S counts the symbols
+            of a patch: its C*P*P bytes in (channel, row, column) order, or their low nibbles and then their high ones.
         bias: float [D], or None.
         in_channels: C.
         patch_size: P.
@@ -59,11 +59,11 @@ class PatchProjection(nn.Module):
             tokens = torch.bmm(patches, self.weight.mT)
         else:
             raise ValueError(
-                f"the patch embedding has kernels for {len(self.weight)} positions, an image of {list(image.shape[2:])} "
-                f"has {len(patches)} patches; give images of the size that the network was made for"
+                f"the patch embedding has kernels for {len(self.weight)} positions, an image of "
+                f"{list(image.shape[2:])} has {len(patches)} patches; give images of the size that it was made for"
             )
         if self.bias is not None:
-            tokens = tokens + self.bias
+            tokens = tokens + self.bias.to(tokens.dtype)
         return tokens.permute(1, 2, 0).unflatten(2, (rows, columns))
 
     def extra_repr(self) -> str:
@@ -74,8 +74,8 @@ class PatchProjection(nn.Module):
 def split_nibbles(image: Tensor) -> Tensor:
     """Turn bytes scaled to [-1, 1] into nibbles scaled to [-1, 1].
 
-    Exact for bytes that were normalised and then rounded to float16 or bfloat16 too: neighbouring bytes lie 2/255 apart,
-    and below 1 bfloat16 rounds by at most 2^-9, a quarter of that.
+    Exact also for bytes that were normalised and then rounded to float16 or bfloat16: neighbouring bytes lie 2/255
+    apart, and below 1 bfloat16 rounds by at most 2^-9, a quarter of that.
 
     Args:
         image: float [B, C, H, W].
