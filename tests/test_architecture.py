@@ -24,9 +24,8 @@ FORBIDDEN = {  # libraries that a room does not know
     "attacks": {"hydra", "omegaconf", "wandb"},
     "metrics": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
 }
-LIGHTNING_FREE = [
-    f"models/{name}.py" for name in ("resnet", "shakedrop", "adaptation", "weights", "patch_embedding", "fold")
-]
+PLAIN_TORCH = ("resnet", "shakedrop", "adaptation", "weights", "patch_embedding", "fold")
+LIGHTNING_FREE = [f"models/{name}.py" for name in PLAIN_TORCH]
 LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment")]
 
 

@@ -84,6 +84,34 @@ def attack(context: typer.Context) -> None:
     attack_main(context.args)
 
 
+@app.command()
+def adapt(
+    weights: Annotated[
+        Path, typer.Argument(help="Pretrained weights, or the checkpoint of a run.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Argument(help="The new .safetensors file, for the provider.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="As for `vitcrypt run`: model.image_size=32 ...", show_default=False)
+    ] = None,
+    key_file: Annotated[
+        Path, typer.Option(envvar="VITCRYPT_KEY_FILE", help="The key file.", show_default="~/.config/vitcrypt/key.txt")
+    ] = DEFAULT_KEY,
+    encryption: Annotated[str, typer.Option(help="The scheme: proposed, le, ele, etc or pe.")] = "proposed",
+    model: Annotated[str, typer.Option(help="The network, a ViT.")] = "vit_b16",
+) -> None:
+    """Move pretrained weights by your key, so that a provider trains them on encrypted images without loss."""
+    from vitcrypt.adapt import adapt as adapt_weights
+
+    said = adapt_weights(weights, out, str(key_file), encryption, model, overrides or [])
+    console.print(f"adapted weights in {out}")
+    of_network = [override for override in overrides or [] if override.startswith("model.")]
+    trains = " ".join([f"model={model}", *(f"{name}={value}" for name, value in said.items()), *of_network])
+    console.print(
+        f"The provider trains with: vitcrypt run encryption=none {trains} data=... data.root=...", highlight=False
+    )
+    console.print("[yellow]Whoever has this file and the original weights reads your key from the two.[/]")
+
+
 def main() -> None:
     """Run the program; errors that a user can mend are shown as a message."""
     from vitcrypt.complaints import explained

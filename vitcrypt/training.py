@@ -129,8 +129,8 @@ class Cell:
         asked, kind = self.config["model"]["patch_embedding"], kind_of(folded)
         if kind != asked:
             raise ValueError(
-                f"model.patch_embedding={asked} cannot follow what encryption={self.config['names']['encryption']} does "
-                f"to patches; say model.patch_embedding={kind}"
+                f"model.patch_embedding={asked} cannot follow what encryption="
+                f"{self.config['names']['encryption']} does to patches; say model.patch_embedding={kind}"
             )
         return folded
 

@@ -6,7 +6,7 @@ from vitcrypt.models.fold import fold, rekey, unfold
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet
-from vitcrypt.models.weights import fetch_pretrained, load_weights, sha256
+from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights, sha256
 
 __all__ = [
     "ImageClassifier",
@@ -14,6 +14,7 @@ __all__ = [
     "PyramidNet",
     "ResNet18",
     "adapted",
+    "classes_in",
     "fetch_pretrained",
     "fold",
     "kind_of",

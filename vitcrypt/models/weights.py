@@ -22,6 +22,7 @@ from vitcrypt.models.patch_embedding import PatchProjection, kind_of, kind_of_we
 PREFIXES = ("network.", "model.", "module.", "_orig_mod.")
 GOOGLE_APART = re.compile(r"(^|/)(head|pre_logits|pos_embedding|posembed_input)(/|$)|^opt/state")
 CONNECT_SECONDS = 4
+CLASSIFIERS = ("head", "fc", "classifier")
 PATCHES = "patch_embed.proj.weight"
 
 
@@ -53,6 +54,16 @@ def load_weights(network: nn.Module, path: str | Path) -> str:
     else:
         _load(network, state, path)
     return sha256(path)
+
+
+def classes_in(path: str | Path) -> int:
+    """Return the number of classes of the classifier in a weight file; 0 if it has none."""
+    path = Path(path).expanduser()
+    if path.suffix != ".npz":
+        state = read_state(path) if path.is_file() else {}
+        return next((len(state[f"{name}.bias"]) for name in CLASSIFIERS if f"{name}.bias" in state), 0)
+    with np.load(path, allow_pickle=False) as arrays:
+        return next((len(arrays[name]) for name in arrays.files if name.endswith("head/bias")), 0)
 
 
 def _load(network: nn.Module, state: dict[str, Tensor] | None, path: Path) -> None:
@@ -204,5 +215,4 @@ def _load_npz(network: nn.Module, path: Path) -> None:
 
 def _classifier(network: nn.Module) -> set[str]:
     """Return the names of the classifier's tensors."""
-    names = ("head", "fc", "classifier")
-    return {name for name in network.state_dict() if name.split(".")[0] in names}
+    return {name for name in network.state_dict() if name.split(".")[0] in CLASSIFIERS}
