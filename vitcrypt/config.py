@@ -269,7 +269,7 @@ def published(config: dict[str, Any]) -> dict[str, Any]:
     def without_folders(node: Any, name: str = "") -> Any:
         if isinstance(node, dict):
             return {key: without_folders(value, key) for key, value in node.items()}
-        return Path(node).name if name in ("root", "weights") and node is not None else node
+        return Path(node).name if name in ("root", "weights", "public_weights") and node is not None else node
 
     return without_folders({key: value for key, value in config.items() if key not in ("key", "results", "logger")})
 
