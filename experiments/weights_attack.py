@@ -26,6 +26,7 @@ from vitcrypt.models import fold, load_weights
 
 STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
 RATE, BATCH, SHAPE = 0.03, 128, (3, 32, 32)
+Curve = dict[int, dict[str, float]]
 CASES: list[tuple[Scheme, float]] = [(scheme, RATE) for scheme in (Proposed(8), PE(), EtC(8), LE(8), ELE(8))]
 CASES.insert(1, (Proposed(8), 10 * RATE))
 
@@ -60,7 +61,7 @@ def curve(
     return shares
 
 
-def draw(curves: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
+def draw(curves: dict[str, Curve], path: Path) -> None:
     """Draw the least share of each."""
     mpl.use("agg")
     from matplotlib import pyplot

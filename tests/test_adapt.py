@@ -10,6 +10,7 @@ from networks import KINDS, seen, small
 from program import environment, finish, results
 from safetensors.torch import load_file, save_file
 from samples import medmnist
+from test_configs import composed
 from typer.testing import CliRunner
 
 from vitcrypt.adapt import write_new
@@ -17,6 +18,7 @@ from vitcrypt.cli import app
 from vitcrypt.encryption import SCHEMES
 from vitcrypt.keys import Key
 from vitcrypt.models import kind_of, load_weights, widen
+from vitcrypt.training import Cell
 
 SHAPE = (3, 16, 16)
 NETWORK = ["model.image_size=16", "model.network.embed_dim=24", "model.network.depth=2", "model.network.num_heads=2"]
@@ -118,6 +120,14 @@ def test_what_cannot_be_adapted_is_refused_and_nothing_written(tmp_path, weights
     with pytest.raises(ValueError, match=told):
         raise result.exception
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_pipeline_says_which_patch_embedding_a_scheme_needs(tmp_path, weights):
+    np.savez(tmp_path / "plain.npz", **medmnist(16, 64, 20))
+    owner = ["encryption=etc", "model.adapt_to_key=true", f"model.weights={weights}", f"data.root={tmp_path}/plain.npz"]
+    cell = Cell(composed(*RUN, *owner), tmp_path / "run", "none")
+    with pytest.raises(ValueError, match=r"encryption=etc does to patches; say model\.patch_embedding=per_position"):
+        cell.provide()
 
 
 def test_the_file_must_be_named_safetensors(tmp_path, weights, key):
