@@ -9,6 +9,7 @@ from test_attack_program import config
 
 from vitcrypt.attack import attack
 from vitcrypt.attacks import Observation, Weights
+from vitcrypt.attacks.weights import read_key
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
 from vitcrypt.metrics import key_shares
 from vitcrypt.models import fold, widen
@@ -50,6 +51,14 @@ def test_noise_in_the_weights_costs_the_attacker_a_part_and_an_unrelated_network
     assert sum(none.values()) < sum(some.values()) - 0.2
 
 
+@each([Proposed(4), PE(), EtC(4), LE(4), ELE(4)])
+def test_images_need_not_be_square(scheme):
+    shape, network = (3, 16, 24), small(img_size=(16, 24))
+    state = fold(network, cipher_of(scheme, shape)).state_dict()
+    found = read_key(scheme, shape, state, network.state_dict())
+    assert set(key_shares(found, drawn(scheme, shape)).values()) == {1.0}
+
+
 @pytest.mark.parametrize("kind", ["per_position", "shared_nibbles", "per_position_nibbles"])
 def test_a_network_of_richer_embedding_than_needed_gives_the_key_as_well(kind):
     network, widened = small(), small()
@@ -87,5 +96,7 @@ def test_the_program_records_the_share_of_the_key(tmp_path):
     assert str(tmp_path) not in str(result["config"]["attack"])
     with pytest.raises(ValueError, match="give both"):
         config(tmp_path, "etc", "weights", held[0])
+    with pytest.raises(FileNotFoundError, match=r"observation\.weights=nothing\.pth does not exist"):
+        config(tmp_path, "etc", "weights", held[1], "attack.observation.weights=nothing.pth")
     with pytest.raises(ValueError, match="weights needs weights of a network"):
         attack(config(tmp_path, "etc", "weights", "image_size=16"))

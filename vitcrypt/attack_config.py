@@ -80,6 +80,9 @@ def validate_attack(config: dict[str, Any]) -> None:
             "weights are compared with the public ones that they were made from: give both "
             "attack.observation.weights=FILE and attack.observation.public_weights=FILE"
         )
+    for name in ("weights", "public_weights"):
+        if held[name] is not None and not Path(held[name]).expanduser().is_file():
+            raise FileNotFoundError(f"attack.observation.{name}={held[name]} does not exist")
     check_targets(config, ("vitcrypt.", *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
 
 

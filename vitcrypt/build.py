@@ -23,5 +23,5 @@ def build_network(model: dict[str, Any], image_size: int, num_classes: int) -> n
     """
     make = instantiate(model["network"], num_classes=num_classes, _partial_=True)
     network = adapted(make, model["adaptation"], image_size, model["block_size"])
-    widen(network, model["patch_embedding"])
+    widen(network, model.get("patch_embedding", "shared"))  # descriptions of networks from before do not say it
     return network

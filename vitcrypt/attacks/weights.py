@@ -43,6 +43,7 @@ class _Pair:
     """The embeddings of a network beside the public ones.
 
     Attributes:
+        shape: (C, H, W) of the images.
         size: P, side of a patch.
         ours: Public kernel, float [D, S]; S as in the victim's network, so in nibbles where that has nibbles.
         theirs: The victim's, float [K, D, S].
@@ -50,6 +51,7 @@ class _Pair:
         their_rows: The victim's.
     """
 
+    shape: Shape
     size: int
     ours: Tensor
     theirs: Tensor
@@ -103,7 +105,7 @@ def read_key(scheme: Scheme, shape: Shape, network: State, public: State) -> dic
             f"keys are read where a block is a patch, and blocks of {scheme.block_size} are no patches of {size}; "
             f"say block_size={size}"
         )
-    return METHODS[type(scheme)](scheme, _Pair(size, ours, theirs, rows[-count:], their_rows[-count:]))
+    return METHODS[type(scheme)](scheme, _Pair(shape, size, ours, theirs, rows[-count:], their_rows[-count:]))
 
 
 def _assign(gain: Tensor) -> Tensor:
@@ -129,19 +131,20 @@ def _each(pair: _Pair) -> Tensor:
 
 def _proposed(scheme: Proposed, pair: _Pair) -> dict[str, Tensor]:
     half = scheme.block_size // 2
-    gain = pair.columns(pair.theirs.sum(0)).view(*(3, 2, half, 2, half) * 2)  # channel, quadrant row, row, ...
+    sizes = (pair.shape[0], 2, half, 2, half)  # channel, row of quadrants, row, column of quadrants, column
+    gain = pair.columns(pair.theirs.sum(0)).view(*sizes * 2)
     gain = torch.einsum("cpyqxcpYqX->yxYX", gain).reshape(half**2, half**2)
     return {"block_permutation": pair.blocks(), "pixel_permutation": _assign(gain)}
 
 
 def _nibbles(scheme: LE, pair: _Pair, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Match nibbles in the order of LE (half, row, column, channel), over all blocks of a patch."""
-    if kernel.shape[1] != 2 * 3 * pair.size**2:
+    channels, side, blocks = pair.shape[0], scheme.block_size, pair.size // scheme.block_size
+    if kernel.shape[1] != 2 * channels * pair.size**2:
         raise ValueError("the network embeds bytes, so no key that moves nibbles was folded into it (nor can be)")
-    side, blocks = scheme.block_size, pair.size // scheme.block_size
-    gain = pair.columns(kernel).view(*(2, 3, blocks, side, blocks, side) * 2)
+    gain = pair.columns(kernel).view(*(2, channels, blocks, side, blocks, side) * 2)
     gain = torch.einsum("hciyjxHCiYjX->hyxcHYXC", gain)
-    return _assign_signed(gain.reshape(6 * side**2, 6 * side**2))
+    return _assign_signed(gain.reshape(*(2 * channels * side**2,) * 2))
 
 
 def _le(scheme: LE, pair: _Pair) -> dict[str, Tensor]:
@@ -174,7 +177,6 @@ def _etc(_: EtC, pair: _Pair) -> dict[str, Tensor]:
 def _pe(scheme: PE, pair: _Pair) -> dict[str, Tensor]:
     """Match the three values of every pixel among themselves."""
     size, kernels = pair.size, _each(pair)
-    rows = round(len(kernels) ** 0.5)
     gain = torch.einsum("ndcp,dep->npce", kernels.unflatten(2, (3, -1)), pair.ours.unflatten(1, (3, -1)))
     orders = CHANNEL_ORDERS if scheme.channel_shuffle else CHANNEL_ORDERS[:1]
     at = torch.stack([gain.abs()[..., torch.arange(3), order].sum(-1) for order in orders], -1)  # [N, P*P, 6]
@@ -183,7 +185,7 @@ def _pe(scheme: PE, pair: _Pair) -> dict[str, Tensor]:
     negative = negative.gather(-1, orders[codes].argsort(-1))  # negation belongs to the source value
 
     def placed(values: Tensor) -> Tensor:  # [N, P*P, n] -> [n, H, W]
-        grid = values.view(rows, -1, size, size, values.shape[-1])
+        grid = values.view(pair.shape[1] // size, -1, size, size, values.shape[-1])
         return grid.permute(4, 0, 2, 1, 3).flatten(3).flatten(1, 2)
 
     subkeys = {"negation": placed(negative)}
