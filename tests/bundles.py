@@ -24,10 +24,16 @@ VIT = {
         "num_heads": 2,
     },
     "adaptation": "none",
+    "patch_embedding": "shared",
     "patch_size": 4,
     "block_size": 4,
 }
-RESNET = {"network": {"_target_": "vitcrypt.models.ResNet18", "width": 4}, "patch_size": None, "block_size": 4}
+RESNET = {
+    "network": {"_target_": "vitcrypt.models.ResNet18", "width": 4},
+    "patch_embedding": "shared",
+    "patch_size": None,
+    "block_size": 4,
+}
 KEY = Key.test("test-0")
 
 

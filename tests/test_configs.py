@@ -16,6 +16,9 @@ GROUPS = {group: sorted(p.stem for p in (CONF / group).glob("*.yaml")) for group
 EXPERIMENTS = sorted((Path(__file__).parent.parent / "experiments").glob("*.yaml"))
 
 
+ADAPTED = ["model.adapt_to_key=true"]
+
+
 def composed(*overrides, name="config", folder=CONF):
     """Compose as the program does and return plain values."""
     register()
@@ -137,6 +140,13 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
         (["model=shakedrop", "model.adaptation=lee"], "none, le or ele"),
         (["model=vit_tiny", "model.adaptation=le"], "in front of a CNN"),
         (["encryption=le", "model=shakedrop", "model.adaptation=le", "encryption.block_size=8"], "block_size=8 alone"),
+        (["model.patch_embedding=own"], "one of shared, per_position, shared_nibbles, per_position_nibbles; got own"),
+        (["model=resnet18", "model.patch_embedding=per_position"], "needs a ViT, and resnet18 embeds no patches"),
+        (["model=resnet18", *ADAPTED], "patches of a ViT, and resnet18 has none; say model=vit_b16"),
+        (["encryption=plain", *ADAPTED], "needs a key, and with encryption=plain there is none; say encryption=propo"),
+        (["encryption=none", *ADAPTED], "the images come encrypted .* the owner runs vitcrypt adapt"),
+        (["key_scope=per_image", *ADAPTED], "one key for all images; say key_scope=shared"),
+        (["model=vit_tiny", *ADAPTED], "random weights need no moving; say model.weights=FILE"),
         (["encryption._target_=os.system"], "os.system is not allowed"),
         (["model.optimizer._target_=builtins.eval"], "builtins.eval is not allowed"),
     ],
@@ -148,6 +158,20 @@ def test_what_cannot_work_is_an_error_that_says_what_to_type(overrides, told):
 
 def test_the_patch_mismatch_can_be_studied_on_purpose():
     validate(composed("encryption.block_size=8", "allow_patch_mismatch=true"))
+
+
+def test_what_carries_the_key_says_itself_which_blocks_it_can_follow():
+    validate(composed("encryption.block_size=32", *ADAPTED))
+
+
+def test_new_options_leave_the_identity_of_runs_that_do_not_use_them():
+    config = composed("model=vit_tiny", "model.weights=w.pth")
+    before = identity(config, "f")
+    for section, name in (("model", "patch_embedding"), ("model", "adapt_to_key"), ("data", "skip_train")):
+        old = {**config, section: {k: v for k, v in config[section].items() if k != name}}
+        assert identity(old, "f") == before
+    for change in ("model.patch_embedding=per_position", "model.adapt_to_key=true", "data.skip_train=9"):
+        assert identity(composed("model=vit_tiny", "model.weights=w.pth", change), "f") != before
 
 
 def test_modules_of_one_s_own_can_be_allowed():

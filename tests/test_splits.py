@@ -39,6 +39,19 @@ def test_limit_draws_so_many_images_and_always_the_same_ones():
         assert set(one.tolist()) < set(getattr(splits, name).index.tolist())
 
 
+def test_parts_of_the_training_images_are_disjoint():
+    splits = splits_of()
+    total = len(splits.train)
+    first, second = splits.limit(10, None, seed=0), splits.limit(10, None, seed=0, skip=10)
+    rest = splits.limit(None, None, seed=0, skip=20)
+    indices = torch.cat([part.train.index for part in (first, second, rest)])
+    assert len(first.train) == len(second.train) == 10
+    assert indices.sort().values.tolist() == splits.train.index.sort().values.tolist()
+    assert second.test is splits.test
+    with pytest.raises(ValueError, match=f"data.skip_train={total} leaves none of {total} training images"):
+        splits.limit(None, None, seed=0, skip=total)
+
+
 def test_limited_images_keep_their_labels_and_indices():
     splits = splits_of()
     for part in some(splits.limit(7, 7, seed=3)):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -20,6 +21,8 @@ class ObservationConf:
     public_images: int = 0
     known: int = 0
     queries: int = 0
+    weights: str | None = None  # of a network that carries the key ...
+    public_weights: str | None = None  # ... and of the one that it was made from
 
 
 @dataclass
@@ -73,6 +76,14 @@ def validate_attack(config: dict[str, Any]) -> None:
     for name in ("public_images", "known", "queries"):
         if held[name] < 0:
             raise ValueError(f"attack.observation.{name}={held[name]} must not be negative")
+    if (held["weights"] is None) != (held["public_weights"] is None):
+        raise ValueError(
+            "weights are compared with the public ones that they were made from: give both "
+            "attack.observation.weights=FILE and attack.observation.public_weights=FILE"
+        )
+    for name in ("weights", "public_weights"):
+        if held[name] is not None and not Path(held[name]).expanduser().is_file():
+            raise FileNotFoundError(f"attack.observation.{name}={held[name]} does not exist")
     check_targets(config, ("vitcrypt.", *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
 
 
@@ -85,5 +96,8 @@ def attack_identity(config: dict[str, Any], fingerprint: str | None) -> str:
         what["data"]["source"] = what["data"]["source"]["_target_"]
     what["attack"] = json.loads(json.dumps(what["attack"]))
     what["attack"]["method"].pop("device", None)
+    for name in ("weights", "public_weights"):
+        if (path := what["attack"]["observation"].pop(name)) is not None:
+            what[name] = hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
     what["key"] = fingerprint
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]

@@ -5,7 +5,7 @@ from typing import Any
 from hydra.utils import instantiate
 from torch import nn
 
-from vitcrypt.models import adapted
+from vitcrypt.models import adapted, widen
 
 
 def build(node: dict[str, Any], **arguments: Any) -> Any:
@@ -22,4 +22,6 @@ def build_network(model: dict[str, Any], image_size: int, num_classes: int) -> n
         num_classes: Number of classes.
     """
     make = instantiate(model["network"], num_classes=num_classes, _partial_=True)
-    return adapted(make, model["adaptation"], image_size, model["block_size"])
+    network = adapted(make, model["adaptation"], image_size, model["block_size"])
+    widen(network, model.get("patch_embedding", "shared"))  # descriptions of networks from before do not say it
+    return network

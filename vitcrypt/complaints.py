@@ -51,7 +51,7 @@ def refuse_keys(arguments: list[str]) -> None:
         name, _, value = argument.partition("=")
         if name.lstrip("+").split(".")[-1] not in ("key", "key_file"):
             continue
-        from vitcrypt.keys import looks_like_a_key  # a provider names no key, and does not even load this
+        from vitcrypt.keys import looks_like_a_key  # a process without a key does not load the code for it
 
         if looks_like_a_key(value):
             raise ValueError(

@@ -29,6 +29,7 @@ class DataConf:  # noqa: D101
     split_seed: int = 0
     limit_train: int | None = None
     limit_test: int | None = None
+    skip_train: int = 0  # of the training images, shuffled by split_seed, leave out so many before limit_train counts
     augment: str = "owner"
     crop_padding: int = 0
     flip: bool = False
@@ -52,6 +53,8 @@ class ModelConf:  # noqa: D101
     steps: int = -1
     optimizer: dict[str, Any] = MISSING
     adaptation: str = "none"
+    patch_embedding: str = "shared"
+    adapt_to_key: bool = False
     schedule: str = "cosine"
     milestones: list[int] = field(default_factory=list)
     warmup_steps: int = 0
@@ -174,6 +177,7 @@ def validate(config: dict[str, Any]) -> None:
     if model["schedule"] == "multistep" and (config["trainer"]["max_epochs"] or -1) < 1:
         raise ValueError("model.schedule=multistep counts epochs: say model.epochs=NUMBER, or model.schedule=cosine")
     _check_adaptation(model, scheme)
+    _check_patch_embedding(config)
     if not 0 <= data["validation"] < 1:
         raise ValueError(f"data.validation is a share of the training images, 0 <= share < 1; got {data['validation']}")
     if block < 1 or size % block:
@@ -188,7 +192,8 @@ def validate(config: dict[str, Any]) -> None:
             f"model.patch_size={patch} does not divide data.image_size={size}; say model.image_size={fits}"
         )
     scrambles = (scheme["_target_"] or "").endswith(".Proposed")
-    if scrambles and patch and block != patch and not config["allow_patch_mismatch"]:
+    allowed = config["allow_patch_mismatch"] or model["adapt_to_key"]  # then the network itself says what it can follow
+    if scrambles and patch and block != patch and not allowed:
         raise ValueError(
             f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if "
             f"a block is a patch; say encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
@@ -212,6 +217,34 @@ def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
         )
 
 
+def _check_patch_embedding(config: dict[str, Any]) -> None:
+    model, name, scheme = config["model"], config["names"]["model"], config["encryption"]["_target_"]
+    kind, kinds = model["patch_embedding"], ("shared", "per_position", "shared_nibbles", "per_position_nibbles")
+    if kind not in kinds:
+        raise ValueError(f"model.patch_embedding is one of {', '.join(kinds)}; got {kind}")
+    if kind != "shared" and not model["patch_size"]:
+        raise ValueError(f"model.patch_embedding={kind} needs a ViT, and {name} embeds no patches; say model=vit_b16")
+    if not model["adapt_to_key"]:
+        return
+    if not model["patch_size"]:
+        raise ValueError(
+            f"model.adapt_to_key=true folds the key into the patches of a ViT, and {name} has none; say model=vit_b16"
+        )
+    if scheme in (None, "vitcrypt.encryption.Plain"):
+        came = "the images come encrypted and there is no key here: the owner runs vitcrypt adapt" if not scheme else ""
+        raise ValueError(
+            f"model.adapt_to_key=true needs a key, and with encryption={config['names']['encryption']} there is none; "
+            + (came or "say encryption=proposed, or model.adapt_to_key=false")
+        )
+    if config["key_scope"] != "shared":
+        raise ValueError("model.adapt_to_key=true needs one key for all images; say key_scope=shared")
+    if not model["pretrained"] and model["weights"] is None:
+        raise ValueError(
+            "model.adapt_to_key=true moves pretrained weights as the key moves pixels, and random weights need no "
+            "moving; say model.weights=FILE or model.pretrained=true, or model.adapt_to_key=false"
+        )
+
+
 def identity(config: dict[str, Any], fingerprint: str | None, received: str | None = None) -> str:
     """Return 8 hexadecimal digits that follow from what a run is: everything that can change its result, no paths.
 
@@ -225,6 +258,9 @@ def identity(config: dict[str, Any], fingerprint: str | None, received: str | No
     if received is not None:
         what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
     cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly")
+    later = {"patch_embedding": "shared", "adapt_to_key": False, "skip_train": 0}  # unused, they leave identities alone
+    for name in ("data", "model"):
+        what[name] = {k: v for k, v in what[name].items() if k not in later or v != later[k]}
     what["trainer"] = {k: v for k, v in config["trainer"].items() if k not in cosmetic}
     what["key"] = fingerprint
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
@@ -236,7 +272,11 @@ def published(config: dict[str, Any]) -> dict[str, Any]:
     def without_folders(node: Any, name: str = "") -> Any:
         if isinstance(node, dict):
             return {key: without_folders(value, key) for key, value in node.items()}
-        return Path(node).name if name in ("root", "weights", "lpips_weights") and node is not None else node
+        return (
+            Path(node).name
+            if name in ("root", "weights", "public_weights", "lpips_weights") and node is not None
+            else node
+        )
 
     return without_folders({key: value for key, value in config.items() if key not in ("key", "results", "logger")})
 

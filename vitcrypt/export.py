@@ -10,6 +10,8 @@ from vitcrypt.encryption import SCHEMES
 from vitcrypt.report.results import WHOLE, lacking, read_result
 from vitcrypt.service import Bundle
 
+MODEL = ("network", "adaptation", "patch_embedding", "patch_size", "block_size")
+
 
 def export(run: Path, out: Path) -> Bundle:
     """Make a bundle of a run: its network after the last epoch, and what its result says of images and encryption.
@@ -33,7 +35,7 @@ def export(run: Path, out: Path) -> Bundle:
         raise FileNotFoundError(f"{run} has no last.ckpt; the network is in there: train it again with resume=false")
     config, received = result["config"], result.get("received") or {}  # received: what a folder's manifest said
     bundle = Bundle(
-        model={name: config["model"][name] for name in ("network", "adaptation", "patch_size", "block_size")},
+        model={name: config["model"][name] for name in MODEL},
         image_size=config["data"]["image_size"],
         interpolation=received.get("interpolation", config["data"]["interpolation"]),
         classes=result["classes"],

@@ -1,4 +1,7 @@
-"""The owner's commands for folders: `vitcrypt encrypt`, `decrypt` and `rotate`; and `verify`, which is everybody's."""
+"""The owner's commands: `vitcrypt encrypt`, `decrypt`, `rotate` for folders, `adapt` and `rekey` for networks.
+
+`verify`, for folders, is everybody's.
+"""
 
 from __future__ import annotations
 
@@ -113,6 +116,44 @@ def verify(
             f"{folder}: {len(wrong)} of its files are not as they should be; get them again from the owner"
         )
     console.print(f"[bold green]whole[/], manifest {manifest.digest}")
+
+
+@app.command()
+def adapt(
+    weights: Annotated[Path, typer.Argument(help="Pretrained weights, or the checkpoint of a run.")],
+    out: Annotated[Path, typer.Argument(help="The new .safetensors file, for the provider.")],
+    key_file: KeyFile,
+    overrides: Annotated[list[str] | None, typer.Argument(help="As for vitcrypt run: model.image_size=32 ...")] = None,
+    encryption: Annotated[str, typer.Option(help="The scheme, as for vitcrypt run.")] = "proposed",
+    model: Annotated[str, typer.Option(help="The network, a ViT.")] = "vit_b16",
+) -> None:
+    """Move pretrained weights by your key, so that a provider trains them on encrypted images without loss."""
+    key = _key(key_file)
+    from vitcrypt.adapt import adapt as adapt_weights
+
+    said = adapt_weights(weights, out, key, encryption, model, overrides or [])
+    console.print(f"adapted weights in {out}")
+    of_network = [override for override in overrides or [] if override.startswith("model.")]
+    trains = " ".join([f"model={model}", *(f"{name}={value}" for name, value in said.items()), *of_network])
+    console.print(f"  the provider trains with: vitcrypt run encryption=none {trains} data=... data.root=...")
+    console.print("[yellow]Whoever has this file and the original weights reads your key from the two.[/]")
+
+
+@app.command()
+def rekey(
+    source: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What vitcrypt export made.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new bundle; never overwritten.")],
+    old_key: Annotated[str, typer.Option(metavar="FILE", help="The key of the images that it was trained on.")],
+    new_key: Annotated[str, typer.Option(metavar="FILE", help="The key that it shall serve.")],
+) -> None:
+    """Bring a trained ViT under a new key without training: the accuracy stays, queries change their key."""
+    old, new = _key(old_key), _key(new_key)
+    from vitcrypt.adapt import rekey_bundle
+
+    with console.status("moving the weights, writing ONNX, comparing the two"):
+        bundle = rekey_bundle(source, out, old, new)
+    console.print(f"{out}: the network of {source}, now for images under key {bundle.fingerprint}")
+    console.print("[yellow]Whoever has both bundles reads from them how the two keys differ.[/]")
 
 
 def _key(name: str) -> Key:

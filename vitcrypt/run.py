@@ -68,6 +68,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     console.print(f"[bold]{names['encryption']} x {names['model']} on {names['data']}[/]{resumed} in {folder}")
     if cell.encryption is not None and config["key"].startswith("test-"):
         console.print(f"[yellow]{config['key']} is a public test key: anyone can decrypt these images.[/]")
+    if config["model"]["adapt_to_key"]:
+        console.print("[yellow]Whoever has the checkpoint and the original weights reads the key from the two.[/]")
     logger = None
     try:
         logger = cell.logger()

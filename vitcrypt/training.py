@@ -21,13 +21,13 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.trainer.states import TrainerStatus
 from omegaconf import OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitcrypt.build import build, build_network
 from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.models import ImageClassifier, fetch_pretrained, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
 from vitcrypt.place import received_manifest
 from vitcrypt.progress import EpochHistory, SeedSteps
 
@@ -97,7 +97,7 @@ class Cell:
         """The images."""
         data = self.config["data"]
         splits: Splits = build(data["source"])
-        splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"])
+        splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"], data["skip_train"])
         return splits.hold_out(data["validation"], data["split_seed"])
 
     @cached_property
@@ -125,12 +125,25 @@ class Cell:
         network = build_network(model, self.config["data"]["image_size"], self.data.num_classes)
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
+        if model["adapt_to_key"]:
+            network = self._adapted_to_key(network)
         options = {
             name: model[name]
             for name in ("schedule", "milestones", "warmup_steps", "label_smoothing", "compile", "channels_last")
         }
         optimizer = instantiate(model["optimizer"], _partial_=True)
         return ImageClassifier(network, self.data.num_classes, optimizer, **options)
+
+    def _adapted_to_key(self, network: nn.Module) -> nn.Module:
+        assert self.encryption is not None
+        folded = fold(network, self.encryption.cipher)
+        asked, kind = self.config["model"]["patch_embedding"], kind_of(folded)
+        if kind != asked:
+            raise ValueError(
+                f"model.patch_embedding={asked} cannot follow what encryption="
+                f"{self.config['names']['encryption']} does to patches; say model.patch_embedding={kind}"
+            )
+        return folded
 
     def logger(self) -> Logger:
         """Return a logger for this run."""

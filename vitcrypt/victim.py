@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,10 +11,12 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from vitcrypt.attacks import Observation, Oracle
+from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.keys import open_key
 from vitcrypt.metrics import ssim
+from vitcrypt.models.weights import read_state
 
 
 class Victim:
@@ -86,7 +89,15 @@ class Victim:
             ),
             known=pairs,
             oracle=Oracle(self.encryption, self.held["queries"]) if self.held["queries"] else None,
+            weights=self._weights(),
         )
+
+    def _weights(self) -> tuple[State, State] | None:
+        paths = self.held["weights"], self.held["public_weights"]
+        if None in paths:
+            return None
+        victim, public = (read_state(Path(path).expanduser()) for path in paths)
+        return victim, public
 
     def similarity(self, images: Tensor, count: int) -> list[float]:
         """Return the SSIM of the first restored images."""

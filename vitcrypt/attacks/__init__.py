@@ -7,6 +7,7 @@ from vitcrypt.attacks.jigsaw import Jigsaw
 from vitcrypt.attacks.observation import Attack, Observation, Oracle, Reconstruction
 from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
 from vitcrypt.attacks.statistics import Statistics
+from vitcrypt.attacks.weights import Weights
 
 __all__ = [
     "FR",
@@ -20,4 +21,5 @@ __all__ = [
     "Oracle",
     "Reconstruction",
     "Statistics",
+    "Weights",
 ]

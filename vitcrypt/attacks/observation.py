@@ -15,10 +15,12 @@ from torch import Tensor
 
 from vitcrypt.encryption import Scheme, Shape
 
+State = dict[str, Tensor]
 WORDS = {
     "labels": "their labels",
     "public_images": "plain images of public origin",
     "known": "known pairs of plain and encrypted images",
+    "weights": "weights of a network that carries the key and the public ones it was made from, tensors",
     "oracle": "an oracle that encrypts chosen images under the victim's key",
 }
 
@@ -62,6 +64,7 @@ class Observation:
         public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them the victim's.
         known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
         oracle: Encrypts under the victim's key.
+        weights: Tensors of a network that carries the key, and of the public network that it was made from.
 
     Raises:
         TypeError: Images are not uint8.
@@ -75,6 +78,7 @@ class Observation:
     public_images: Tensor | None = None
     known: tuple[Tensor, Tensor] | None = None
     oracle: Oracle | None = None
+    weights: tuple[State, State] | None = None
 
     def __post_init__(self) -> None:
         """Check that all that is held is of one kind."""
@@ -116,7 +120,8 @@ class Observation:
         for name, words in WORDS.items():
             value = getattr(self, name)
             if value is not None:
-                count = value.budget if isinstance(value, Oracle) else len(value[0] if name == "known" else value)
+                counted = value[0] if isinstance(value, tuple) else value
+                count = value.budget if isinstance(value, Oracle) else len(counted)
                 held[name] = f"{words}: {count}"
         return held
 
@@ -127,7 +132,7 @@ class Observation:
 
         Args:
             attack: Its name.
-            part: One of labels, public_images, known, oracle.
+            part: One of labels, public_images, known, oracle, weights.
             schemes: Names of the schemes that it is an attack on; none: on all.
             shared: Whether the images must be under one key.
         """

@@ -113,16 +113,21 @@ class Splits:
         kept, held = stratified_split(self.train.labels, fraction, seed)
         return Splits(self.train.subset(kept), self.test, self.classes, val=self.train.subset(held))
 
-    def limit(self, train: int | None, test: int | None, seed: int) -> Splits:
-        """Return the same with at most so many images, drawn at random (always the same ones)."""
+    def limit(self, train: int | None, test: int | None, seed: int, skip: int = 0) -> Splits:
+        """Return the same with at most so many images, drawn at random (always the same ones).
 
-        def some(dataset: ImageDataset, count: int | None) -> ImageDataset:
-            if count is None or count >= len(dataset):
+        The first `skip` training images of that draw are left out: for parts that have no image in common.
+        """
+
+        def some(dataset: ImageDataset, count: int | None, skip: int = 0) -> ImageDataset:
+            if (count is None or count >= len(dataset)) and not skip:
                 return dataset
             order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
-            return dataset.subset(order[:count].sort().values)
+            return dataset.subset(order[skip:][:count].sort().values)
 
-        return Splits(some(self.train, train), some(self.test, test), self.classes, self.val)
+        if not 0 <= skip < len(self.train):
+            raise ValueError(f"data.skip_train={skip} leaves none of {len(self.train)} training images; skip fewer")
+        return Splits(some(self.train, train, skip), some(self.test, test), self.classes, self.val)
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,25 @@
 
 from vitcrypt.models.adaptation import adapted
 from vitcrypt.models.classifier import ImageClassifier
+from vitcrypt.models.fold import fold, rekey, unfold
+from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet
-from vitcrypt.models.weights import fetch_pretrained, load_weights, sha256
+from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights, sha256
 
-__all__ = ["ImageClassifier", "PyramidNet", "ResNet18", "adapted", "fetch_pretrained", "load_weights", "sha256"]
+__all__ = [
+    "ImageClassifier",
+    "PatchProjection",
+    "PyramidNet",
+    "ResNet18",
+    "adapted",
+    "classes_in",
+    "fetch_pretrained",
+    "fold",
+    "kind_of",
+    "load_weights",
+    "rekey",
+    "sha256",
+    "unfold",
+    "widen",
+]

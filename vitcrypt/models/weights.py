@@ -17,9 +17,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vitcrypt.models.patch_embedding import PatchProjection, kind_of, kind_of_weight, widen
+
 PREFIXES = ("network.", "model.", "module.", "_orig_mod.")
 GOOGLE_APART = re.compile(r"(^|/)(head|pre_logits|pos_embedding|posembed_input)(/|$)|^opt/state")
 CONNECT_SECONDS = 4
+CLASSIFIERS = ("head", "fc", "classifier")
+PATCHES = "patch_embed.proj.weight"
 
 
 def sha256(path: Path) -> str:
@@ -33,7 +37,8 @@ def load_weights(network: nn.Module, path: str | Path) -> str:
 
     Reads `.safetensors`, `.pth` / `.pt` / `.bin` / `.ckpt` (plain tensors, also a Lightning checkpoint's) and, for
     timm's ViT, Google's `.npz`. The classifier is left as it is where its size differs; a position embedding of another
-    image size is interpolated.
+    image size is interpolated. A patch embedding that is one for all positions is also loaded into a richer one
+    (`vitcrypt.models.widen`), which then computes the same.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -42,11 +47,44 @@ def load_weights(network: nn.Module, path: str | Path) -> str:
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"model.weights={path} does not exist")
-    if path.suffix == ".npz":
+    state = None if path.suffix == ".npz" else read_state(path)
+    kind = kind_of(network)
+    if kind != "shared" and (state is None or (PATCHES in state and state[PATCHES].dim() == 4)):
+        _load_widened(network, state, path)
+    else:
+        _load(network, state, path)
+    return sha256(path)
+
+
+def classes_in(path: str | Path) -> int:
+    """Return the number of classes of the classifier in a weight file; 0 if it has none."""
+    path = Path(path).expanduser()
+    if path.suffix != ".npz":
+        state = read_state(path) if path.is_file() else {}
+        return next((len(state[f"{name}.bias"]) for name in CLASSIFIERS if f"{name}.bias" in state), 0)
+    with np.load(path, allow_pickle=False) as arrays:
+        return next((len(arrays[name]) for name in arrays.files if name.endswith("head/bias")), 0)
+
+
+def _load(network: nn.Module, state: dict[str, Tensor] | None, path: Path) -> None:
+    if state is None:
         _load_npz(network, path)
     else:
-        _load_state(network, _read_state(path), path)
-    return sha256(path)
+        _load_state(network, state, path)
+
+
+def _load_widened(network: Any, state: dict[str, Tensor] | None, path: Path) -> None:
+    """Load weights with the usual convolution into a network whose patch embedding is richer."""
+    embedding = network.patch_embed
+    projection: PatchProjection = embedding.proj
+    size, bias = projection.patch_size, projection.bias is not None
+    embedding.proj = nn.Conv2d(projection.in_channels, projection.out_channels, size, size, bias=bias)
+    try:
+        _load(network, state, path)
+    except Exception:
+        embedding.proj = projection
+        raise
+    widen(network, projection.kind)
 
 
 def fetch_pretrained(model_name: str) -> Path:
@@ -96,7 +134,12 @@ def _unreachable(url: str) -> str | None:
         return str(getattr(error, "reason", error))
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a `.safetensors` or PyTorch file by their names, without what wrappers put before them.
+
+    Raises:
+        ValueError: It cannot be read, or holds no tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -123,8 +166,8 @@ def _load_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> Non
     from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 
     own = network.state_dict()
-    patches = "patch_embed.proj.weight"
-    if isinstance(network, VisionTransformer) and patches in state and state[patches].shape == own[patches].shape:
+    theirs, ours = (tensors.get(PATCHES, torch.empty(0)) for tensors in (state, own))
+    if isinstance(network, VisionTransformer) and ours.dim() == 4 and theirs.shape == ours.shape:
         state = checkpoint_filter_fn(state, network)  # interpolates the position embedding, but never the patches
     classifier = _classifier(network)
     state = {
@@ -139,9 +182,13 @@ def _load_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> Non
     if missing or unknown or shapes:
         details = [("lacks", missing), ("has unknown", unknown), ("has other shapes for", shapes)]
         said = "; ".join(f"it {verb} {len(names)} ({', '.join(names[:3])}, ...)" for verb, names in details if names)
+        hint = ""
+        if isinstance(network, VisionTransformer) and theirs.dim() == 3:
+            kind = kind_of_weight(theirs, network.in_chans, network.patch_embed.patch_size[0])
+            hint = f". Its patch embedding is {kind}: say model.patch_embedding={kind}" * (kind != kind_of(network))
         raise ValueError(
             f"model.weights={path} is of another architecture than {type(network).__name__}: {said}. "
-            "Nothing was loaded: the network would have stayed random where the file does not fit"
+            f"Nothing was loaded: the network would have stayed random where the file does not fit{hint}"
         )
     network.load_state_dict({name: value for name, value in state.items() if name in own}, strict=False)
 
@@ -168,5 +215,4 @@ def _load_npz(network: nn.Module, path: Path) -> None:
 
 def _classifier(network: nn.Module) -> set[str]:
     """Return the names of the classifier's tensors."""
-    names = ("head", "fc", "classifier")
-    return {name for name in network.state_dict() if name.split(".")[0] in names}
+    return {name for name in network.state_dict() if name.split(".")[0] in CLASSIFIERS}

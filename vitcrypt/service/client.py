@@ -85,7 +85,7 @@ class Client:
             expected = _agreed(expected, read_json(Path(description), CLIENT_FORMAT), Path(description))
         self.image_size, self.interpolation = expected["image_size"], expected["interpolation"]
         self.classes = [str(name) for name in expected["classes"]]
-        self.fingerprint, self.scheme = expected["fingerprint"], _scheme(expected["scheme"])
+        self.fingerprint, self.scheme = expected["fingerprint"], scheme_of(expected["scheme"])
         if not isinstance(self.image_size, int) or not 1 <= self.image_size <= LARGEST:
             raise ValueError(f"{self.url} asks for images of {self.image_size} pixels; at most {LARGEST} are sent")
         self._check(key)
@@ -181,7 +181,7 @@ def _agreed(told: dict[str, Any], described: dict[str, Any], path: Path) -> dict
     return described
 
 
-def _scheme(described: Any) -> Scheme:
+def scheme_of(described: Any) -> Scheme:
     """Build a scheme from its name and numbers: what a service says never names code."""
     if described is None:
         raise ValueError(

@@ -1,0 +1,121 @@
+"""The owner's steps on networks that carry a key: pretrained weights before training, trained ones under a new key."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from vitcrypt.config import CONF, register, validate
+
+if TYPE_CHECKING:
+    from vitcrypt.keys import Key
+    from vitcrypt.service import Bundle
+
+
+def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overrides: list[str]) -> dict[str, str]:
+    """Write a weight file that carries a key: pretrained weights, folded with the cipher of that key.
+
+    Args:
+        weights: What `model.weights` takes: a weight file of the network, or a checkpoint of a run.
+        out: A new `.safetensors` file.
+        key: The owner's key.
+        encryption: Option of that group.
+        model: Option of that group; a ViT.
+        overrides: Further ones, as for `vitcrypt run`.
+
+    Returns:
+        What the provider says of the network: names of overrides and their values.
+
+    Raises:
+        FileExistsError: `out` exists. It is left as it is.
+        ValueError: The weights do not fit, or the network cannot carry such a key.
+    """
+    from safetensors.torch import save
+
+    from vitcrypt.build import build, build_network
+    from vitcrypt.models import classes_in, fold, kind_of, load_weights
+
+    if out.suffix != ".safetensors":
+        raise ValueError(f"{out}: the adapted weights are written as .safetensors; name the file so")
+    config = _configuration(weights, encryption, model, overrides)
+    size = config["data"]["image_size"]
+    network = build_network(config["model"], size, classes_in(weights))
+    load_weights(network, weights)
+    scheme, shape = build(config["encryption"]), (3, size, size)
+    folded = fold(network, scheme.cipher(scheme.subkeys(key, shape), shape))
+    state = {name: value.contiguous() for name, value in folded.state_dict().items()}
+    write_new(out, save(state, metadata={"format": "pt"}))
+    said = {"model.weights": str(out), "model.patch_embedding": kind_of(folded)}
+    return {name: value for name, value in said.items() if value != "shared"}
+
+
+def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
+    """Write the bundle of a network that was trained under one key as the bundle of it under another.
+
+    Args:
+        source: The bundle of a ViT.
+        out: The new bundle.
+        old: The key of the images that it was trained on.
+        new: The key that it shall serve.
+
+    Raises:
+        FileExistsError: `out` exists. It is left as it is.
+        ValueError: `old` is another key than the bundle's, or its network cannot carry a key; the message says why.
+    """
+    from vitcrypt.models import kind_of, rekey
+    from vitcrypt.service import Bundle
+    from vitcrypt.service.client import scheme_of
+
+    bundle = Bundle.read(source)
+    if bundle.fingerprint != old.fingerprint:
+        raise ValueError(
+            f"--old-key is {old.fingerprint}, and {source} is for images under {bundle.fingerprint or 'no key'}; give "
+            "the key that its images were encrypted with"
+        )
+    if bundle.key_scope != "shared":
+        raise ValueError(f"{source} is for images with a key each, and one network cannot follow many keys")
+    scheme, shape = scheme_of(bundle.scheme), (3, bundle.image_size, bundle.image_size)
+    ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
+    network = rekey(bundle.network(), *ciphers)
+    model = {**bundle.model, "patch_embedding": kind_of(network)}
+    origin = {**bundle.origin, "rekeyed_from": old.fingerprint, "trained_sha256": None}
+    return replace(bundle, model=model, fingerprint=new.fingerprint, origin=origin).write(out, network)
+
+
+def _configuration(weights: Path, encryption: str, model: str, overrides: list[str]) -> dict[str, Any]:
+    register()
+    GlobalHydra.instance().clear()
+    chosen = {"data": "cifar10", "encryption": encryption, "model": model, "logger": "csv"}  # of data, the size alone
+    said = [f"{group}={option}" for group, option in chosen.items()]
+    said += [f"names.{group}={option}" for group, option in chosen.items() if group != "logger"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("config", [*said, *overrides])
+    config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    config["model"] |= {"weights": str(weights), "adapt_to_key": True}
+    validate(config)
+    return config
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that was not there before, as a whole or not at all.
+
+    Raises:
+        FileExistsError: It is there. It is left as it is.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)  # fails where there is something, which a rename would replace
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists, and nothing is overwritten; name another file") from None
+    finally:
+        partial.unlink(missing_ok=True)
