@@ -87,7 +87,7 @@ def main(data: str, weights: str, picture: str) -> None:
         for step, shares in curves[name].items():
             told = ", ".join(f"{subkey} {100 * share:.1f} %" for subkey, share in shares.items())
             print(f"{name}, {step} steps: {told}", flush=True)
-    draw(curves, Path(picture))
+        draw(curves, Path(picture))
     print(picture)
 
 
