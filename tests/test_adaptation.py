@@ -150,7 +150,7 @@ def test_the_penalty_reaches_the_loss_and_trains_the_mixing():
     network = adapted(partial(ResNet18, 10, width=4), "ele", 32, 4)
     classifier = ImageClassifier(network, 10, torch.optim.SGD)
     logged = {}
-    classifier.log = lambda name, value, **_: logged.update({name: value})
+    classifier.log_dict = lambda measures, **_: logged.update({name: m.compute() for name, m in measures.items()})
     batch = {"image": torch.randn(4, 3, 32, 32), "label": torch.arange(4)}
     loss = classifier.training_step(batch, 0)
     torch.testing.assert_close(loss, logged["train/loss"] + logged["train/penalty"])
@@ -164,9 +164,9 @@ def test_without_a_penalty_the_loss_is_the_cross_entropy(adaptation):
     network = adapted(partial(ResNet18, 10, width=4), adaptation, 32, 4)
     classifier = ImageClassifier(network, 10, torch.optim.SGD)
     logged = {}
-    classifier.log = lambda name, value, **_: logged.update({name: value})
+    classifier.log_dict = lambda measures, **_: logged.update(measures)
     loss = classifier.training_step({"image": torch.randn(4, 3, 32, 32), "label": torch.arange(4)}, 0)
-    assert torch.equal(loss, logged["train/loss"])
+    assert torch.equal(loss, logged["train/loss"].compute())
     assert "train/penalty" not in logged
 
 

@@ -113,7 +113,7 @@ def search_years(bits: float, rate: float = RATE) -> str:
 
     Example:
         >>> search_years(256), search_years(1510.8), search_years(40)
-        ('10^57', '10^435', '10^-8')
+        ('10^57', '10^434', '10^-8')
     """
     return f"10^{math.floor((bits - 1) * math.log10(2) - math.log10(rate * 365.25 * 86400))}"
 
