@@ -119,10 +119,11 @@ def _fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     from vitcrypt.bench.timing import rows_of
     from vitcrypt.training import Cell
 
-    images = 640 if trainer == "cpu" else 1437
+    images = 640 if (model, trainer) == ("resnet18", "cpu") else 1437
     config = _config(
         *(f"model={model}", "data=digits", f"trainer={trainer}", "encryption=proposed", f"model.epochs={epochs}"),
         *("model.batch_size=128", "data.validation=0", f"data.limit_train={images}"),
+        *("model.image_size=32", *(["model.patch_size=4"] if model == "vit_tiny" else [])),  # as on CIFAR
     )
     turns = BareLoopInTurns()
     with TemporaryDirectory() as folder:

@@ -30,7 +30,8 @@ from vitcrypt.data.manifest import FILENAME, Manifest, names_below
 from vitcrypt.folders.png import encode_png
 from vitcrypt.place import alone_in
 
-CHUNK = 1024  # images handed to the threads at once
+CHUNK = 64  # groups of images handed to the threads at once
+GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
 SHOWN = 10  # unreadable images that are named one by one
 Advance = Callable[[int, int, int], None]
 
@@ -147,14 +148,14 @@ class _Job:
         unreadable: list[str] = []
         with (self.part / "journal").open("a") as journal:
             try:
-                for first in range(0, len(names), CHUNK):
-                    for entry in self.pool.map(self._written, names[first : first + CHUNK]):
-                        if isinstance(entry, ValueError):
-                            unreadable.append(str(entry))
-                            continue
-                        journal.write(json.dumps(entry) + "\n")
+                groups = [names[first : first + GROUP] for first in range(0, len(names), GROUP)]
+                for first in range(0, len(groups), CHUNK):
+                    for entries in self.pool.map(self._written, groups[first : first + CHUNK]):
+                        written = [entry for entry in entries if isinstance(entry, dict)]
+                        unreadable += [str(entry) for entry in entries if isinstance(entry, ValueError)]
+                        journal.write("".join(json.dumps(entry) + "\n" for entry in written))
                         journal.flush()
-                        done[entry["name"]] = entry["sha256"]
+                        done |= {entry["name"]: entry["sha256"] for entry in written}
                         if advance is not None:
                             advance(len(done), before, len(self.sources))
             except BaseException:
@@ -168,7 +169,10 @@ class _Job:
                 f"the numbers of the others change: then start over with rm -r {self.part}"
             )
 
-    def _written(self, name: str) -> dict[str, str] | ValueError:
+    def _written(self, names: list[str]) -> list[dict[str, str] | ValueError]:
+        return [self._write(name) for name in names]
+
+    def _write(self, name: str) -> dict[str, str] | ValueError:
         try:
             stamp = _stamp(self.sources[name])
             data = encode_png(self.make(name))
