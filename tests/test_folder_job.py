@@ -27,6 +27,12 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
 
 
+@pytest.fixture(autouse=True)
+def group(monkeypatch, request):
+    """How many images the journal takes at once: one, so that a job can be broken off between any two of them."""
+    monkeypatch.setattr(job, "GROUP", getattr(request, "param", 1))
+
+
 @pytest.fixture
 def photos(tmp_path):
     return class_folders(tmp_path / "photos", {"ant": COUNT // 2, "bee": COUNT // 2})
@@ -54,7 +60,7 @@ def broken_off(photos, out, after, error=Killed):
         encrypted(photos, out, advance=advance)
 
 
-@pytest.mark.parametrize("after", [1, 7, COUNT])
+@pytest.mark.parametrize(("group", "after"), [(1, 1), (1, 7), (1, COUNT), (7, 14), (16, 16)], indirect=["group"])
 @pytest.mark.parametrize("error", [Killed, KeyboardInterrupt])
 def test_a_job_that_is_broken_off_leaves_no_folder_and_is_finished_by_the_same_call(
     photos, tmp_path, whole, after, error
