@@ -22,7 +22,7 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_tiny # so small: one thread is faster
 	$(BIN)/vitcrypt report results/digits
 
-test: install ## all tests (6 minutes on 2 cores)
+test: install ## all tests (9 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-fast: install ## those that start no runs of their own (2 minutes on 2 cores)
