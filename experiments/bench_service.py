@@ -37,6 +37,7 @@ VIT_TINY = {
         "num_heads": 4,
     },
     "adaptation": "none",
+    "patch_embedding": "shared",
     "patch_size": 4,
     "block_size": 4,
 }
