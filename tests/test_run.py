@@ -1,6 +1,7 @@
 """The program from end to end: cells, sweeps, skipping, resuming, several devices."""
 
 import json
+import re
 import signal
 import time
 
@@ -258,7 +259,7 @@ def test_ctrl_c_ends_with_a_message_and_the_run_resumes(tmp_path):
     printed = []
     for line in process.stdout:
         printed.append(line)
-        if line.startswith("epoch 3/"):
+        if re.match(r"epoch (\d0)?3/", line):  # again each 100 epochs: a library may swallow one
             process.send_signal(signal.SIGINT)
     process.wait()
     assert process.returncode == 130, "".join(printed)
