@@ -77,7 +77,7 @@ def test_a_picture_chosen_in_a_browser_is_shown_plain_encrypted_and_classified(d
 
 
 def test_the_process_of_the_service_is_another_than_the_one_with_the_key(demo):
-    below = subprocess.run(["ps", "--ppid", str(demo[2]), "-o", "args="], capture_output=True, text=True).stdout
+    below = subprocess.run(["ps", "-ww", "--ppid", str(demo[2]), "-o", "args="], capture_output=True, text=True).stdout
     assert "demo --url" in below
     assert httpx.get(demo[0] + "/info", trust_env=False).json()["fingerprint"] == KEY.fingerprint
 
