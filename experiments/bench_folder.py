@@ -5,7 +5,7 @@
 `cifar10.npz` is a file in MedMNIST's layout; without it the images are noise. In turns, within one run:
 
     resize      read each file, crop, resize, write it as PNG: the same reader, writer and number of threads
-    Pillow      the same with Pillow's own PNG writer and its settings, for comparison
+    Pillow      with --pillow, the same with Pillow's own PNG writer and its settings, for comparison
     SCHEME      vitcrypt's encrypt_folder: the same, encrypted, with checksums, journal and manifest
 
 Prints the median rate of each, its ratio to `resize`, the processor's time for an image (less disturbed by other
@@ -13,6 +13,7 @@ work) and the size of the files. Read the ratios, the rates are this machine's.
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
@@ -77,17 +78,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--schemes", default="proposed,le,ele,etc,pe")
+    parser.add_argument("--pillow", action="store_true", help="also time Pillow's own PNG writer, which is slow")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp())
     source = photographs(folder / "photos", arguments.images, arguments.cifar10)
     size, workers, key = arguments.size, arguments.workers, Key.test("test-0")
     jobs = {
-        "resize": lambda out: resize_folder(
-            source, out, size, workers, lambda i, path: path.write_bytes(encode_png(i))
-        ),
-        "Pillow": lambda out: resize_folder(source, out, size, workers, with_pillow),
+        "resize": lambda out: resize_folder(source, out, size, workers, lambda i, path: path.write_bytes(encode_png(i)))
     }
+    if arguments.pillow:
+        jobs["Pillow"] = lambda out: resize_folder(source, out, size, workers, with_pillow)
     for name in arguments.schemes.split(","):
         scheme = PE() if name == "pe" else SCHEMES[name](arguments.block)
         jobs[name] = lambda out, scheme=scheme: encrypt_folder(source, out, scheme, key, size, workers=workers)
@@ -97,6 +98,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, job in jobs.items():
             out = folder / name
+            os.sync()  # what the job before left to be written to the disk is not this one's
             started, spent = time.perf_counter(), time.process_time()
             job(out)
             seconds[name].append(time.perf_counter() - started)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
@@ -50,8 +50,7 @@ class Manifest:
     def __post_init__(self) -> None:
         """Check that every file lies in the folder, whoever wrote the manifest."""
         for name in self.index:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name or path.suffix != ".png":
+            if name.startswith("/") or ".." in name.split("/") or "\\" in name or not name.endswith(".png"):
                 raise ValueError(f"{name!r} names no .png file inside of the folder")
 
     @property
@@ -162,7 +161,10 @@ class Manifest:
 
 def names_below(folder: Path) -> set[str]:
     """Return the path in a folder of every file that is there, but for the manifest and the lock."""
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    found = set()
+    for base, _, names in os.walk(folder):
+        within = Path(base).relative_to(folder).as_posix()
+        found |= {name if within == "." else f"{within}/{name}" for name in names}
     return found - {FILENAME, ".lock"}
 
 

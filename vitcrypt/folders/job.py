@@ -30,7 +30,6 @@ from vitcrypt.data.manifest import FILENAME, Manifest, names_below
 from vitcrypt.folders.png import encode_png
 from vitcrypt.place import alone_in
 
-CHUNK = 64  # groups of images handed to the threads at once
 GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
 SHOWN = 10  # unreadable images that are named one by one
 Advance = Callable[[int, int, int], None]
@@ -143,21 +142,20 @@ class _Job:
     def work(self, done: dict[str, str], advance: Advance | None) -> None:
         """Write what is not done; note each file in `done` and in the journal."""
         before, names = len(done), [name for name in self.sources if name not in done]
-        for folder in {(self.part / "images" / name).parent for name in self.sources}:
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in {name.rpartition("/")[0] for name in self.sources}:
+            (self.part / "images" / folder).mkdir(parents=True, exist_ok=True)
         unreadable: list[str] = []
         with (self.part / "journal").open("a") as journal:
             try:
                 groups = [names[first : first + GROUP] for first in range(0, len(names), GROUP)]
-                for first in range(0, len(groups), CHUNK):
-                    for entries in self.pool.map(self._written, groups[first : first + CHUNK]):
-                        written = [entry for entry in entries if isinstance(entry, dict)]
-                        unreadable += [str(entry) for entry in entries if isinstance(entry, ValueError)]
-                        journal.write("".join(json.dumps(entry) + "\n" for entry in written))
-                        journal.flush()
-                        done |= {entry["name"]: entry["sha256"] for entry in written}
-                        if advance is not None:
-                            advance(len(done), before, len(self.sources))
+                for entries in self.pool.map(self._written, groups):
+                    written = [entry for entry in entries if isinstance(entry, dict)]
+                    unreadable += [str(entry) for entry in entries if isinstance(entry, ValueError)]
+                    journal.write("".join(json.dumps(entry) + "\n" for entry in written))
+                    journal.flush()
+                    done |= {entry["name"]: entry["sha256"] for entry in written}
+                    if advance is not None:
+                        advance(len(done), before, len(self.sources))
             except BaseException:
                 self.pool.shutdown(cancel_futures=True)
                 raise
