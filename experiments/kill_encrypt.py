@@ -1,10 +1,11 @@
 """Kill `vitcrypt encrypt` at random moments, resume it, and see whether the folder is complete.
 
-    python experiments/kill_encrypt.py --cifar10 cifar10.npz --images 10000 --kills 20
+    python experiments/kill_encrypt.py --source cifar10/test --kills 20
 
-Each round starts the command, lets it write a random number of images, kills it (SIGKILL) a random moment later and
-starts it again. In the end it may finish; the folder is verified and compared, byte by byte, with one that was made
-without a break.
+The source is a folder of class folders; without it, `--images` pieces of scikit-learn's photographs are taken. Each
+round starts the command, lets it write a random number of images, kills it (SIGKILL) a random moment later and starts
+it again. In the end it may finish; the folder is verified and compared, byte by byte, with one that was made without a
+break.
 """
 
 import argparse
@@ -17,8 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench_folder import OPTIONS, photographs
+from vitcrypt.bench.folder import pieces
+from vitcrypt.data.listing import image_files
 
+OPTIONS = ("--encryption", "proposed", "--block-size", "16")
 ENCRYPT = [sys.executable, "-m", "vitcrypt.cli", "encrypt"]
 
 
@@ -43,8 +46,8 @@ def lines(journal: Path) -> int:
 def main() -> None:
     """Kill, resume, verify, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cifar10", type=Path, help="a file in the layout of MedMNIST; default: noise")
-    parser.add_argument("--images", type=int, default=10000)
+    parser.add_argument("--source", type=Path, help="a folder of class folders")
+    parser.add_argument("--images", type=int, default=1000, help="pieces of photographs, without a source")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--seed", type=int, default=0)
@@ -53,14 +56,15 @@ def main() -> None:
     draw = random.Random(arguments.seed)
     folder = Path(tempfile.mkdtemp(dir=arguments.folder))
     try:
-        source = photographs(folder / "photos", arguments.images, arguments.cifar10)
+        source = arguments.source or pieces(folder / "pieces", arguments.images)
+        total = len(image_files(source)[1])
         options = ("--image-size", str(arguments.size), *OPTIONS)
         finish(encrypt(source, folder / "unbroken", *options))
         out, journal = folder / "killed", folder / "killed.part" / "journal"
         kills, counts = 0, []
         while kills < arguments.kills:
             process, before = encrypt(source, out, *options), lines(journal)
-            target = before + draw.randint(0, 2 * (arguments.images - before) // (arguments.kills - kills + 1))
+            target = before + draw.randint(0, 2 * (total - before) // (arguments.kills - kills + 1))
             while process.poll() is None and lines(journal) < target:
                 time.sleep(0.002)
             time.sleep(draw.uniform(0, 0.1))

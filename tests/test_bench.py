@@ -47,10 +47,18 @@ def bench(tmp_path):
 
 def test_the_command_writes_every_figure_with_what_it_is_compared_with(bench):
     small = ["--device", "cpu", "--batch", "2", "--size", "32", "--block-size", "4", "--rounds", "1", "--no-compiled"]
-    figures = bench("ciphers", "forms", "pipeline", *small)
+    figures = bench("ciphers", "forms", "pipeline", "folder", *small)
     assert figures["machine"].startswith("CPU")
     names = {row["name"] for row in figures["rows"]}
-    assert {"clone", "proposed", "le", "etc, NumPy over blocks", "pe, textbook torch", "without encryption"} <= names
+    assert {
+        "clone",
+        "proposed",
+        "le",
+        "etc, NumPy over blocks",
+        "pe, textbook torch",
+        "without encryption",
+        "encrypting (proposed)",
+    } <= names
     groups = {row["group"] for row in figures["rows"]}
     for group in groups:
         rows = {row["name"]: row for row in figures["rows"] if row["group"] == group}

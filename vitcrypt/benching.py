@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -24,16 +25,18 @@ class Part(StrEnum):
     PIPELINE = "pipeline"
     STEP = "step"
     FIT = "fit"
+    FOLDER = "folder"
 
 
 def bench(
     parts: Annotated[list[Part] | None, typer.Argument(help="What to measure; everything if left out.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda; cuda where there is one.")] = "auto",
-    batch: Annotated[int, typer.Option(help="Images in a batch of encryption.")] = 512,
+    batch: Annotated[int, typer.Option(help="Images in a batch of encryption, or in the folder.")] = 512,
     size: Annotated[int, typer.Option(help="Side of the images of encryption.")] = 224,
     block_size: Annotated[int, typer.Option(help="Of the encryption.")] = 16,
     rounds: Annotated[int, typer.Option(help="How often everything is repeated.")] = 9,
     compiled: Annotated[bool, typer.Option(help="Also time torch.compile.")] = True,
+    source: Annotated[Path | None, typer.Option(help="For folder: CLASS/* to encrypt; else made up.")] = None,
     output: Annotated[Path, typer.Option(help="The file that takes all figures.")] = Path("bench.json"),
 ) -> None:
     """Measure the speed of encryption, pipeline, training step and training beside what they are made of."""
@@ -53,7 +56,7 @@ def bench(
     )
     console.print(where, highlight=False)
     rows = []
-    for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled):
+    for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):
         _print(group)
         rows += group
     output.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
@@ -61,10 +64,17 @@ def bench(
 
 
 def _groups(
-    parts: list[Part], device: str, batch: int, size: int, block_size: int, rounds: int, compiled: bool
+    parts: list[Part],
+    device: str,
+    batch: int,
+    size: int,
+    block_size: int,
+    rounds: int,
+    compiled: bool,
+    source: Path | None,
 ) -> Iterator[list[Any]]:
     """Measure part by part, and hand over the rows of each group as they come."""
-    from vitcrypt.bench import ciphers, steps
+    from vitcrypt.bench import ciphers, folder, steps
 
     large = device == "cuda"
     if Part.CIPHERS in parts:
@@ -83,6 +93,8 @@ def _groups(
     if Part.FIT in parts:
         for model in ("vit_tiny", "resnet18"):
             yield _fit(model, "gpu" if large else "cpu")
+    if Part.FOLDER in parts:
+        yield folder.folder(source, batch, size, block_size, rounds)
 
 
 def _config(*overrides: str) -> dict[str, Any]:
@@ -133,10 +145,14 @@ def _fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
 
 
 def _print(rows: list[Any]) -> None:
-    table = Table(title=rows[0].group if len({row.group for row in rows}) == 1 else None, title_justify="left")
-    table.add_column("")
-    for column in ("ms", f"{rows[0].unit} a second", f"x {rows[0].to}"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(row.name, f"{1000 * row.seconds:.3f}", f"{row.units / row.seconds:,.0f}", f"{row.ratio:.3f}")
-    console.print(table)
+    """Print a table for each thing that is compared with."""
+    for to, compared in groupby(rows, lambda row: row.to):
+        told = list(compared)
+        several = len({row.group for row in told}) > 1  # scaling: the sizes are in the names
+        title = told[0].group.partition(":")[0] if several else told[0].group
+        table = Table("", title=title, title_justify="left")
+        for column in ("ms", f"{told[0].unit} a second", f"x {to}"):
+            table.add_column(column, justify="right")
+        for row in told:
+            table.add_row(row.name, f"{1000 * row.seconds:.3f}", f"{row.units / row.seconds:,.0f}", f"{row.ratio:.3f}")
+        console.print(table)

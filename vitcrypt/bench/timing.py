@@ -33,12 +33,22 @@ class Row:
 
 
 def compare(
-    group: str, calls: Mapping[str, Callable[[], Any]], to: str, units: int, rounds: int = 9, unit: str = "images"
+    group: str,
+    calls: Mapping[str, Callable[[], Any]],
+    to: str,
+    units: int,
+    rounds: int = 9,
+    unit: str = "images",
+    before: Callable[[], Any] = lambda: None,
 ) -> list[Row]:
-    """Call all in turns, once to warm up and then `rounds` times, and compare each with the one named `to`."""
+    """Call all in turns, once to warm up and then `rounds` times, and compare each with the one named `to`.
+
+    `before` is called before each of them and not timed.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
+            before()
             times[name].append(_seconds(call))
     return rows_of(group, {name: measured[1:] for name, measured in times.items()}, to, units, unit)
 
