@@ -84,15 +84,15 @@ def _groups(
     if Part.SCALING in parts:
         yield ciphers.scaling(device, rounds)
     if Part.PIPELINE in parts:
-        yield steps.pipeline(device, 512 if large else 64, 224, 16, rounds)
-        yield steps.pipeline(device, 512, 32, 4, rounds)
+        yield steps.pipeline(device, 512 if large else 64, 224, 16, rounds, compiled)
+        yield steps.pipeline(device, 512, 32, 4, rounds, compiled)
     networks = {"vit_tiny": 128, "resnet18": 1024, "vit_b16": 256} if large else {"vit_tiny": 128}
     for model, count in networks.items() if Part.STEP in parts else ():
         network, config = _network(model, compiled and large)
         yield steps.step(network, model, device, count, config["image_size"], config["block_size"], rounds)
     if Part.FIT in parts:
         for model in ("vit_tiny", "resnet18"):
-            yield _fit(model, "gpu" if large else "cpu")
+            yield fit(model, "gpu" if large else "cpu")
     if Part.FOLDER in parts:
         yield folder.folder(source, batch, size, block_size, rounds)
 
@@ -125,7 +125,7 @@ def _network(model: str, compiled: bool) -> tuple[Any, dict[str, Any]]:
     return network, config
 
 
-def _fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
+def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     """Time epochs as `vitcrypt run` trains them, in turns with those of a bare loop; the first warms up."""
     from vitcrypt.bench.fit import BARE, BareLoopInTurns
     from vitcrypt.bench.timing import rows_of

@@ -37,6 +37,7 @@ class DataConf:  # noqa: D101
     micro_batch_size: int | None = "${model.micro_batch_size}"  # type: ignore[assignment]
     num_workers: int = 0
     resident_gib: float = 4.0
+    compile: bool = False  # encrypt and normalise in one pass over the pixels
 
 
 @dataclass
@@ -252,7 +253,8 @@ def identity(config: dict[str, Any], fingerprint: str | None, received: str | No
     not count: it is the same CIFAR.
     """
     what = {name: config[name] for name in ("data", "encryption", "model", "key_scope", "seed")}
-    what["data"] = {k: v for k, v in what["data"].items() if k not in ("num_workers", "resident_gib")}
+    where = ("num_workers", "resident_gib", "compile")  # how the same images reach the network
+    what["data"] = {k: v for k, v in what["data"].items() if k not in where}
     if what["data"]["source"]["_target_"].startswith("vitcrypt.data.cifar"):
         what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
     if received is not None:

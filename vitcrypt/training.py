@@ -112,7 +112,7 @@ class Cell:
     def data(self) -> ImageDataModule:
         """The data module."""
         names = ("image_size", "batch_size", "micro_batch_size", "augment", "crop_padding", "flip", "interpolation")
-        options = {name: self.config["data"][name] for name in (*names, "num_workers", "resident_gib")}
+        options = {name: self.config["data"][name] for name in (*names, "num_workers", "resident_gib", "compile")}
         return ImageDataModule(
             self.splits, encryption=self.encryption, received=self.received, seed=self.config["seed"], **options
         )

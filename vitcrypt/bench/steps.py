@@ -11,15 +11,15 @@ from vitcrypt.data import ArrayDataset, ImageDataModule, Splits
 from vitcrypt.encryption import ImageEncryption, Proposed
 from vitcrypt.keys import Key
 
-PLAIN, ENCRYPTED = "without encryption", "with (proposed)"
+PLAIN, ENCRYPTED, COMPILED = "without encryption", "with (proposed)", "with, data.compile=true"
 
 
-def pipeline(device: str, batch: int, image_size: int, block_size: int, rounds: int) -> list[Row]:
+def pipeline(device: str, batch: int, image_size: int, block_size: int, rounds: int, compiled: bool) -> list[Row]:
     """Time augment, resize from 32, encrypt and normalise of a batch, with encryption and without."""
     images, index = _cifar_like(batch).to(device), torch.arange(batch, device=device)
     calls = {
         name: partial(data.prepare, images, index, training=True)
-        for name, data in _ways(image_size, block_size, device).items()
+        for name, data in _ways(image_size, block_size, device, compiled).items()
     }
     return compare(f"the way of the data: {batch} images of 32 to {image_size}", calls, PLAIN, batch, rounds)
 
@@ -51,19 +51,16 @@ def step(
         loss.backward()
         optimizer.step()
 
-    calls = {way: partial(train, data) for way, data in _ways(image_size, block_size, device).items()}
+    calls = {way: partial(train, data) for way, data in _ways(image_size, block_size, device, False).items()}
     return compare(f"a step of {name}: {batch} images of 32 to {image_size}", calls, PLAIN, batch, rounds)
 
 
-def _ways(image_size: int, block_size: int, device: str) -> dict[str, ImageDataModule]:
+def _ways(image_size: int, block_size: int, device: str, compiled: bool) -> dict[str, ImageDataModule]:
     some = ArrayDataset(_cifar_like(1), torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
-    shape = (3, image_size, image_size)
-    encryption = ImageEncryption(Proposed(block_size), Key.test("test-0"), shape).to(device)
-    options = {"batch_size": 1, "crop_padding": 4, "flip": True}
-    return {
-        way: ImageDataModule(Splits(some, some, ["0"]), image_size, encryption=chosen, **options)  # type: ignore[arg-type]
-        for way, chosen in ((PLAIN, None), (ENCRYPTED, encryption))
-    }
+    encryption = ImageEncryption(Proposed(block_size), Key.test("test-0"), (3, image_size, image_size)).to(device)
+    module = partial(ImageDataModule, Splits(some, some, ["0"]), image_size, batch_size=1, crop_padding=4, flip=True)
+    ways = {PLAIN: module(encryption=None), ENCRYPTED: module(encryption=encryption)}
+    return ways | ({COMPILED: module(encryption=encryption, compile=True)} if compiled else {})
 
 
 def _cifar_like(count: int) -> Tensor:

@@ -43,6 +43,7 @@ class ImageDataModule(LightningDataModule):
         interpolation: "bilinear" or "bicubic".
         num_workers: Processes that decode files; images in memory need none.
         resident_gib: Keep a data set on the device if it is at most this large.
+        compile: Encrypt and normalise in one pass over the pixels, by `torch.compile`, which takes some seconds.
         seed: Of order and augmentation. Both depend on seed and epoch alone, so a resumed run repeats them.
 
     Batches: a dict of `image` (float [B, C, S, S] in [-1, 1]), `label` (int64 [B]) and `index` (int64 [B]).
@@ -62,6 +63,7 @@ class ImageDataModule(LightningDataModule):
         interpolation: str = "bilinear",
         num_workers: int = 0,
         resident_gib: float = 4.0,
+        compile: bool = False,  # noqa: A002
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -73,6 +75,9 @@ class ImageDataModule(LightningDataModule):
         self._generator = torch.Generator()
         self._generator_epoch: int | None = None
         self._on_device: dict[str, ArrayDataset] = {}
+        if compile:
+            self._check_compilable()
+            self._encrypt_and_normalise = torch.compile(self._encrypt_and_normalise)  # type: ignore[method-assign]
         self._check_received()
         self._check_provider()
 
@@ -131,12 +136,11 @@ class ImageDataModule(LightningDataModule):
 
     def prepare(self, image: Tensor, index: Tensor, training: bool, dtype: torch.dtype = torch.float32) -> Tensor:
         """Augment (if training), resize, encrypt and normalise uint8 [B, C, h, w] to float [B, C, S, S] in [-1, 1]."""
+        if training and self.augment == "provider":
+            return normalise(self._augmented(self.encrypted(image, index)), dtype)
         if training and self.augment == "owner":
             image = self._augmented(image)
-        image = self.encrypted(image, index)
-        if training and self.augment == "provider":
-            image = self._augmented(image)
-        return normalise(image, dtype)
+        return self._encrypt_and_normalise(self.plain(image), index, dtype)
 
     def plain(self, image: Tensor) -> Tensor:
         """Resize uint8 [B, C, h, w] to uint8 [B, C, S, S]: what is encrypted."""
@@ -144,8 +148,13 @@ class ImageDataModule(LightningDataModule):
 
     def encrypted(self, image: Tensor, index: Tensor) -> Tensor:
         """Resize and encrypt uint8 [B, C, h, w] to uint8 [B, C, S, S]: what the provider gets."""
-        plain = self.plain(image)
+        return self._encrypt(self.plain(image), index)
+
+    def _encrypt(self, plain: Tensor, index: Tensor) -> Tensor:
         return plain if self.encryption is None else self.encryption(plain, index)
+
+    def _encrypt_and_normalise(self, plain: Tensor, index: Tensor, dtype: torch.dtype) -> Tensor:
+        return normalise(self._encrypt(plain, index), dtype)
 
     def _augmented(self, image: Tensor) -> Tensor:
         if self.augment == "provider" and self._encrypted:
@@ -178,6 +187,13 @@ class ImageDataModule(LightningDataModule):
             raise ValueError(
                 f"data.augment=owner crops and flips before encryption; these images are encrypted ({self.received}); "
                 "say data.augment=none"
+            )
+
+    def _check_compilable(self) -> None:
+        if self.encryption is not None and self.encryption.key_scope == "per_image":
+            raise ValueError(
+                "data.compile=true compiles one cipher for all images, and with key_scope=per_image each image has its "
+                "own; say data.compile=false"
             )
 
     def _check_provider(self) -> None:
