@@ -4,6 +4,7 @@ import io
 import socket
 import struct
 import zlib
+from contextlib import ExitStack
 
 import httpx
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vitcrypt.service.graph import Served, sample_images
+from vitcrypt.service.server import MAX_CONNECTIONS
 
 IMAGES = sample_images(16)
 MARK = {"X-Key-Fingerprint": KEY.fingerprint}
@@ -206,6 +208,17 @@ def test_a_slow_or_wild_client_is_told_so_and_let_go(service, http, sent, status
             if b"}" in answer:
                 break
     assert answer.split()[1] == status, answer
+
+
+def test_one_connection_too_many_is_told_so(service, http, labels):
+    host, port = service.removeprefix("http://").split(":")
+    with ExitStack() as others:
+        for _ in range(MAX_CONNECTIONS):
+            others.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        answer = httpx.get(service + "/health", trust_env=False)
+        refused(answer, 429, f"more than {MAX_CONNECTIONS} connections")
+        assert answer.headers["Retry-After"] == "1"
+    assert labels_in(http.post("/predict", content=GOOD, headers=PNG)) == labels[:1]
 
 
 def test_a_client_that_leaves_does_no_harm(service, http, labels):

@@ -11,12 +11,16 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vitcrypt.service.address import is_loopback
 
 MAX_HEAD = 2**16
 """Bytes that the head of a request may have."""
+
+MAX_CONNECTIONS = 512
+"""Connections at once; requests on more of them are answered 429."""
 
 
 def listen(host: str, port: int, token: str | None) -> socket.socket:
@@ -45,6 +49,11 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
         listening: What `listen` returned.
         read_seconds: How long a request may take to arrive; slower ones are answered 408.
     """
+    crowded = JSONResponse(
+        {"detail": f"more than {MAX_CONNECTIONS} connections at once; try again in a second"},
+        429,
+        {"Retry-After": "1", "Connection": "close"},
+    )
 
     class Patient(HttpToolsProtocol):
         """uvicorn's protocol with an end to its patience: by itself it limits neither time nor length of a head."""
@@ -78,6 +87,7 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
 
         def on_headers_complete(self) -> None:
             self._head = None
+            self.app = crowded if len(self.connections) > MAX_CONNECTIONS else self.config.loaded_app
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
@@ -113,7 +123,6 @@ def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        limit_concurrency=512,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
