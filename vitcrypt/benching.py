@@ -97,7 +97,8 @@ def _groups(
         yield folder.folder(source, batch, size, block_size, rounds)
 
 
-def _config(*overrides: str) -> dict[str, Any]:
+def composed(*overrides: str) -> dict[str, Any]:
+    """Return the configuration that `vitcrypt run` has with these overrides."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
@@ -116,7 +117,7 @@ def _network(model: str, compiled: bool) -> tuple[Any, dict[str, Any]]:
 
     from vitcrypt.build import build_network
 
-    config = _config(f"model={model}")["model"]
+    config = composed(f"model={model}")["model"]
     network = build_network(config, config["image_size"], 10)
     if config["channels_last"]:
         network = network.to(memory_format=torch.channels_last)
@@ -132,7 +133,7 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     from vitcrypt.training import Cell
 
     images = 640 if (model, trainer) == ("resnet18", "cpu") else 1437
-    config = _config(
+    config = composed(
         *(f"model={model}", "data=digits", f"trainer={trainer}", "encryption=proposed", f"model.epochs={epochs}"),
         *("model.batch_size=128", "data.validation=0", f"data.limit_train={images}"),
         *("model.image_size=32", *(["model.patch_size=4"] if model == "vit_tiny" else [])),  # as on CIFAR
