@@ -4,7 +4,8 @@
 
 Each client is a process that sends one encrypted image after another (bare bytes, one connection) and compares every
 label with that of the network in torch. Without a BUNDLE: `model=vit_tiny` at its own size, 32 x 32, never trained. A
-run prints errors, wrong labels, requests a second, latency, and the memory of the service at its start and end.
+run prints errors, wrong labels, requests a second, latency, and the memory of the service at its start and end; then
+what there is to gain: the time of the network alone, for one image and for a batch.
 Recorded: README.md.
 """
 
@@ -12,10 +13,12 @@ import json
 import multiprocessing
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ import numpy as np
 import torch
 
 from vitcrypt.service import Bundle
+from vitcrypt.service.backends import load_backend
 from vitcrypt.service.graph import Served, sample_images
 
 VIT_TINY = {
@@ -146,6 +150,15 @@ def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> fl
     return len(times) / seconds
 
 
+def milliseconds(bundle: Bundle, backend: str, count: int) -> float:
+    """Return the time that the network alone takes for each of `count` images at once, on one core."""
+    run, images = load_backend(bundle, backend, threads=1), sample_images(bundle.image_size)
+    batch = images.repeat(count // len(images) + 1, 1, 1, 1)[:count].numpy()
+    run(batch)
+    times = timeit.repeat(lambda: run(batch), number=1, repeat=50)
+    return 1e3 * statistics.median(times) / count
+
+
 def main() -> None:
     """Compare batching with one by one, for both backends."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
@@ -161,6 +174,8 @@ def main() -> None:
             batched = load(bundle, [*options, "--max-batch", "32"], asked.clients, asked.seconds)
             alone = load(bundle, [*options, "--max-batch", "1"], asked.clients, asked.seconds)
             print(f"{backend}: batching gives {batched / alone:.2f} times the throughput of one by one")
+            one, each = (milliseconds(bundle, backend, count) for count in (1, 32))
+            print(f"{backend}: the network takes {one:.2f} ms for an image alone, {each:.2f} ms for each of 32")
 
 
 if __name__ == "__main__":
