@@ -17,16 +17,24 @@ KEY = Key.from_bytes(bytes(range(32)))
 SIDES = {"square": [(8, 8)], "large": [(40, 40)], "mixed": [(8, 8), (30, 12), (9, 41)]}
 
 
-def photos_of(root, sides, split):
+SPLITS = {  # where one image after the other goes
+    "unsplit": [""],
+    "train and test": ["train", "train", "test"],
+    "train, test and val": ["train", "train", "test", "val", "train"],
+    "train and val": ["train", "train", "val"],
+}
+
+
+def photos_of(root, sides, splits):
     for i in range(30):
-        parts = [("train", "test")[i % 3 == 2]] if split else []
         width, height = sides[i % len(sides)]
-        save(root.joinpath(*parts, ("ant", "bee")[i % 2], f"IMG_{i:02}.png"), noise(height, width, 3, seed=i))
+        base = root / splits[i % len(splits)] / ("ant", "bee")[i % 2]
+        save(base / f"IMG_{i:02}.png", noise(height, width, 3, seed=i))
     return root
 
 
 def batches(splits, encryption, received, make_trainer):
-    """Every batch of an epoch of training and of the test, as the network gets it."""
+    """Every batch of two epochs of training, with validation, and of the test, as the network gets it."""
     from lightning import LightningModule
 
     seen = []
@@ -39,6 +47,9 @@ def batches(splits, encryption, received, make_trainer):
             seen.append(batch)
             return torch.zeros((), requires_grad=True)
 
+        def validation_step(self, batch):
+            seen.append(batch)
+
         def test_step(self, batch):
             seen.append(batch)
 
@@ -49,13 +60,13 @@ def batches(splits, encryption, received, make_trainer):
     return seen
 
 
-@pytest.mark.parametrize("split", [True, False], ids=["train and test", "unsplit"])
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("key_scope", ["shared", "per_image"])
 @pytest.mark.parametrize("sides", SIDES)
 def test_the_network_sees_the_bytes_that_it_would_see_if_the_owner_trained(
     tmp_path, make_trainer, sides, key_scope, split
 ):
-    photos = photos_of(tmp_path / "photos", SIDES[sides], split)
+    photos = photos_of(tmp_path / "photos", SIDES[sides], SPLITS[split])
     made = encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, 16, key_scope=key_scope)
     encryption = ImageEncryption(Proposed(4), KEY, (3, 16, 16), key_scope)
     owner = batches(folder(str(photos), 16), encryption, None, make_trainer)
@@ -120,7 +131,7 @@ print("key code:", sorted(name for name in sys.modules if name.startswith("vitcr
 
 @pytest.mark.slow
 def test_a_provider_trains_without_the_code_of_keys_and_records_whose_images_they_were(tmp_path):
-    photos = photos_of(tmp_path / "photos", SIDES["square"], split=True)
+    photos = photos_of(tmp_path / "photos", SIDES["square"], SPLITS["train and test"])
     made = encrypt_folder(photos, tmp_path / "provider" / "enc", Proposed(4), KEY, 16)
     small = ["model=vit_tiny", "model.image_size=16", "model.network.embed_dim=16", "model.network.depth=1"]
     command = [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=none", *small]

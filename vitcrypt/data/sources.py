@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
 from vitcrypt.data.decode import image_size, read_image
-from vitcrypt.data.listing import TEST_NAMES, ImageFile, image_files
+from vitcrypt.data.listing import ImageFile, split_files
 from vitcrypt.data.manifest import Manifest
 
 
@@ -74,8 +74,9 @@ def folder(
     split_seed: int = 0,
     in_memory_gib: float = 4.0,
 ) -> Splits:
-    """Read a folder of class folders: ROOT/{train,test}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
+    """Read a folder of class folders: ROOT/{train,test,val}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
 
+    ROOT/val becomes the validation split; without ROOT/test it is what is tested on, as in ImageNet's layout.
     Any size and mode will do. Images that are all square, of one size and at most `image_size` stay as they are; others
     are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once.
 
@@ -87,27 +88,11 @@ def folder(
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
     if (received := Manifest.of(base)) is not None:
         received[1].check_names(received[0])
-    classes, files = image_files(base)
-    named = {file.split for file in files}
-    if named != {""}:
-        held = next((name for name in TEST_NAMES if name in named), None)
-        if held is None:
-            raise ValueError(f"{base} has train/ but no test/; add it, or split train/: data.root={base}/train")
-        train_files = [file for file in files if file.split == "train"]
-        test_files = [file for file in files if file.split == held]
-    else:
-        if not 1 <= round(test_fraction * len(files)) < len(files) or test_fraction * len(files) < len(classes):
-            raise ValueError(
-                f"{base}: {len(files)} images of {len(classes)} classes are too few to test on {test_fraction} of each "
-                "class; add images, or make train/ and test/ yourself"
-            )
-        train, test = stratified_split(torch.tensor([file.label for file in files]), test_fraction, split_seed)
-        train_files, test_files = [files[i] for i in train.tolist()], [files[i] for i in test.tolist()]
-    side = min(_common_side([file.path for file in train_files + test_files], base) or image_size, image_size)
-    train_set, test_set = (
-        _from_files(files, side, interpolation, in_memory_gib) for files in (train_files, test_files)
-    )
-    return Splits(train_set, test_set, classes)
+    classes, files = split_files(base, test_fraction, split_seed)
+    paths = [file.path for split in files.values() for file in split]
+    side = min(_common_side(paths, base) or image_size, image_size)
+    read = {split: _from_files(found, side, interpolation, in_memory_gib) for split, found in files.items()}
+    return Splits(read["train"], read["test"], classes, read.get("val"))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
