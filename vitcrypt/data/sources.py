@@ -43,7 +43,12 @@ def npz(root: str | None) -> Splits:
     """Read one .npz file in the layout of MedMNIST.
 
     It holds `{train,test}_images` (uint8 [N, H, W, 3], or [N, H, W] if grey) and `{train,test}_labels` (integers [N] or
-    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present.
+    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present. What
+    `vitcrypt pack` made also holds a manifest and `{train,test,val}_index`, the indices that `folder` gives the images.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit.
     """
     path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     try:
@@ -55,14 +60,18 @@ def npz(root: str | None) -> Splits:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"cannot read {path} as .npz: {error}") from error
     named = ["train", *(["val"] if "val_images" in arrays else []), "test"]
-    if missing := [n for split in named for n in (f"{split}_images", f"{split}_labels") if n not in arrays]:
+    received = Manifest.of(path)
+    kinds = ("images", "labels") if received is None else ("images", "labels", "index")
+    if missing := [n for split in named for n in (f"{split}_{kind}" for kind in kinds) if n not in arrays]:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
-    splits = {split: _from_arrays(path, arrays, split) for split in named}
+    splits = {split: _from_arrays(path, arrays, split, received is not None) for split in named}
     labels = torch.cat([split.labels for split in splits.values()])
     names = [str(name) for name in arrays.get("classes", range(int(labels.max()) + 1))]
     if labels.min() < 0 or labels.max() >= len(names):
         found = f"{int(labels.min())}..{int(labels.max())}"
         raise ValueError(f"{path}: labels are {found}; expected 0..{len(names) - 1}, one for each class")
+    if received is not None:
+        _check_packed(path, splits, names, received[1])
     return Splits(splits["train"], splits["test"], names, splits.get("val"))
 
 
@@ -109,7 +118,7 @@ def _existing(root: str | None, source: str, what: str) -> Path:
     return path
 
 
-def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDataset:
+def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str, packed: bool) -> ArrayDataset:
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
@@ -126,7 +135,19 @@ def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDat
     top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
     square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
     first = TEST_INDEX if split == "test" else TEST_INDEX // 2 if split == "val" else 0
-    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)) + first)
+    index = torch.from_numpy(arrays[f"{split}_index"]) if packed else torch.arange(len(labels)) + first
+    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), index)
+
+
+def _check_packed(path: Path, splits: dict[str, ArrayDataset], classes: list[str], manifest: Manifest) -> None:
+    """Raise ValueError if images are missing or are of another size than the manifest says."""
+    index = torch.cat([part.index for part in splits.values()]).sort().values.tolist()
+    sizes = {tuple(part.images.shape[1:]) for part in splits.values()}
+    if index != sorted(manifest.index.values()) or sizes != {manifest.shape} or classes != manifest.classes:
+        raise ValueError(
+            f"{path} holds {len(index)} images {sorted(sizes)} of {len(classes)} classes, and these are not the "
+            f"{len(manifest.index)} {manifest.shape} of {len(manifest.classes)} classes of its manifest; pack it again"
+        )
 
 
 def _common_side(paths: list[Path], base: Path) -> int | None:
