@@ -129,6 +129,30 @@ def test_the_folder_of_test_images_may_have_other_names(tmp_path, name):
     assert len(folder(str(tmp_path), 8).test) == 2
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_validation_images_beside_test_images_are_validated_on(tmp_path, name):
+    for first, split in enumerate(("train", name, "test")):
+        class_folders(tmp_path / split, {"ant": 2, "bee": 3}, first=10 * first)
+    splits = folder(str(tmp_path), 8)
+    for part, split, first in (
+        (splits.train, "train", 0),
+        (splits.val, name, TEST_INDEX // 2),
+        (splits.test, "test", TEST_INDEX),
+    ):
+        assert torch.equal(part.images, torch.stack([pixels_of(p) for p in sorted((tmp_path / split).rglob("*.png"))]))
+        assert part.labels.tolist() == [0, 0, 1, 1, 1]
+        assert torch.equal(part.index, torch.arange(5) + first)
+    assert splits.hold_out(0.5, seed=0) is splits
+
+
+def test_in_the_layout_of_imagenet_validation_images_are_tested_on(tmp_path):
+    class_folders(tmp_path / "train", {"ant": 2, "bee": 2})
+    class_folders(tmp_path / "val", {"ant": 1, "bee": 2}, first=10)
+    splits = folder(str(tmp_path), 8)
+    assert splits.val is None
+    assert torch.equal(splits.test.index, torch.arange(3) + TEST_INDEX)
+
+
 def test_a_class_may_lack_test_images_and_labels_still_mean_the_same_class(tmp_path):
     class_folders(tmp_path / "train", {"ant": 2, "bee": 2, "cat": 2})
     class_folders(tmp_path / "test", {"cat": 2})

@@ -71,6 +71,39 @@ def test_options_reach_the_scheme_and_those_that_do_not_fit_are_refused(vitcrypt
         assert not (tmp_path / "other").exists()
 
 
+def test_a_folder_is_packed_as_its_name_says(vitcrypt, photos, tmp_path):
+    vitcrypt("encrypt", "photos", "enc", "--key-file", "test-0", *SMALL)
+    code, printed = vitcrypt("pack", "enc", "enc.npz")
+    assert code == 0, printed
+    for told in (
+        "10 images in enc.npz",
+        "proposed, blocks of 4",
+        "data=npz data.root=enc.npz encryption=none",
+        "10/10",
+    ):
+        assert told in printed
+    code, printed = vitcrypt("pack", "enc", "shards", "--shard-mib", 1)
+    assert code == 0, printed
+    assert "vitcrypt verify shards" in printed
+    code, printed = vitcrypt("verify", "shards")
+    assert code == 0, printed
+    assert Manifest.read(tmp_path / "enc" / "manifest.json").digest in printed
+    (tmp_path / "shards" / "000000.tar").write_bytes(b"")
+    assert vitcrypt("verify", "shards")[0] == 1
+    for wrong in (
+        ("enc", "enc.npz"),
+        ("enc", "x.tar"),
+        ("enc", "x.npz", "--shard-mib", 1),
+        ("photos", "x"),
+        ("no", "x"),
+    ):
+        code, printed = vitcrypt("pack", *wrong)
+        assert code == 1
+        assert "error:" in printed
+        assert "Traceback" not in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["enc", "enc.npz", "photos", "shards"]
+
+
 def test_a_key_on_the_command_line_is_refused_and_not_repeated(vitcrypt, photos):
     secret = bytes(range(32)).hex()
     code, printed = vitcrypt("encrypt", "photos", "enc", "--key-file", secret)
@@ -79,7 +112,7 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(vitcrypt, photos)
     assert secret not in printed
 
 
-@pytest.mark.parametrize("verb", ["encrypt", "decrypt", "rotate", "verify"])
+@pytest.mark.parametrize("verb", ["encrypt", "decrypt", "rotate", "verify", "pack"])
 def test_every_verb_explains_itself(vitcrypt, verb):
     assert "Usage" in vitcrypt(verb, "--help")[1]
 

@@ -5,28 +5,36 @@ import sys
 
 import pytest
 import torch
-from program import environment, results
+from program import environment, finish, results
 from samples import class_folders, noise, save
 
-from vitcrypt.data import ImageDataModule, folder
+from vitcrypt.data import ImageDataModule, folder, npz
 from vitcrypt.encryption import LE, ImageEncryption, Plain, Proposed
-from vitcrypt.folders import encrypt_folder
+from vitcrypt.folders import encrypt_folder, pack_npz
 from vitcrypt.keys import Key
 
 KEY = Key.from_bytes(bytes(range(32)))
 SIDES = {"square": [(8, 8)], "large": [(40, 40)], "mixed": [(8, 8), (30, 12), (9, 41)]}
 
 
-def photos_of(root, sides, split):
+SPLITS = {  # where one image after the other goes
+    "unsplit": [""],
+    "train and test": ["train", "train", "test"],
+    "train, test and val": ["train", "train", "test", "val", "train"],
+    "train and val": ["train", "train", "val"],
+}
+
+
+def photos_of(root, sides, splits):
     for i in range(30):
-        parts = [("train", "test")[i % 3 == 2]] if split else []
         width, height = sides[i % len(sides)]
-        save(root.joinpath(*parts, ("ant", "bee")[i % 2], f"IMG_{i:02}.png"), noise(height, width, 3, seed=i))
+        base = root / splits[i % len(splits)] / ("ant", "bee")[i % 2]
+        save(base / f"IMG_{i:02}.png", noise(height, width, 3, seed=i))
     return root
 
 
 def batches(splits, encryption, received, make_trainer):
-    """Every batch of an epoch of training and of the test, as the network gets it."""
+    """Every batch of two epochs of training, with validation, and of the test, as the network gets it."""
     from lightning import LightningModule
 
     seen = []
@@ -39,6 +47,9 @@ def batches(splits, encryption, received, make_trainer):
             seen.append(batch)
             return torch.zeros((), requires_grad=True)
 
+        def validation_step(self, batch):
+            seen.append(batch)
+
         def test_step(self, batch):
             seen.append(batch)
 
@@ -49,19 +60,31 @@ def batches(splits, encryption, received, make_trainer):
     return seen
 
 
-@pytest.mark.parametrize("split", [True, False], ids=["train and test", "unsplit"])
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("key_scope", ["shared", "per_image"])
 @pytest.mark.parametrize("sides", SIDES)
 def test_the_network_sees_the_bytes_that_it_would_see_if_the_owner_trained(
     tmp_path, make_trainer, sides, key_scope, split
 ):
-    photos = photos_of(tmp_path / "photos", SIDES[sides], split)
+    photos = photos_of(tmp_path / "photos", SIDES[sides], SPLITS[split])
     made = encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, 16, key_scope=key_scope)
     encryption = ImageEncryption(Proposed(4), KEY, (3, 16, 16), key_scope)
     owner = batches(folder(str(photos), 16), encryption, None, make_trainer)
     provider = batches(folder(str(tmp_path / "enc"), 16), None, made.manifest, make_trainer)
     assert len(owner) == len(provider) > 10
     for one, other in zip(owner, provider, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in ("image", "label", "index"))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_network_sees_the_same_of_a_packed_folder(tmp_path, make_trainer, split):
+    photos = photos_of(tmp_path / "photos", SIDES["mixed"], SPLITS[split])
+    made = encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, 16).manifest
+    assert pack_npz(tmp_path / "enc", tmp_path / "enc.npz") == made
+    of_folder = batches(folder(str(tmp_path / "enc"), 16), None, made, make_trainer)
+    of_file = batches(npz(str(tmp_path / "enc.npz")), None, made, make_trainer)
+    assert len(of_folder) == len(of_file) > 10
+    for one, other in zip(of_folder, of_file, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in ("image", "label", "index"))
 
 
@@ -110,6 +133,8 @@ def test_a_folder_that_lacks_a_file_or_has_another_one_is_not_trained_on(tmp_pat
         folder(str(tmp_path / "enc"), 16)
 
 
+NETWORK = ["model.image_size=16", "model.network.embed_dim=16", "model.network.depth=1", "model.network.num_heads=2"]
+SMALL = ["model=vit_tiny", *NETWORK, "trainer=cpu", "trainer.max_epochs=1"]
 PROGRAM = """
 import sys
 from vitcrypt.run import main
@@ -120,12 +145,10 @@ print("key code:", sorted(name for name in sys.modules if name.startswith("vitcr
 
 @pytest.mark.slow
 def test_a_provider_trains_without_the_code_of_keys_and_records_whose_images_they_were(tmp_path):
-    photos = photos_of(tmp_path / "photos", SIDES["square"], split=True)
+    photos = photos_of(tmp_path / "photos", SIDES["square"], SPLITS["train and test"])
     made = encrypt_folder(photos, tmp_path / "provider" / "enc", Proposed(4), KEY, 16)
-    small = ["model=vit_tiny", "model.image_size=16", "model.network.embed_dim=16", "model.network.depth=1"]
-    command = [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=none", *small]
     printed = subprocess.run(
-        [*command, "model.network.num_heads=2", "trainer=cpu", "trainer.max_epochs=1"],
+        [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=none", *SMALL],
         cwd=tmp_path / "provider",
         env=environment(),
         capture_output=True,
@@ -142,3 +165,24 @@ def test_a_provider_trains_without_the_code_of_keys_and_records_whose_images_the
     assert stamp["fingerprint"] == KEY.fingerprint
     assert stamp["received"] == str(made.manifest)
     assert f"key={KEY.fingerprint}" in checkpoint.parent.name
+
+
+@pytest.mark.slow
+def test_a_packed_folder_gives_the_weights_and_the_record_of_the_folder_and_is_not_encrypted_twice(tmp_path):
+    photos = photos_of(tmp_path / "photos", SIDES["square"], SPLITS["train, test and val"])
+    made = encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, 16).manifest
+    pack_npz(tmp_path / "enc", tmp_path / "enc.npz")
+    for data in (["data=folder", "data.root=enc"], ["data=npz", "data.root=enc.npz"]):
+        finish(*data, "encryption=none", *SMALL, folder=tmp_path)
+    of_folder, of_file = results(tmp_path)
+    assert (of_folder["config"]["names"]["data"], of_file["config"]["names"]["data"]) == ("folder", "npz")
+    assert of_file["received"] == of_folder["received"] == made.summary()
+    assert of_file["key"] == of_folder["key"]
+    assert of_file["weights"] == of_folder["weights"]
+    assert of_file["images"] == {"train": 18, "val": 6, "test": 6}
+    for checkpoint in tmp_path.rglob("last.ckpt"):
+        assert torch.load(checkpoint, weights_only=True)["vitcrypt"]["fingerprint"] == KEY.fingerprint
+        assert f"key={KEY.fingerprint}" in checkpoint.parent.name
+    twice = finish("data=npz", "data.root=enc.npz", "encryption=le", *SMALL, folder=tmp_path, code=1)
+    assert "the images are encrypted already" in twice
+    assert "say encryption=none" in twice

@@ -25,7 +25,7 @@ class DataConf:  # noqa: D101
     root: str | None = None
     image_size: int = "${model.image_size}"  # type: ignore[assignment]
     interpolation: str = "bilinear"
-    validation: float = 0.1  # share of the training images; 0: train on all of them and validate nothing
+    validation: float = 0.1  # share of the training images, where no validation images come along; 0: none
     split_seed: int = 0
     limit_train: int | None = None
     limit_test: int | None = None

@@ -1,6 +1,6 @@
 """The owner's commands: `vitcrypt encrypt`, `decrypt`, `rotate` for folders, `adapt` and `rekey` for networks.
 
-`verify`, for folders, is everybody's.
+`verify` and `pack`, for folders, need no key and are everybody's.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def rotate(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that vitcrypt made.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that vitcrypt made, also of tar files.")],
     workers: Workers = None,
 ) -> None:
     """Compare every file with the manifest. Needs no key; exit code 1 if anything is missing, changed or foreign."""
@@ -116,6 +116,32 @@ def verify(
             f"{folder}: {len(wrong)} of its files are not as they should be; get them again from the owner"
         )
     console.print(f"[bold green]whole[/], manifest {manifest.digest}")
+
+
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that vitcrypt encrypt made.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="OUT.npz: one file; else: a new folder of tar files.")],
+    shard_mib: Annotated[int | None, typer.Option(min=1, help="MiB in a tar file at most; default: 1024.")] = None,
+    workers: Workers = None,
+) -> None:
+    """Pack a folder of very many images into one .npz file, or into tar files. Needs no key."""
+    if out.suffix in (".tar", ".tgz", ".gz", ".zip"):
+        raise ValueError(f"OUT is a new folder of tar files, or ends in .npz; got {out}; say {out.with_suffix('')}")
+    if out.suffix == ".npz" and shard_mib is not None:
+        raise ValueError(f"--shard-mib is for a folder of tar files, and {out} is one .npz file; leave it out")
+    from vitcrypt.folders import pack_npz, pack_shards
+
+    with _progress("packing") as advance:
+        if out.suffix == ".npz":
+            manifest = pack_npz(folder, out, workers, advance)
+            size, then = out.stat().st_size, f"vitcrypt run data=npz data.root={out} encryption=none"
+        else:
+            manifest = pack_shards(folder, out, shard_mib or 1024, workers, advance)
+            size, then = sum(file.stat().st_size for file in out.iterdir()), f"vitcrypt verify {out}"
+    console.print(f"[bold green]{len(manifest.index):,} images in {out}[/] ({size / 2**20:,.1f} MiB)")
+    console.print(f"  {manifest}")
+    console.print(f"  {then}")
 
 
 @app.command()

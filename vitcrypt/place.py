@@ -34,8 +34,8 @@ def key_fingerprint(config: dict[str, Any]) -> str | None:
 
 
 def received_manifest(config: dict[str, Any]) -> "Manifest | None":
-    """Return the manifest of the folder that the images come from, or None if they come from elsewhere."""
-    if config["data"]["root"] is None or not (root := Path(config["data"]["root"]).expanduser()).is_dir():
+    """Return the manifest of the folder or packed file that the images come from, or None if they have none."""
+    if config["data"]["root"] is None or not (root := Path(config["data"]["root"]).expanduser()).exists():
         return None
     from vitcrypt.data.manifest import Manifest
 

@@ -48,7 +48,7 @@ class Cell:
 
     @cached_property
     def received(self) -> Manifest | None:
-        """The manifest of the folder that the images come from, if it has one."""
+        """The manifest of the folder or packed file that the images come from, if it has one."""
         return received_manifest(self.config)
 
     @cached_property

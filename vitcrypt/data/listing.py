@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitcrypt.data.datasets import TEST_INDEX
+import torch
+
+from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.decode import EXTENSIONS
 
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -50,6 +52,33 @@ def image_files(base: Path) -> tuple[list[str], list[ImageFile]]:
         labels = [classes.index(known) for known in names]
         files += [ImageFile(path, name, labels[label], first + i) for i, (path, label) in enumerate(found)]
     return classes, files
+
+
+def split_files(
+    base: Path, test_fraction: float = 0.2, split_seed: int = 0
+) -> tuple[list[str], dict[str, list[ImageFile]]]:
+    """Return the names of the classes, and the images to train and test on, by split: "train", "test", perhaps "val".
+
+    The first of `TEST_NAMES` beside train/ is tested on; of two, the other one is for validation. Where there are only
+    class folders, a seeded `test_fraction` of each class is tested on.
+
+    Raises:
+        ValueError: The folder is none that `image_files` reads, has nothing to test on, or too few images to split.
+    """
+    classes, files = image_files(base)
+    names = list(dict.fromkeys(file.split for file in files))  # train first, then in the order of TEST_NAMES
+    if names == ["train"]:
+        raise ValueError(f"{base} has train/ but no test/; add it, or split train/: data.root={base}/train")
+    if names != [""]:
+        roles = zip(("train", "test", "val"), names, strict=False)
+        return classes, {role: [file for file in files if file.split == name] for role, name in roles}
+    if not 1 <= round(test_fraction * len(files)) < len(files) or test_fraction * len(files) < len(classes):
+        raise ValueError(
+            f"{base}: {len(files)} images of {len(classes)} classes are too few to test on {test_fraction} of each "
+            "class; add images, or make train/ and test/ yourself"
+        )
+    train, test = stratified_split(torch.tensor([file.label for file in files]), test_fraction, split_seed)
+    return classes, {"train": [files[i] for i in train.tolist()], "test": [files[i] for i in test.tolist()]}
 
 
 def _class_files(base: Path) -> tuple[list[str], list[tuple[Path, int]]]:

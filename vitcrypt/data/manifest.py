@@ -8,9 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
 
@@ -92,23 +96,26 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write it as a whole or not at all."""
         partial = path.with_name(path.name + ".part")
-        text = json.dumps({"format": FORMAT, **self._content(), "checksum": self.digest}, indent=1)
         with partial.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(self.text(indent=1) + "\n")
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
 
+    def text(self, indent: int | None = None) -> str:
+        """Return it as JSON."""
+        return json.dumps({"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent)
+
     @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """Read it.
+    def read(cls, path: Path, text: str | None = None) -> Manifest:
+        """Read it from a file, or from the text that stands in there.
 
         Raises:
             FileNotFoundError: There is none.
             ValueError: It is damaged, of another version, or names files outside of its folder.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8") if text is None else text)
             if not isinstance(content, dict) or not str(content.get("format")).startswith("vitcrypt folder, version "):
                 raise ValueError("it is not the manifest of a vitcrypt folder")
             if content["format"] != FORMAT:
@@ -126,12 +133,18 @@ class Manifest:
         except FileNotFoundError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-            raise ValueError(f"cannot use {path}: {error}; take the folder from its owner again") from error
+            raise ValueError(f"cannot use {path}: {error}; take it from its owner again") from error
         return manifest
 
     @classmethod
     def of(cls, root: Path) -> tuple[Path, Manifest] | None:
-        """Return folder and manifest that the images below `root` belong to, or None: in `root`, or just above it."""
+        """Return the manifest of the images in `root` and the place that it speaks of, or None if there is none.
+
+        A folder has it in itself or just above; an .npz file has it inside, if `vitcrypt pack` made it.
+        """
+        if root.is_file():
+            text = _packed(root)
+            return (root, cls.read(root, text)) if text else None
         for folder in (root, root.absolute().parent):
             if (folder / FILENAME).is_file() and _is_manifest(folder / FILENAME):
                 return folder, cls.read(folder / FILENAME)
@@ -147,7 +160,13 @@ class Manifest:
                 for names, what in ((missing, "missing"), (foreign, "not of this folder"))
                 if names
             ]
-            raise ValueError(f"{folder} is not as its manifest says: {'; '.join(told)}. Say: vitcrypt verify {folder}")
+            remedy = f"Say: vitcrypt verify {folder}"
+            if foreign and all(name.endswith(".tar") for name in foreign):
+                remedy = (
+                    f"If these are shards, unpack them first: mkdir NEW && cp {folder / FILENAME} NEW && "
+                    f"for shard in {folder}/*.tar; do tar xf $shard -C NEW; done"
+                )
+            raise ValueError(f"{folder} is not as its manifest says: {'; '.join(told)}. {remedy}")
 
     def _content(self) -> dict[str, Any]:
         plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
@@ -172,3 +191,15 @@ def _is_manifest(path: Path) -> bool:
     """Say whether a file of that name is one of ours, be it damaged; others may call theirs so too."""
     with path.open("rb") as file:
         return b"vitcrypt folder" in file.read(200)
+
+
+def _packed(path: Path) -> str:
+    """Return the manifest that `vitcrypt pack` put into an .npz file; nothing if it did not make the file."""
+    if not zipfile.is_zipfile(path):
+        return ""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            text = str(file["manifest"]) if "manifest" in file.files else ""
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"cannot read {path} as .npz: {error}") from error
+    return text if "vitcrypt folder" in text[:200] else ""

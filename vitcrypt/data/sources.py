@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
 from vitcrypt.data.decode import image_size, read_image
-from vitcrypt.data.listing import TEST_NAMES, ImageFile, image_files
+from vitcrypt.data.listing import ImageFile, split_files
 from vitcrypt.data.manifest import Manifest
 
 
@@ -43,7 +43,12 @@ def npz(root: str | None) -> Splits:
     """Read one .npz file in the layout of MedMNIST.
 
     It holds `{train,test}_images` (uint8 [N, H, W, 3], or [N, H, W] if grey) and `{train,test}_labels` (integers [N] or
-    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present.
+    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present. What
+    `vitcrypt pack` made also holds a manifest and `{train,test,val}_index`, the indices that `folder` gives the images.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit.
     """
     path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     try:
@@ -55,14 +60,18 @@ def npz(root: str | None) -> Splits:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"cannot read {path} as .npz: {error}") from error
     named = ["train", *(["val"] if "val_images" in arrays else []), "test"]
-    if missing := [n for split in named for n in (f"{split}_images", f"{split}_labels") if n not in arrays]:
+    received = Manifest.of(path)
+    kinds = ("images", "labels") if received is None else ("images", "labels", "index")
+    if missing := [n for split in named for n in (f"{split}_{kind}" for kind in kinds) if n not in arrays]:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
-    splits = {split: _from_arrays(path, arrays, split) for split in named}
+    splits = {split: _from_arrays(path, arrays, split, received is not None) for split in named}
     labels = torch.cat([split.labels for split in splits.values()])
     names = [str(name) for name in arrays.get("classes", range(int(labels.max()) + 1))]
     if labels.min() < 0 or labels.max() >= len(names):
         found = f"{int(labels.min())}..{int(labels.max())}"
         raise ValueError(f"{path}: labels are {found}; expected 0..{len(names) - 1}, one for each class")
+    if received is not None:
+        _check_packed(path, splits, names, received[1])
     return Splits(splits["train"], splits["test"], names, splits.get("val"))
 
 
@@ -74,8 +83,9 @@ def folder(
     split_seed: int = 0,
     in_memory_gib: float = 4.0,
 ) -> Splits:
-    """Read a folder of class folders: ROOT/{train,test}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
+    """Read a folder of class folders: ROOT/{train,test,val}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
 
+    ROOT/val becomes the validation split; without ROOT/test it is what is tested on, as in ImageNet's layout.
     Any size and mode will do. Images that are all square, of one size and at most `image_size` stay as they are; others
     are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once.
 
@@ -87,27 +97,11 @@ def folder(
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
     if (received := Manifest.of(base)) is not None:
         received[1].check_names(received[0])
-    classes, files = image_files(base)
-    named = {file.split for file in files}
-    if named != {""}:
-        held = next((name for name in TEST_NAMES if name in named), None)
-        if held is None:
-            raise ValueError(f"{base} has train/ but no test/; add it, or split train/: data.root={base}/train")
-        train_files = [file for file in files if file.split == "train"]
-        test_files = [file for file in files if file.split == held]
-    else:
-        if not 1 <= round(test_fraction * len(files)) < len(files) or test_fraction * len(files) < len(classes):
-            raise ValueError(
-                f"{base}: {len(files)} images of {len(classes)} classes are too few to test on {test_fraction} of each "
-                "class; add images, or make train/ and test/ yourself"
-            )
-        train, test = stratified_split(torch.tensor([file.label for file in files]), test_fraction, split_seed)
-        train_files, test_files = [files[i] for i in train.tolist()], [files[i] for i in test.tolist()]
-    side = min(_common_side([file.path for file in train_files + test_files], base) or image_size, image_size)
-    train_set, test_set = (
-        _from_files(files, side, interpolation, in_memory_gib) for files in (train_files, test_files)
-    )
-    return Splits(train_set, test_set, classes)
+    classes, files = split_files(base, test_fraction, split_seed)
+    paths = [file.path for split in files.values() for file in split]
+    side = min(_common_side(paths, base) or image_size, image_size)
+    read = {split: _from_files(found, side, interpolation, in_memory_gib) for split, found in files.items()}
+    return Splits(read["train"], read["test"], classes, read.get("val"))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
@@ -124,7 +118,7 @@ def _existing(root: str | None, source: str, what: str) -> Path:
     return path
 
 
-def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDataset:
+def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str, packed: bool) -> ArrayDataset:
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
@@ -141,7 +135,19 @@ def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str) -> ArrayDat
     top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
     square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
     first = TEST_INDEX if split == "test" else TEST_INDEX // 2 if split == "val" else 0
-    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)) + first)
+    index = torch.from_numpy(arrays[f"{split}_index"]) if packed else torch.arange(len(labels)) + first
+    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), index)
+
+
+def _check_packed(path: Path, splits: dict[str, ArrayDataset], classes: list[str], manifest: Manifest) -> None:
+    """Raise ValueError if images are missing or are of another size than the manifest says."""
+    index = torch.cat([part.index for part in splits.values()]).sort().values.tolist()
+    sizes = {tuple(part.images.shape[1:]) for part in splits.values()}
+    if index != sorted(manifest.index.values()) or sizes != {manifest.shape} or classes != manifest.classes:
+        raise ValueError(
+            f"{path} holds {len(index)} images {sorted(sizes)} of {len(classes)} classes, and these are not the "
+            f"{len(manifest.index)} {manifest.shape} of {len(manifest.classes)} classes of its manifest; pack it again"
+        )
 
 
 def _common_side(paths: list[Path], base: Path) -> int | None:

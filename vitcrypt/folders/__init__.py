@@ -3,6 +3,7 @@
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.folders.folders import decrypt_folder, encrypt_folder, rotate_folder
 from vitcrypt.folders.job import Made, make_folder
+from vitcrypt.folders.pack import pack_npz, pack_shards
 from vitcrypt.folders.png import encode_png
 from vitcrypt.folders.verify import verify_folder
 
@@ -13,6 +14,8 @@ __all__ = [
     "encode_png",
     "encrypt_folder",
     "make_folder",
+    "pack_npz",
+    "pack_shards",
     "rotate_folder",
     "verify_folder",
 ]

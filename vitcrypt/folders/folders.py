@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import hmac
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from vitcrypt.data.decode import FILTERS, read_image
@@ -20,6 +16,7 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.folders.job import Advance, Made, make_folder
+from vitcrypt.folders.verify import read_checked_image
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -63,7 +60,7 @@ def encrypt_folder(
         raise ValueError(f"interpolation is one of {', '.join(FILTERS)}; got {interpolation}")
     if (received := Manifest.of(source)) is not None and received[1].encrypted:
         raise ValueError(f"{source} is encrypted already ({received[1]}); for another key say: vitcrypt rotate")
-    _refuse_nesting(source, out)
+    refuse_nesting(source, out)
     classes, files = image_files(source)
     names, index = [], {}
     for number, file in enumerate(files):
@@ -119,7 +116,7 @@ def decrypt_folder(
     )
 
     def make(name: str) -> Tensor:
-        return decryption.decrypt(_read(source, name, received), torch.tensor([received.index[name]]))
+        return decryption.decrypt(read_checked_image(source, name, received), torch.tensor([received.index[name]]))
 
     return make_folder(out, wanted, {name: source / name for name in received.index}, make, workers, advance)
 
@@ -143,7 +140,7 @@ def rotate_folder(
 
     def make(name: str) -> Tensor:
         index = torch.tensor([received.index[name]])
-        return after(before.decrypt(_read(source, name, received), index), index)
+        return after(before.decrypt(read_checked_image(source, name, received), index), index)
 
     return make_folder(out, wanted, {name: source / name for name in received.index}, make, workers, advance)
 
@@ -156,7 +153,7 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
     """Return the manifest of an encrypted folder after checking that it is under this key and whole by its names."""
     if not (source / FILENAME).is_file():
         raise FileNotFoundError(f"{source / FILENAME} does not exist; it says how a folder was encrypted")
-    _refuse_nesting(source, out)
+    refuse_nesting(source, out)
     received = Manifest.read(source / FILENAME)
     if not received.encrypted:
         raise ValueError(f"{source} is not encrypted: {received}")
@@ -169,18 +166,8 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
     return received
 
 
-def _read(source: Path, name: str, received: Manifest) -> Tensor:
-    """Return the image in a file after checking that it is the one of the manifest."""
-    data = (source / name).read_bytes()
-    if hashlib.sha256(data).hexdigest() != received.sha256.get(name):
-        raise ValueError(
-            f"{source / name} is not the file of the manifest; get it again, or say: vitcrypt verify {source}"
-        )
-    with Image.open(io.BytesIO(data)) as image:
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-
-
-def _refuse_nesting(source: Path, out: Path) -> None:
+def refuse_nesting(source: Path, out: Path) -> None:
+    """Raise ValueError if one of them lies in the other."""
     inner, outer = out.resolve(), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise ValueError(f"{out} and {source} lie in each other; name a folder outside")

@@ -1,0 +1,221 @@
+"""Packing a folder of encrypted images, for sets of very many: into one .npz file, or into tar files. Needs no key.
+
+    OUT.part/.lock     held while a process works here
+    OUT.part/OUT       becomes OUT, in one step, when it is whole; removed if it does not come so far
+
+Files go through memory one by one, a few of them ahead of their turn.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import math
+import os
+import shutil
+import tarfile
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitcrypt.data.listing import split_files
+from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.folders.folders import refuse_nesting
+from vitcrypt.folders.job import Advance
+from vitcrypt.folders.verify import read_checked, read_checked_image
+from vitcrypt.place import alone_in
+
+AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
+
+
+def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance | None = None) -> Manifest:
+    """Pack a folder into one .npz file in the layout of MedMNIST, which `data.npz` and `numpy.load` read.
+
+    It holds `{train,test,val}_images` (uint8 [N, S, S, 3]), `_labels` (int64 [N, 1]) and `_index` (int64 [N], as
+    `data.folder` has them), `classes`, and `manifest`, the manifest as one string of JSON. A folder without train/ is
+    split as `data.folder` splits it. Nothing is compressed but the manifest, as encrypted images do not get smaller.
+
+    Args:
+        folder: What `encrypt_folder` made.
+        out: The new file.
+        workers: Number of threads; None: one for each core.
+        advance: Is told again and again how many images are in it, 0, and of how many.
+
+    Raises:
+        FileNotFoundError: The folder has no manifest.
+        FileExistsError: Something is at `out`, or an earlier attempt was killed.
+        BlockingIOError: Another process is making it.
+        ValueError: A file of the folder is missing, foreign or not the one of the manifest.
+        OSError: The disk is full. Nothing is left at `out`.
+    """
+    with (
+        _made_whole(folder, out) as (manifest, part),
+        ThreadPoolExecutor(workers) as pool,
+        _durable(part) as file,
+        zipfile.ZipFile(file, "w") as archive,
+    ):
+        classes, splits = split_files(folder)
+        _write_array(archive, "classes", np.array(classes))
+        _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
+        for split, files in splits.items():
+            _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
+            _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
+        names = {
+            split: [image.path.relative_to(folder).as_posix() for image in files] for split, files in splits.items()
+        }
+        images = _in_turn(pool, partial(_pixels, folder, manifest=manifest), chain(*names.values()))
+        done = count(1)
+        for split, within in names.items():
+            shape = (len(within), manifest.image_size, manifest.image_size, 3)
+            with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(member, header)
+                for image in islice(images, len(within)):
+                    member.write(image)
+                    if advance is not None:
+                        advance(next(done), 0, len(manifest.index))
+    return manifest
+
+
+def pack_shards(
+    folder: Path, out: Path, shard_mib: int = 1024, workers: int | None = None, advance: Advance | None = None
+) -> Manifest:
+    """Pack a folder into tar files of limited size: OUT/000000.tar, OUT/000001.tar, ... and OUT/manifest.json.
+
+    Members have the paths that they have in the folder and are sorted by them; times, users and groups are 0, so equal
+    folders give equal files. All of them unpacked into one place, with manifest.json, are the folder again.
+
+    Args:
+        folder: What `encrypt_folder` made.
+        out: The new folder.
+        shard_mib: No tar file is larger than so many MiB.
+        workers: As in `pack_npz`.
+        advance: As in `pack_npz`.
+
+    Raises:
+        ValueError: An image is larger than a shard may be.
+        The errors of `pack_npz`.
+    """
+    with _made_whole(folder, out) as (manifest, part), ThreadPoolExecutor(workers) as pool:
+        names = sorted(manifest.index)
+        contents = _in_turn(pool, partial(read_checked, folder, manifest=manifest), names)
+        part.mkdir()
+        done = count(1)
+        for number, members in enumerate(_planned(folder, names, shard_mib)):
+            with _durable(part / f"{number:06}.tar") as file, tarfile.open(fileobj=file, mode="w") as shard:
+                for name, data in zip(members, contents, strict=False):
+                    shard.addfile(_member(name, len(data)), io.BytesIO(data))
+                    if advance is not None:
+                        advance(next(done), 0, len(names))
+        manifest.write(part / FILENAME)
+    return manifest
+
+
+@contextmanager
+def _made_whole(folder: Path, out: Path) -> Iterator[tuple[Manifest, Path]]:
+    """Return the manifest of a folder and a new path; what is written there becomes `out` if the block ends well."""
+    if not (folder / FILENAME).is_file():
+        raise FileNotFoundError(f"{folder / FILENAME} does not exist; pack takes a folder that vitcrypt encrypt made")
+    refuse_nesting(folder, out)
+    manifest = Manifest.read(folder / FILENAME)
+    manifest.check_names(folder)
+    place = out.absolute().with_name(f"{out.absolute().name}.part")
+    part = place / out.absolute().name
+    try:
+        _refuse_existing(out)
+        with alone_in(place):
+            if any(entry.name != ".lock" for entry in place.iterdir()):
+                raise FileExistsError(f"{place} exists; if a killed job left it, remove it: rm -r {place}")
+            try:
+                yield manifest, part
+                _refuse_existing(out)
+                part.rename(out)
+            except BaseException:
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        if error.errno is None:  # raised here, with a message of its own
+            raise
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+        raise OSError(
+            f"{error.filename or place}: {error.strerror}; {folder} is as it was, nothing is left of {out}: {remedy} "
+            "and repeat the command, which starts over"
+        ) from error
+
+
+def _refuse_existing(out: Path) -> None:
+    if os.path.lexists(out):
+        raise FileExistsError(f"{out} exists, and nothing is overwritten; name another one")
+
+
+@contextmanager
+def _durable(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that is on the disk when the block ends."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _in_turn(pool: ThreadPoolExecutor, function: Callable[[str], bytes], names: Iterable[str]) -> Iterator[bytes]:
+    """Map in threads and in order, with at most `AHEAD` results that wait for their turn."""
+    waiting: deque[Future[bytes]] = deque()
+    for name in names:
+        waiting.append(pool.submit(function, name))
+        if len(waiting) == AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _pixels(folder: Path, name: str, manifest: Manifest) -> bytes:
+    image = read_checked_image(folder, name, manifest)
+    if image.shape != manifest.shape:
+        raise ValueError(
+            f"{folder / name} is an image {list(image.shape)}, not {list(manifest.shape)} as its manifest says"
+        )
+    return image.permute(1, 2, 0).numpy().tobytes()
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: NDArray, compression: int = zipfile.ZIP_STORED) -> None:
+    entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980, so that equal folders give equal files
+    entry.compress_type = compression
+    with archive.open(entry, "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)  # of 1970, of user and group 0, without their names
+    entry.size = size
+    return entry
+
+
+def _planned(folder: Path, names: list[str], mib: int) -> list[list[str]]:
+    """Distribute files over tar files of at most so many MiB, in order."""
+    room = mib * 2**20 // tarfile.RECORDSIZE * tarfile.RECORDSIZE - 2 * tarfile.BLOCKSIZE  # two empty blocks end it
+    shards: list[list[str]] = []
+    left = 0
+    for name in names:
+        size = (folder / name).stat().st_size
+        takes = len(_member(name, size).tobuf()) + math.ceil(size / tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        if takes > room:
+            fits = math.ceil((takes + tarfile.RECORDSIZE + 2 * tarfile.BLOCKSIZE) / 2**20)
+            raise ValueError(f"{folder / name} does not fit into a tar file of {mib} MiB; say --shard-mib {fits}")
+        if takes > left:
+            shards.append([])
+            left = room
+        shards[-1].append(name)
+        left -= takes
+    return shards
