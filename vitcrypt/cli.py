@@ -93,7 +93,12 @@ def main() -> None:
     from vitcrypt.complaints import explained
 
     with explained("config"):
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            if ended.code == 130:  # what Typer makes of Ctrl-C
+                raise KeyboardInterrupt from None
+            raise
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def explained(config_name: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print("\n[yellow]interrupted; the same command goes on from there[/]")
+        console.print("\n[yellow]interrupted; the same command finishes what was begun[/]")
         sys.exit(130)
     except Exception as error:
         if (message := _message(error, config_name)) is None:
