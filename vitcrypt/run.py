@@ -92,6 +92,9 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
     console.print(
         f"[bold green]{cell}: test accuracy {100 * metrics['acc']:.2f} %[/] ({metrics['images']} images), {how}"
     )
+    training = result["training"]
+    peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
+    console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
     for file in ("result.json", "images.png"):
         console.print(f"  {shown(folder / file)}")
 
