@@ -205,11 +205,16 @@ def _kept(part: Path, done: dict[str, str], total: int) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # raised here, with a message of its own
             raise
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
-        raise OSError(
-            f"{error.filename or part}: {error.strerror}; {len(done)} of {total} images are done and kept: {remedy} "
-            "and repeat the command, it goes on from there"
+        raise said_of_disk(
+            error, part, f"{len(done)} of {total} images are done and kept", "it goes on from there"
         ) from error
+
+
+def said_of_disk(error: OSError, place: Path, state: str, then: str) -> OSError:
+    """Return an error of the disk as one that says what became of the work, and what to do."""
+    remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
+    told = f"{error.filename or place}: {error.strerror}; {state}: {remedy} and repeat the command, {then}"
+    return OSError(told)
 
 
 @contextmanager

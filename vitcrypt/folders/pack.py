@@ -8,7 +8,6 @@ Files go through memory one by one, a few of them ahead of their turn.
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 from vitcrypt.data.listing import split_files
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.folders.folders import refuse_nesting
-from vitcrypt.folders.job import Advance
+from vitcrypt.folders.job import Advance, said_of_disk
 from vitcrypt.folders.verify import read_checked, read_checked_image
 from vitcrypt.place import alone_in
 
@@ -148,11 +147,8 @@ def _made_whole(folder: Path, out: Path) -> Iterator[tuple[Manifest, Path]]:
     except OSError as error:
         if error.errno is None:  # raised here, with a message of its own
             raise
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
-        raise OSError(
-            f"{error.filename or place}: {error.strerror}; {folder} is as it was, nothing is left of {out}: {remedy} "
-            "and repeat the command, which starts over"
-        ) from error
+        state = f"{folder} is as it was, nothing is left of {out}"
+        raise said_of_disk(error, place, state, "which starts over") from error
 
 
 def _refuse_existing(out: Path) -> None:
