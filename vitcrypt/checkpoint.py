@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from vitcrypt import interrupt
+
 STAMP = "vitcrypt"
 
 
@@ -27,16 +29,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         partial = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                torch.save({**checkpoint, STAMP: self.stamp}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            with interrupt.deferred():
+                with partial.open("wb") as file:
+                    torch.save({**checkpoint, STAMP: self.stamp}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
+            reason = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides why
             kept = f"the one of an earlier epoch stays in {path}" if path.exists() else "there was none before"
             raise OSError(
-                f"cannot write the checkpoint {path}: {error}; {kept}. Free some space and repeat: it resumes"
+                f"cannot write the checkpoint {path}: {reason}; {kept}. Free some space and repeat: it resumes"
             ) from error
 
 
