@@ -1,6 +1,5 @@
 """Checkpoints that are written as a whole or not at all, know which run they belong to, and never execute anything."""
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from vitcrypt import interrupt
+from vitcrypt.files import written_whole
 
 STAMP = "vitcrypt"
 
@@ -26,17 +26,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save."""
         path = Path(path)
-        partial = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with interrupt.deferred():
-                with partial.open("wb") as file:
-                    torch.save({**checkpoint, STAMP: self.stamp}, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(path)
+            with interrupt.deferred(), written_whole(path) as file:
+                torch.save({**checkpoint, STAMP: self.stamp}, file)
         except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
             reason = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides why
             kept = f"the one of an earlier epoch stays in {path}" if path.exists() else "there was none before"
             raise OSError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
+from vitcrypt.files import written_whole
 
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"
@@ -91,13 +92,9 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it as a whole or not at all."""
-        partial = path.with_name(path.name + ".part")
         text = json.dumps({"format": FORMAT, **self._content(), "checksum": self.digest}, indent=1)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with written_whole(path) as file:
+            file.write(f"{text}\n".encode())
 
     @classmethod
     def read(cls, path: Path) -> Manifest:

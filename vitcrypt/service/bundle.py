@@ -8,7 +8,6 @@ client.json         what a client needs to encrypt queries
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitcrypt.config import check_targets
+from vitcrypt.files import sha256, sync_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -155,7 +155,9 @@ class Bundle:
             for path in partial.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
+            sync_folder(partial)
             partial.rename(folder)
+            sync_folder(folder.parent)
         except OSError as error:
             raise OSError(f"cannot write the bundle {folder}: {error}; nothing of it was kept") from error
         finally:
@@ -173,12 +175,6 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
     if found != expected:
         raise ValueError(f"{path} is {found or 'of an unknown format'!r}; this vitcrypt reads {expected!r}")
     return content
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
