@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from vitcrypt.config import CONF, register, validate
-from vitcrypt.files import written_whole
+from vitcrypt.files import sha256, written_whole
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -84,7 +84,8 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
     ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
     network = rekey(bundle.network(), *ciphers)
     model = {**bundle.model, "patch_embedding": kind_of(network)}
-    origin = {**bundle.origin, "rekeyed_from": old.fingerprint, "trained_sha256": None}
+    made_from = {"fingerprint": old.fingerprint, "bundle_sha256": sha256(source / "bundle.json")}  # it lists the others
+    origin = {**bundle.origin, "rekeyed_from": made_from}
     return replace(bundle, model=model, fingerprint=new.fingerprint, origin=origin).write(out, network)
 
 
