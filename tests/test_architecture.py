@@ -20,6 +20,7 @@ ROOMS = {
     "bench": {"keys", "encryption", "data"},
     "service": {"data", "encryption", "build", "config"},  # never keys: a client is handed one
 }
+BELOW = {"files"}  # modules that every room may use: they use nothing of ours and load no library
 FORBIDDEN = {  # libraries that a room does not know
     "keys": {"torch", "lightning", "hydra", "omegaconf", "wandb"},
     "encryption": {"lightning", "hydra", "omegaconf", "wandb", "timm"},
@@ -69,7 +70,7 @@ def test_every_room_has_a_rule():
 def test_a_room_imports_only_the_rooms_it_may(room):
     for path in (PACKAGE / room).rglob("*.py"):
         used = {name.split(".")[1] for name in imports(path) if name.startswith("vitcrypt.")}
-        assert used <= ROOMS[room] | {room}, f"{path} imports {used}"
+        assert used <= ROOMS[room] | {room} | BELOW, f"{path} imports {used}"
 
 
 @pytest.mark.parametrize("room", rooms())
@@ -82,6 +83,11 @@ def test_a_room_does_not_know_the_libraries_of_others(room):
 @pytest.mark.parametrize("path", LIGHTNING_FREE)
 def test_plain_torch_lies_below_lightning(path):
     assert "lightning" not in {name.split(".")[0] for name in imports(PACKAGE / path)}
+
+
+@pytest.mark.parametrize("name", sorted(BELOW))
+def test_what_lies_below_all_rooms_stands_on_the_standard_library_alone(name):
+    assert {name.split(".")[0] for name in imports(PACKAGE / f"{name}.py")} <= sys.stdlib_module_names
 
 
 def test_only_the_tracking_module_knows_wandb():

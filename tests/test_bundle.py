@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from bundles import RESNET, described, network_of, written
+from bundles import RESNET, VIT, described, network_of, written
 from program import SMALL, finish
 
 from vitcrypt.export import export
+from vitcrypt.models import kind_of
 from vitcrypt.report import write_result
 from vitcrypt.service import Bundle
 from vitcrypt.service.backends import load_backend
@@ -121,10 +122,37 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a finished run on images that came encrypted."""
+    folder = tmp_path_factory.mktemp("run")
+    finish(*SMALL, "encryption=none", folder=folder)
+    return next(folder.rglob("result.json")).parent
+
+
 @pytest.mark.slow
-def test_a_provider_exports_what_the_manifest_told_him_or_nothing_of_it(tmp_path):
-    finish(*SMALL, "encryption=none", folder=tmp_path)
-    run = next(tmp_path.rglob("result.json")).parent
+def test_runs_from_before_there_was_a_choice_of_networks_are_exported_as_what_they_are(run, tmp_path):
+    expected = export(run, tmp_path / "now")
+    old = shutil.copytree(run, tmp_path / "old")
+    result = json.loads((old / "result.json").read_text())
+    del result["config"]["model"]["adaptation"], result["config"]["model"]["patch_embedding"]
+    write_result(old, result)
+    exported = export(old, tmp_path / "then")
+    assert exported.model == expected.model
+    weights = expected.network().state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in exported.network().state_dict().items())
+
+
+def test_a_bundle_that_does_not_say_its_patch_embedding_has_the_usual_one(tmp_path):
+    model = {name: value for name, value in VIT.items() if name != "patch_embedding"}
+    written(tmp_path / "bundle", model=model)
+    network = Bundle.read(tmp_path / "bundle").network()
+    assert kind_of(network) == "shared"
+
+
+@pytest.mark.slow
+def test_a_provider_exports_what_the_manifest_told_him_or_nothing_of_it(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "run")
     unknown = export(run, tmp_path / "unknown")
     assert (unknown.scheme, unknown.fingerprint) == (None, None)
     received = {"scheme": {"name": "proposed", "block_size": 4}, "key_scope": "per_image", "interpolation": "bicubic"}

@@ -217,7 +217,7 @@ def test_a_full_disk_is_said_and_what_was_made_is_kept(photos, tmp_path, whole, 
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
             broken_off(photos, tmp_path / "enc", COUNT)
-            patch.setattr("vitcrypt.data.manifest.os.fsync", no_space)
+            patch.setattr("vitcrypt.files.os.fsync", no_space)
         patch.setattr(Path, "write_bytes", until_full)
         with pytest.raises(
             OSError, match=f"No space left on device; .* of {COUNT} images are done and kept: free"

@@ -13,9 +13,15 @@ ROOT = Path(__file__).parent.parent
 CHECKOUT = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the checkout")
 
 
+def files(folder: Path) -> set[Path]:
+    """What is in a folder, but for what Python compiled."""
+    found = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {path for path in found if path.suffix != ".pyc"}
+
+
 @CHECKOUT
 @pytest.mark.slow
-def test_the_wheel_runs_in_an_empty_folder(tmp_path):
+def test_the_wheel_holds_every_file_and_runs_in_an_empty_folder(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -23,9 +29,10 @@ def test_the_wheel_runs_in_an_empty_folder(tmp_path):
     work.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    shipped = {path.relative_to(site / "vitcrypt/conf") for path in (site / "vitcrypt/conf").rglob("*.yaml")}
-    assert shipped == {path.relative_to(ROOT / "conf") for path in (ROOT / "conf").rglob("*.yaml")}
-    assert not list(site.rglob("tests"))
+    expected = {Path(package, file) for package in ("vitcrypt", "hydra_plugins") for file in files(ROOT / package)}
+    expected |= {Path("vitcrypt", "conf", file) for file in files(ROOT / "conf")}
+    assert {Path("vitcrypt/service/demo.html"), Path("vitcrypt/report/report.html.j2")} < expected
+    assert {path for path in files(site) if not path.parts[0].endswith(".dist-info")} == expected
     where = "import vitcrypt.config as c, vitcrypt; print(vitcrypt.__file__, c.CONF)"
     for code in (["-c", where], ["-m", "vitcrypt.run", *SMALL]):
         done = subprocess.run(

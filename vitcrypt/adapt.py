@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from vitcrypt.config import CONF, register, validate
+from vitcrypt.files import sha256, written_whole
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -84,7 +84,8 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
     ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
     network = rekey(bundle.network(), *ciphers)
     model = {**bundle.model, "patch_embedding": kind_of(network)}
-    origin = {**bundle.origin, "rekeyed_from": old.fingerprint, "trained_sha256": None}
+    made_from = {"fingerprint": old.fingerprint, "bundle_sha256": sha256(source / "bundle.json")}  # it lists the others
+    origin = {**bundle.origin, "rekeyed_from": made_from}
     return replace(bundle, model=model, fingerprint=new.fingerprint, origin=origin).write(out, network)
 
 
@@ -108,14 +109,8 @@ def write_new(path: Path, data: bytes) -> None:
     Raises:
         FileExistsError: It is there. It is left as it is.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("xb") as file:
+        with written_whole(path, new=True) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(partial, path)  # fails where there is something, which a rename would replace
     except FileExistsError:
         raise FileExistsError(f"{path} exists, and nothing is overwritten; name another file") from None
-    finally:
-        partial.unlink(missing_ok=True)

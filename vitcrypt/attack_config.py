@@ -10,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from vitcrypt.config import DataConf, check_targets
+from vitcrypt.files import sha256
 
 
 @dataclass
@@ -98,6 +99,6 @@ def attack_identity(config: dict[str, Any], fingerprint: str | None) -> str:
     what["attack"]["method"].pop("device", None)
     for name in ("weights", "public_weights"):
         if (path := what["attack"]["observation"].pop(name)) is not None:
-            what[name] = hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+            what[name] = sha256(Path(path).expanduser())
     what["key"] = fingerprint
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,12 +1,14 @@
 """Checkpoints that are written as a whole or not at all, know which run they belong to, and never execute anything."""
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from vitcrypt import interrupt
+from vitcrypt.files import written_whole
 
 STAMP = "vitcrypt"
 
@@ -24,19 +26,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save."""
         path = Path(path)
-        partial = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with interrupt.deferred(), written_whole(path) as file:
                 torch.save({**checkpoint, STAMP: self.stamp}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
         except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
+            reason = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides why
             kept = f"the one of an earlier epoch stays in {path}" if path.exists() else "there was none before"
             raise OSError(
-                f"cannot write the checkpoint {path}: {error}; {kept}. Free some space and repeat: it resumes"
+                f"cannot write the checkpoint {path}: {reason}; {kept}. Free some space and repeat: it resumes"
             ) from error
 
 

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from vitcrypt import interrupt
 from vitcrypt.config import CONF
 
 NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
@@ -33,7 +34,8 @@ def explained(config_name: str) -> Iterator[None]:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and exiting
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        yield
+        with interrupt.repeated():
+            yield
     except KeyboardInterrupt:
         console.print("\n[yellow]interrupted; the same command finishes what was begun[/]")
         sys.exit(130)

@@ -11,6 +11,8 @@ from vitcrypt.report.results import WHOLE, lacking, read_result
 from vitcrypt.service import Bundle
 
 MODEL = ("network", "adaptation", "patch_embedding", "patch_size", "block_size")
+BEFORE = {"adaptation": "none", "patch_embedding": "shared"}
+"""What the networks of runs were before there was a choice; their results do not say it."""
 
 
 def export(run: Path, out: Path) -> Bundle:
@@ -35,7 +37,7 @@ def export(run: Path, out: Path) -> Bundle:
         raise FileNotFoundError(f"{run} has no last.ckpt; the network is in there: train it again with resume=false")
     config, received = result["config"], result.get("received") or {}  # received: what a folder's manifest said
     bundle = Bundle(
-        model={name: config["model"][name] for name in MODEL},
+        model={name: (BEFORE | config["model"])[name] for name in MODEL},
         image_size=config["data"]["image_size"],
         interpolation=received.get("interpolation", config["data"]["interpolation"]),
         classes=result["classes"],

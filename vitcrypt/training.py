@@ -9,7 +9,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from vitcrypt import interrupt
 from vitcrypt.build import build, build_network
 from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.data import ImageDataModule, Manifest, Splits
@@ -187,19 +189,16 @@ class Cell:
             accumulate_grad_batches=self.data.accumulation(self.world_size),
         )
         resumed = str(self.checkpoint_path) if self.checkpoint_path.exists() else None
-        try:
+        with _interruptible(trainer):
             trainer.fit(self.classifier, datamodule=self.data, ckpt_path=resumed, weights_only=True)
-        except SystemExit:
-            if trainer.state.status == TrainerStatus.INTERRUPTED:  # how Lightning ends after Ctrl-C
-                raise KeyboardInterrupt from None
-            raise
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Test the trained network on one device; return its measures and the history of the training."""
         checkpoint = read_checkpoint(self.checkpoint_path, self.identity)
         self.classifier.load_state_dict(checkpoint["state_dict"])
         trainer = self._trainer(devices=1, num_nodes=1, strategy="auto", logger=False, enable_checkpointing=False)
-        trainer.test(self.classifier, datamodule=self.data, verbose=False)
+        with _interruptible(trainer):
+            trainer.test(self.classifier, datamodule=self.data, verbose=False)
         metrics = self.classifier.test_result
         if metrics["images"] != len(self.splits.test):
             raise RuntimeError(f"evaluated {metrics['images']} of {len(self.splits.test)} test images: this is a bug")
@@ -269,12 +268,24 @@ class Cell:
             raise RuntimeError(f"training on {self.devices} devices failed (exit code {code}); its output is above")
 
 
+@contextmanager
+def _interruptible(trainer: Trainer) -> Iterator[None]:
+    """Raise KeyboardInterrupt after Ctrl-C, where Lightning ends the program."""
+    try:
+        yield
+    except SystemExit:
+        if trainer.state.status == TrainerStatus.INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def main() -> None:
     """Train as one of several processes."""
     folder, identity = Path(sys.argv[1]), sys.argv[2]
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)
     cell = Cell(config, folder, identity)
-    cell.fit_here(cell.logger())
+    with interrupt.repeated():
+        cell.fit_here(cell.logger())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
+from vitcrypt.files import written_whole
 
 MIRRORS = {
     "cifar10": [
@@ -101,7 +103,7 @@ def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
     """Download the archive into the cache from the first mirror that answers, check it, unpack it."""
     attempts = []
     cache().mkdir(parents=True, exist_ok=True)
-    partial = cache() / f"{dataset.filename}.part"
+    archive = cache() / dataset.filename
     with ThreadPoolExecutor() as pool:  # ask all at once: an unreachable mirror then costs no extra wait
         answers = list(pool.map(_open, MIRRORS[name]))
     for url, answer in zip(MIRRORS[name], answers, strict=True):
@@ -109,16 +111,15 @@ def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
             attempts.append(f"{url}: {answer}")
             continue
         try:
-            _save(answer, partial, f"fetching {name}")
+            with written_whole(archive) as file:
+                _save(answer, file, f"fetching {name}")
+                if not check_integrity(file.name, dataset.tgz_md5):
+                    raise OSError("wrong checksum")
         except (OSError, http.client.HTTPException) as error:
             attempts.append(f"{url}: {error}")
             continue
-        if check_integrity(partial, dataset.tgz_md5):
-            partial.replace(cache() / dataset.filename)
-            extract_archive(cache() / dataset.filename, cache())
-            return cache()
-        attempts.append(f"{url}: wrong checksum")
-    partial.unlink(missing_ok=True)
+        extract_archive(archive, cache())
+        return cache()
     raise FileNotFoundError(_how_to_provide(name, dataset, attempts))
 
 
@@ -130,7 +131,7 @@ def _open(url: str):
         return str(getattr(error, "reason", error))
 
 
-def _save(response, path: Path, what: str) -> None:
+def _save(response, file: BinaryIO, what: str) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -138,11 +139,12 @@ def _save(response, path: Path, what: str) -> None:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with response, path.open("wb") as file, Progress(*columns) as progress:
+    with response, Progress(*columns) as progress:
         task = progress.add_task(what, total=int(response.headers.get("Content-Length") or 0) or None)
         while chunk := response.read(1 << 20):
             file.write(chunk)
             progress.advance(task, len(chunk))
+    file.flush()
 
 
 def _how_to_provide(name: str, dataset: type[datasets.CIFAR10], attempts: list[str]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
+from vitcrypt.files import written_whole
 
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"
@@ -95,12 +96,8 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it as a whole or not at all."""
-        partial = path.with_name(path.name + ".part")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(self.text(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with written_whole(path) as file:
+            file.write(f"{self.text(indent=1)}\n".encode())
 
     def text(self, indent: int | None = None) -> str:
         """Return it as JSON."""

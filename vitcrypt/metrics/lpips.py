@@ -4,7 +4,6 @@ Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual M
 the small linear layers; AlexNet's ImageNet weights are a file of torchvision's.
 """
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
+
+from vitcrypt.files import sha256
 
 LEAST = 31  # a side of fewer pixels does not survive AlexNet's pooling
 
@@ -27,7 +28,7 @@ def lpips_weights(path: str | Path | None = None) -> Path:
     file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / _name(url)
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there; LPIPS needs {url}, which is not downloaded by itself")
-    if not (digest := hashlib.sha256(file.read_bytes()).hexdigest()).startswith(_digits(url)):
+    if not (digest := sha256(file)).startswith(_digits(url)):
         raise ValueError(f"{file} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {_digits(url)}")
     return file
 

@@ -6,7 +6,7 @@ from vitcrypt.models.fold import fold, rekey, unfold
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet
-from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights, sha256
+from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights
 
 __all__ = [
     "ImageClassifier",
@@ -20,7 +20,6 @@ __all__ = [
     "kind_of",
     "load_weights",
     "rekey",
-    "sha256",
     "unfold",
     "widen",
 ]

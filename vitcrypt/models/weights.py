@@ -4,7 +4,6 @@ timm loads with `strict=False` and a warning, so a file of another layout can le
 Here every parameter but those of the classifier must come from the file.
 """
 
-import hashlib
 import os
 import re
 import urllib.error
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vitcrypt.files import sha256
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, kind_of_weight, widen
 
 PREFIXES = ("network.", "model.", "module.", "_orig_mod.")
@@ -24,12 +24,6 @@ GOOGLE_APART = re.compile(r"(^|/)(head|pre_logits|pos_embedding|posembed_input)(
 CONNECT_SECONDS = 4
 CLASSIFIERS = ("head", "fc", "classifier")
 PATCHES = "patch_embed.proj.weight"
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_weights(network: nn.Module, path: str | Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
+from vitcrypt.files import written_whole
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.results import validation, whole
@@ -33,7 +34,8 @@ def html_report(
     text = environment.get_template("report.html.j2").render(
         runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
     )
-    path.write_text(text)
+    with written_whole(path) as file:
+        file.write(text.encode())
     return path
 
 

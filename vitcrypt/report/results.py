@@ -1,9 +1,10 @@
 """`result.json`: the one record of a finished run."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from vitcrypt.files import written_whole
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
@@ -34,15 +35,10 @@ def write_result(folder: Path, result: dict[str, Any]) -> Path:
     """
     path = folder / FILENAME
     text = json.dumps({"format": FORMAT, **result}, indent=2) + "\n"
-    partial = path.with_name(path.name + ".part")
     try:
-        with partial.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with written_whole(path) as file:
+            file.write(text.encode())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(
             f"cannot write {path}: {error}; nothing that was there is lost: free some space and repeat"
         ) from error

@@ -8,7 +8,6 @@ client.json         what a client needs to encrypt queries
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitcrypt.config import check_targets
+from vitcrypt.files import sha256, sync_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,15 +45,16 @@ class Bundle:
     """What is served. `Bundle.read(folder)` checks and reads one, `write` makes one from a network.
 
     Args:
-        model: What `vitcrypt.build.build_network` takes of the group `model`: network, adaptation, block_size,
-            patch_embedding; and patch_size.
+        model: What `vitcrypt.build.build_network` takes of the group `model`: network, adaptation, block_size and, if
+            it is not "shared", patch_embedding; and patch_size.
         image_size: S, the side of the images.
         interpolation: How images are resized to it: "bilinear" or "bicubic".
         classes: Names of the classes, in the order of the logits.
         scheme: Name and values of the encryption scheme, {"name": "proposed", "block_size": 16}; None: not recorded.
         fingerprint: Of the key that the images are encrypted with; None if there is none, or it was not recorded.
         key_scope: "shared" or "per_image".
-        origin: Where the network comes from: identity of its run, test accuracy, SHA-256.
+        origin: Where the network comes from: identity of its run, test accuracy, SHA-256 of what was trained; after
+            `vitcrypt rekey` also the bundle that it was made from, by the SHA-256 of its bundle.json.
         folder: Where it was read from.
     """
 
@@ -71,7 +72,7 @@ class Bundle:
         """Check what arithmetic relies on, and that the network is one of those that a bundle may name."""
         if self.image_size < 1 or not self.classes:
             raise ValueError(f"image_size={self.image_size} and {len(self.classes)} classes: both are at least 1")
-        if missing := {"network", "adaptation", "block_size", "patch_embedding"} - self.model.keys():
+        if missing := {"network", "adaptation", "block_size"} - self.model.keys():
             raise ValueError(f"the model of a bundle names its {', '.join(sorted(missing))} too")
         if self.fingerprint is not None and not re.fullmatch("[0-9a-f]{16}", self.fingerprint):
             raise ValueError(f"a fingerprint is 16 hexadecimal digits; got {self.fingerprint!r}")
@@ -155,7 +156,9 @@ class Bundle:
             for path in partial.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
+            sync_folder(partial)
             partial.rename(folder)
+            sync_folder(folder.parent)
         except OSError as error:
             raise OSError(f"cannot write the bundle {folder}: {error}; nothing of it was kept") from error
         finally:
@@ -173,12 +176,6 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
     if found != expected:
         raise ValueError(f"{path} is {found or 'of an unknown format'!r}; this vitcrypt reads {expected!r}")
     return content
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
