@@ -17,7 +17,7 @@ ROOMS = {
     "report": set(),
     "attacks": {"encryption"},
     "metrics": set(),
-    "bench": {"keys", "encryption", "data"},
+    "bench": {"keys", "encryption", "data", "folders"},
     "service": {"data", "encryption", "build", "config"},  # never keys: a client is handed one
 }
 BELOW = {"files"}  # modules that every room may use: they use nothing of ours and load no library
