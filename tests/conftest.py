@@ -1,9 +1,11 @@
 """Fixtures that several rooms share."""
 
 import pytest
+from batches import Recorder, arrays
 from lightning import Trainer
 
 from vitcrypt.cli import main
+from vitcrypt.data import TEST_INDEX, Splits
 
 
 @pytest.fixture
@@ -33,3 +35,21 @@ def vitcrypt(monkeypatch, tmp_path, capfd):
         return ended.value.code or 0, out + err
 
     return call
+
+
+@pytest.fixture(scope="module")
+def splits():
+    """Return training, validation and test images that tell their indices, 8 x 8."""
+    return Splits(arrays(26), arrays(11, TEST_INDEX), [str(i) for i in range(7)], val=arrays(9, TEST_INDEX // 2))
+
+
+@pytest.fixture
+def ran(make_trainer):
+    """Return a function that trains a Recorder for some epochs and returns it."""
+
+    def run(data, epochs=1, **options):
+        recorder = Recorder()
+        make_trainer(max_epochs=epochs, **options).fit(recorder, datamodule=data)
+        return recorder
+
+    return run

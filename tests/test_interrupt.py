@@ -1,4 +1,4 @@
-"""Ctrl-C is never lost and never becomes something else: while a checkpoint is written, and in finalisers."""
+"""Ctrl-C is never lost and never becomes something else: while a checkpoint is written, in finalisers, in a run."""
 
 import os
 import random
@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from program import SMALL, start
 
 from vitcrypt import interrupt
 from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
@@ -128,3 +129,19 @@ def test_other_errors_that_python_ignores_are_told_as_before(monkeypatch):
         Failing()
     assert told == ["at its end"]
     assert sys.unraisablehook is before
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_a_message_and_the_run_resumes(tmp_path):
+    process = start(*SMALL, "trainer.max_epochs=500", folder=tmp_path)
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if line.startswith("epoch 3/"):
+            process.send_signal(signal.SIGINT)
+    process.wait()
+    assert process.returncode == 130, "".join(printed)
+    assert "the same command finishes what was begun" in "".join(printed)
+    assert "Traceback" not in "".join(printed)
+    (path,) = tmp_path.rglob("last.ckpt")
+    assert torch.load(path, weights_only=True)["epoch"] >= 1, "two epochs were told of"
