@@ -13,8 +13,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vitcrypt.files import written_whole
-
 console = Console(soft_wrap=True)
 
 
@@ -61,9 +59,7 @@ def bench(
     for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):
         _print(group)
         rows += group
-    text = json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2)
-    with written_whole(output) as file:
-        file.write(f"{text}\n".encode())
+    output.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
     console.print(f"{len(rows)} figures in {output}")
 
 

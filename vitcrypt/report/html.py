@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
-from vitcrypt.files import written_whole
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.results import validation, whole
@@ -34,8 +33,7 @@ def html_report(
     text = environment.get_template("report.html.j2").render(
         runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
     )
-    with written_whole(path) as file:
-        file.write(text.encode())
+    path.write_text(text)
     return path
 
 
