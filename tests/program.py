@@ -42,11 +42,11 @@ def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        preexec_fn=_hear_ctrl_c,
+        preexec_fn=hear_ctrl_c,
     )
 
 
-def _hear_ctrl_c() -> None:
+def hear_ctrl_c() -> None:
     """Undo that shells let what they start in the background ignore it: the tests may run there."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

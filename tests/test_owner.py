@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from program import environment
+from program import environment, hear_ctrl_c
 from samples import class_folders
 
 from vitcrypt.data import Manifest
@@ -137,7 +137,7 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
         "stderr": subprocess.STDOUT,
         "text": True,
     }
-    first = subprocess.Popen(command, **options)
+    first = subprocess.Popen(command, **options, preexec_fn=hear_ctrl_c)
     journal = tmp_path / "enc.part" / "journal"
     while first.poll() is None and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.002)
