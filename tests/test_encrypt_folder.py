@@ -1,5 +1,6 @@
 """What comes out of encrypting a folder, and what gets it back."""
 
+import dataclasses
 import hashlib
 import json
 from functools import partial
@@ -130,6 +131,13 @@ def test_a_manifest_that_was_meddled_with_is_refused(photos, tmp_path, change):
     with pytest.raises(ValueError, match="cannot use"):
         decrypt_folder(tmp_path / "enc", tmp_path / "dec", KEY)
     assert not (tmp_path / "stolen.png").exists()
+
+
+@pytest.mark.parametrize("name", ["/a.png", "../a.png", "ant/../../a.png", "ant\\\\a.png", "ant/a.jpg", "ant/.png"])
+def test_a_manifest_names_png_files_inside_of_its_folder_alone(photos, tmp_path, name):
+    manifest = encrypted(photos, tmp_path / "enc").manifest
+    with pytest.raises(ValueError, match=r"names no \.png file inside of the folder"):
+        dataclasses.replace(manifest, index={name: 0}, sha256={})
 
 
 def test_the_folder_is_an_ordinary_image_folder_to_torchvision_and_timm(photos, tmp_path):

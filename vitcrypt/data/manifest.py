@@ -11,7 +11,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,8 @@ class Manifest:
     def __post_init__(self) -> None:
         """Check that every file lies in the folder, whoever wrote the manifest."""
         for name in self.index:
-            if name.startswith("/") or ".." in name.split("/") or "\\" in name or not name.endswith(".png"):
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or path.suffix != ".png":
                 raise ValueError(f"{name!r} names no .png file inside of the folder")
 
     @property
