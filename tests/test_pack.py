@@ -358,7 +358,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost_or_left(tmp_path, enc, monkeypa
     before, open_ = tree(tmp_path), Path.open
 
     def opened(self, mode="r", *arguments, **options):
-        return Full(io.FileIO(self, mode)) if mode == "xb" else open_(self, mode, *arguments, **options)
+        return Full(io.FileIO(self, mode)) if mode == "wb" else open_(self, mode, *arguments, **options)
 
     def no_space(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -19,6 +18,7 @@ from vitcrypt.data import read_image
 from vitcrypt.data.listing import image_files
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encode_png, encrypt_folder
+from vitcrypt.folders.job import one_thread_each
 from vitcrypt.keys import Key
 
 RESIZING = "only resizing and writing"
@@ -36,8 +36,6 @@ def folder(source: Path | None, count: int, image_size: int, block_size: int, ro
         block_size: Of the encryption.
         rounds: How often.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # in each thread, as in `encrypt_folder`
     with TemporaryDirectory() as place:
         images, out = source or pieces(Path(place, "pieces"), count), Path(place, "out")
         paths = [file.path for file in image_files(images)[1]]
@@ -47,16 +45,14 @@ def folder(source: Path | None, count: int, image_size: int, block_size: int, ro
             "encrypting (proposed)": encrypting,
         }
         title = f"a folder: {len(paths)} images to PNG files of {image_size} x {image_size}"
-        rows = compare(title, calls, RESIZING, len(paths), rounds, before=partial(_clear, out))
-    torch.set_num_threads(threads)
-    return rows
+        return compare(title, calls, RESIZING, len(paths), rounds, before=partial(_clear, out))
 
 
 def _resize(paths: list[Path], source: Path, out: Path, image_size: int) -> None:
     targets = [(out / path.relative_to(source)).with_suffix(".png") for path in paths]
     for parent in {target.parent for target in targets}:
         parent.mkdir(parents=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
         written = pool.map(lambda path, to: to.write_bytes(encode_png(read_image(path, image_size))), paths, targets)
         assert sum(1 for _ in written) == len(paths)
 

@@ -71,7 +71,7 @@ def make_folder(
     with _kept(part, done, len(wanted.index)), alone_in(part):
         if (found := _finished(out, wanted)) is None:
             _begin(part, wanted)
-            with _one_thread_each(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            with one_thread_each(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
                 job = _Job(part, sources, make, pool)
                 done |= job.kept()
                 before = len(done)
@@ -218,7 +218,7 @@ def said_of_disk(error: OSError, place: Path, state: str, then: str) -> OSError:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Let torch use one thread in each of ours."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -21,13 +21,13 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitcrypt.data.listing import split_files
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.files import written_whole
 from vitcrypt.folders.folders import refuse_nesting
 from vitcrypt.folders.job import Advance, said_of_disk
 from vitcrypt.folders.verify import read_checked, read_checked_image
@@ -59,7 +59,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
     with (
         _made_whole(folder, out) as (manifest, part),
         ThreadPoolExecutor(workers) as pool,
-        _durable(part) as file,
+        written_whole(part) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
         classes, splits = split_files(folder)
@@ -110,7 +110,7 @@ def pack_shards(
         part.mkdir()
         done = count(1)
         for number, members in enumerate(_planned(folder, names, shard_mib)):
-            with _durable(part / f"{number:06}.tar") as file, tarfile.open(fileobj=file, mode="w") as shard:
+            with written_whole(part / f"{number:06}.tar") as file, tarfile.open(fileobj=file, mode="w") as shard:
                 for name, data in zip(members, contents, strict=False):
                     shard.addfile(_member(name, len(data)), io.BytesIO(data))
                     if advance is not None:
@@ -154,15 +154,6 @@ def _made_whole(folder: Path, out: Path) -> Iterator[tuple[Manifest, Path]]:
 def _refuse_existing(out: Path) -> None:
     if os.path.lexists(out):
         raise FileExistsError(f"{out} exists, and nothing is overwritten; name another one")
-
-
-@contextmanager
-def _durable(path: Path) -> Iterator[IO[bytes]]:
-    """Open a new file that is on the disk when the block ends."""
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _in_turn(pool: ThreadPoolExecutor, function: Callable[[str], bytes], names: Iterable[str]) -> Iterator[bytes]:
