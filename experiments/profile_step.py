@@ -18,7 +18,7 @@ from lightning import Callback, Trainer
 from torch.profiler import ProfilerActivity, profile
 
 from vitcrypt.benching import composed
-from vitcrypt.training import Cell
+from vitcrypt.experiment.training import Cell
 
 WARM_UP = 2
 PRODUCTS = ("mm", "conv", "attention", "gemm", "flash", "fmha", "linear")

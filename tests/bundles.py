@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from program import environment
 
-from vitcrypt.build import build_network
+from vitcrypt.experiment.build import build_network
 from vitcrypt.keys import Key
 from vitcrypt.service import Bundle
 

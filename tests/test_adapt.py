@@ -13,12 +13,12 @@ from samples import medmnist
 from test_configs import composed
 from typer.testing import CliRunner
 
-from vitcrypt.adapt import write_new
 from vitcrypt.cli import app
 from vitcrypt.encryption import SCHEMES
+from vitcrypt.experiment.adapt import write_new
+from vitcrypt.experiment.training import Cell
 from vitcrypt.keys import Key
 from vitcrypt.models import kind_of, load_weights, widen
-from vitcrypt.training import Cell
 
 SHAPE = (3, 16, 16)
 NETWORK = ["model.image_size=16", "model.network.embed_dim=24", "model.network.depth=2", "model.network.num_heads=2"]

@@ -10,8 +10,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from vitcrypt.attack import attack
-from vitcrypt.attack_config import attack_identity, validate_attack
-from vitcrypt.config import CONF
+from vitcrypt.experiment.config import CONF
+from vitcrypt.experiment.identity import attack_identity
+from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.report import attacks, read_results, summary
 from vitcrypt.report.security import security, verdict
 

@@ -9,7 +9,7 @@ import torch
 from bundles import RESNET, VIT, described, network_of, written
 from program import SMALL, finish
 
-from vitcrypt.export import export
+from vitcrypt.experiment.export import export
 from vitcrypt.models import kind_of
 from vitcrypt.report import write_result
 from vitcrypt.service import Bundle

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
-from vitcrypt.checkpoint import STAMP, AtomicCheckpointIO, read_checkpoint
+from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps
+from vitcrypt.experiment.checkpoint import STAMP, AtomicCheckpointIO, read_checkpoint
 from vitcrypt.models import ImageClassifier
-from vitcrypt.progress import EpochHistory, SeedSteps
 
 CONTENT = {"epoch": 3, "state_dict": {"weight": torch.arange(5000.0), "bias": torch.zeros(2)}, "callbacks": {}}
 

@@ -9,8 +9,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from vitcrypt.attack_config import register_attack, validate_attack
-from vitcrypt.config import CONF, identity, register, validate
+from vitcrypt.experiment.attack_config import register_attack
+from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.identity import identity
+from vitcrypt.experiment.validate import validate, validate_attack
 
 GROUPS = {group: sorted(p.stem for p in (CONF / group).glob("*.yaml")) for group in ("data", "encryption", "model")}
 EXPERIMENTS = sorted((Path(__file__).parent.parent / "experiments").glob("*.yaml"))

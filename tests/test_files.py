@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from vitcrypt.files import sha256, sync_folder, written_whole
+from vitcrypt.jobs.atomic import sha256, sync_folder, written_whole
 
 
 def write(path, *parts, new=False):

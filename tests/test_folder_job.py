@@ -15,8 +15,8 @@ from samples import class_folders, noise, save
 
 from vitcrypt.encryption import LE, Proposed
 from vitcrypt.folders import encrypt_folder, job, verify_folder
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.keys import Key
-from vitcrypt.place import alone_in
 
 KEY = Key.from_bytes(bytes(range(32)))
 COUNT = 20
@@ -217,7 +217,7 @@ def test_a_full_disk_is_said_and_what_was_made_is_kept(photos, tmp_path, whole, 
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
             broken_off(photos, tmp_path / "enc", COUNT)
-            patch.setattr("vitcrypt.files.os.fsync", no_space)
+            patch.setattr("vitcrypt.jobs.atomic.os.fsync", no_space)
         patch.setattr(Path, "write_bytes", until_full)
         with pytest.raises(
             OSError, match=f"No space left on device; .* of {COUNT} images are done and kept: free"

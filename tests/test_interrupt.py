@@ -11,8 +11,8 @@ import pytest
 import torch
 from program import SMALL, start
 
-from vitcrypt import interrupt
-from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.jobs import interrupt
 
 
 @pytest.fixture(autouse=True)

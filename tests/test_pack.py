@@ -21,8 +21,8 @@ from samples import class_folders, every, some
 from vitcrypt.data import Manifest, folder, npz
 from vitcrypt.encryption import LE, Proposed
 from vitcrypt.folders import encrypt_folder, pack, pack_npz, pack_shards, verify_folder
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.keys import Key
-from vitcrypt.place import alone_in
 
 KEY = Key.from_bytes(bytes(range(32)))
 MIB = 2**20

@@ -33,7 +33,7 @@ def test_the_wheel_holds_every_file_and_runs_in_an_empty_folder(tmp_path):
     expected |= {Path("vitcrypt", "conf", file) for file in files(ROOT / "conf")}
     assert {Path("vitcrypt/service/demo.html"), Path("vitcrypt/report/report.html.j2")} < expected
     assert {path for path in files(site) if not path.parts[0].endswith(".dist-info")} == expected
-    where = "import vitcrypt.config as c, vitcrypt; print(vitcrypt.__file__, c.CONF)"
+    where = "import vitcrypt.experiment.config as c, vitcrypt; print(vitcrypt.__file__, c.CONF)"
     for code in (["-c", where], ["-m", "vitcrypt.run", *SMALL]):
         done = subprocess.run(
             [sys.executable, *code], cwd=work, env=environment(PYTHONPATH=str(site)), capture_output=True, text=True

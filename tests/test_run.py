@@ -11,8 +11,9 @@ import pytest
 import torch
 from program import SMALL, finish, results, start
 
-from vitcrypt import place, run
+from vitcrypt import run
 from vitcrypt.data import digits
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.models import ImageClassifier
 from vitcrypt.report.results import FORMAT
 
@@ -149,7 +150,7 @@ def test_two_processes_do_not_write_into_one_run(program, tmp_path):
     program()
     (path,) = folder.rglob("result.json")
     path.unlink()
-    with place.alone_in(path.parent):
+    with alone_in(path.parent):
         code, printed = program()
     assert code == 1
     assert "another process is at work" in printed

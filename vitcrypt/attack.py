@@ -15,10 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 import vitcrypt
-from vitcrypt import complaints
-from vitcrypt.attack_config import attack_identity, register_attack, validate_attack
-from vitcrypt.config import CONF, published, register
-from vitcrypt.place import alone_in, job_folder, key_fingerprint, put_aside, shown
+from vitcrypt.experiment import errors
+from vitcrypt.experiment.attack_config import register_attack
+from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.identity import attack_identity, published
+from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, shown
+from vitcrypt.experiment.validate import validate_attack
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result, write_result
 
 console = Console(soft_wrap=True)
@@ -60,10 +63,10 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
 def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
     from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
 
+    from vitcrypt.experiment.score import score
+    from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
-    from vitcrypt.score import score
-    from vitcrypt.victim import Victim
 
     names = config["names"]
     console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
@@ -158,8 +161,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Attack with command-line arguments; end with a message where the user can mend it."""
     if arguments is not None:
         sys.argv[1:] = arguments
-    with complaints.explained("attack_config"):
-        complaints.refuse_keys(sys.argv[1:])
+    with errors.explained("attack_config"):
+        errors.refuse_keys(sys.argv[1:])
         task()
 
 

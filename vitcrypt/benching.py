@@ -42,7 +42,7 @@ def bench(
     """Measure the speed of encryption, pipeline, training step and training beside what they are made of."""
     import torch
 
-    from vitcrypt.record import hardware
+    from vitcrypt.experiment.record import hardware
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -102,7 +102,7 @@ def composed(*overrides: str) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from vitcrypt.config import CONF, register
+    from vitcrypt.experiment.config import CONF, register
 
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -115,7 +115,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 def _network(model: str, compiled: bool) -> tuple[Any, dict[str, Any]]:
     import torch
 
-    from vitcrypt.build import build_network
+    from vitcrypt.experiment.build import build_network
 
     config = composed(f"model={model}")["model"]
     network = build_network(config, config["image_size"], 10)
@@ -130,7 +130,7 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     """Time epochs as `vitcrypt run` trains them, in turns with those of a bare loop; the first warms up."""
     from vitcrypt.bench.fit import BARE, BareLoopInTurns
     from vitcrypt.bench.timing import rows_of
-    from vitcrypt.training import Cell
+    from vitcrypt.experiment.training import Cell
 
     images = 640 if (model, trainer) == ("resnet18", "cpu") else 1437
     config = composed(

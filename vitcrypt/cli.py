@@ -90,7 +90,7 @@ def attack(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the program; errors that a user can mend are shown as a message."""
-    from vitcrypt.complaints import explained
+    from vitcrypt.experiment.errors import explained
 
     with explained("config"):
         try:

@@ -155,7 +155,7 @@ def adapt(
 ) -> None:
     """Move pretrained weights by your key, so that a provider trains them on encrypted images without loss."""
     key = _key(key_file)
-    from vitcrypt.adapt import adapt as adapt_weights
+    from vitcrypt.experiment.adapt import adapt as adapt_weights
 
     said = adapt_weights(weights, out, key, encryption, model, overrides or [])
     console.print(f"adapted weights in {out}")
@@ -174,7 +174,7 @@ def rekey(
 ) -> None:
     """Bring a trained ViT under a new key without training: the accuracy stays, queries change their key."""
     old, new = _key(old_key), _key(new_key)
-    from vitcrypt.adapt import rekey_bundle
+    from vitcrypt.experiment.adapt import rekey_bundle
 
     with console.status("moving the weights, writing ONNX, comparing the two"):
         bundle = rekey_bundle(source, out, old, new)

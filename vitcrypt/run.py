@@ -13,9 +13,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from vitcrypt import complaints
-from vitcrypt.config import CONF, identity, register, validate
-from vitcrypt.place import alone_in, job_folder, key_fingerprint, put_aside, received_manifest, shown
+from vitcrypt.experiment import errors
+from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.identity import identity
+from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, received_manifest, shown
+from vitcrypt.experiment.validate import validate
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result
 
 console = Console(soft_wrap=True)
@@ -53,14 +56,14 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
-    from vitcrypt.training import Cell  # from here on it takes seconds to import what is needed
+    from vitcrypt.experiment.training import Cell  # from here on it takes seconds to import what is needed
 
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     cell = Cell(config, folder, name)
     cell.provide()
-    from vitcrypt import tracking
-    from vitcrypt.record import pictures, record
+    from vitcrypt.experiment import loggers
+    from vitcrypt.experiment.record import pictures, record
 
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     resumed = " (resuming)" if cell.checkpoint_path.exists() else ""
@@ -77,9 +80,9 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         metrics, history = cell.evaluate()
         drawn = pictures(cell, metrics)
         result = record(cell, metrics, history, fingerprint)  # comes last: with it the run counts as finished
-        tracking.publish(logger, result, drawn)
+        loggers.publish(logger, result, drawn)
     finally:
-        sync = tracking.finish(logger)
+        sync = loggers.finish(logger)
     _tell(result, folder, "finished")
     if sync:
         console.print(f"  logged offline; to send it: {sync}")
@@ -109,8 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is not None:
         sys.argv[1:] = arguments
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
-    with complaints.explained("config"):
-        complaints.refuse_keys(sys.argv[1:])
+    with errors.explained("config"):
+        errors.refuse_keys(sys.argv[1:])
         task()
 
 

@@ -47,7 +47,7 @@ def export(
 ) -> None:
     """Make a server bundle of a finished run: weights, ONNX, classes, scheme, fingerprint; never a key."""
     _require("onnx", "onnxscript", "onnxruntime")
-    from vitcrypt.export import export as export_run
+    from vitcrypt.experiment.export import export as export_run
 
     with console.status("writing weights and ONNX, comparing the two"):
         bundle = export_run(run, out)
@@ -148,7 +148,7 @@ def demo(
 
 
 def _client(url: str, key_file: str, plain: bool, description: Path | None, token_file: Path | None) -> "Client":
-    from vitcrypt.complaints import refuse_keys
+    from vitcrypt.experiment.errors import refuse_keys
     from vitcrypt.keys import open_key
     from vitcrypt.service import Client
 

@@ -18,7 +18,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
-from vitcrypt.files import written_whole
+from vitcrypt.jobs.atomic import written_whole
 
 MIRRORS = {
     "cifar10": [

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
-from vitcrypt.files import written_whole
+from vitcrypt.jobs.atomic import written_whole
 
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"

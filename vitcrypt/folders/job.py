@@ -28,7 +28,7 @@ from torch import Tensor
 
 from vitcrypt.data.manifest import FILENAME, Manifest, names_below
 from vitcrypt.folders.png import encode_png
-from vitcrypt.place import alone_in
+from vitcrypt.jobs.lock import alone_in
 
 GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
 SHOWN = 10  # unreadable images that are named one by one

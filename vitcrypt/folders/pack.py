@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from vitcrypt.data.listing import split_files
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.files import written_whole
 from vitcrypt.folders.folders import refuse_nesting
 from vitcrypt.folders.job import Advance, said_of_disk
 from vitcrypt.folders.verify import read_checked, read_checked_image
-from vitcrypt.place import alone_in
+from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.lock import alone_in
 
 AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
 

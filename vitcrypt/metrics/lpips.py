@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from vitcrypt.files import sha256
+from vitcrypt.jobs.atomic import sha256
 
 LEAST = 31  # a side of fewer pixels does not survive AlexNet's pooling
 

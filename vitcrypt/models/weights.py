@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vitcrypt.files import sha256
+from vitcrypt.jobs.atomic import sha256
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, kind_of_weight, widen
 
 PREFIXES = ("network.", "model.", "module.", "_orig_mod.")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vitcrypt.files import written_whole
+from vitcrypt.jobs.atomic import written_whole
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitcrypt.config import check_targets
-from vitcrypt.files import sha256, sync_folder
+from vitcrypt.experiment.validate import check_targets
+from vitcrypt.jobs.atomic import sha256, sync_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,8 +45,8 @@ class Bundle:
     """What is served. `Bundle.read(folder)` checks and reads one, `write` makes one from a network.
 
     Args:
-        model: What `vitcrypt.build.build_network` takes of the group `model`: network, adaptation, block_size and, if
-            it is not "shared", patch_embedding; and patch_size.
+        model: What `build_network` takes of the group `model`: network, adaptation, block_size and, if it is not
+            "shared", patch_embedding; and patch_size.
         image_size: S, the side of the images.
         interpolation: How images are resized to it: "bilinear" or "bicubic".
         classes: Names of the classes, in the order of the logits.
@@ -110,7 +110,7 @@ class Bundle:
         """Rebuild the network with its trained weights, on the CPU, in evaluation mode."""
         from safetensors.torch import load_file
 
-        from vitcrypt.build import build_network
+        from vitcrypt.experiment.build import build_network
 
         assert self.folder is not None, "only a bundle that was read or written has weights"
         network = build_network(self.model, self.image_size, len(self.classes))

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from vitcrypt import interrupt
-from vitcrypt.files import written_whole
+from vitcrypt.jobs import interrupt
+from vitcrypt.jobs.atomic import written_whole
 
 STAMP = "vitcrypt"
 

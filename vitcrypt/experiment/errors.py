@@ -21,11 +21,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from vitcrypt import interrupt
-from vitcrypt.config import CONF
+from vitcrypt.experiment.config import CONF
+from vitcrypt.jobs import interrupt
 
 NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = str(Path(__file__).parent.parent)
 
 
 @contextmanager

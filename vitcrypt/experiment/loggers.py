@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
-from vitcrypt.config import published
+from vitcrypt.experiment.identity import published
 
 
 def csv_logger(folder: Path, **_: Any) -> CSVLogger:

@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from vitcrypt.config import CONF, register, validate
-from vitcrypt.files import sha256, written_whole
+from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.validate import validate
+from vitcrypt.jobs.atomic import sha256, written_whole
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -38,7 +39,7 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     """
     from safetensors.torch import save
 
-    from vitcrypt.build import build, build_network
+    from vitcrypt.experiment.build import build, build_network
     from vitcrypt.models import classes_in, fold, kind_of, load_weights
 
     if out.suffix != ".safetensors":

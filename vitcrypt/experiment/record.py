@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 import vitcrypt
-from vitcrypt.config import published
+from vitcrypt.experiment.identity import published
+from vitcrypt.experiment.training import Cell
 from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.results import validation, write_result
-from vitcrypt.training import Cell
 
 PACKAGES = (
     "torch",

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import vitcrypt
-from vitcrypt.build import build_network
-from vitcrypt.checkpoint import read_checkpoint
 from vitcrypt.encryption import SCHEMES
+from vitcrypt.experiment.build import build_network
+from vitcrypt.experiment.checkpoint import read_checkpoint
 from vitcrypt.report.results import WHOLE, lacking, read_result
 from vitcrypt.service import Bundle
 

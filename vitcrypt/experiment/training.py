@@ -1,6 +1,6 @@
 """One cell of the table: its data, its encryption, its network, trained and tested in its folder.
 
-`python -m vitcrypt.training FOLDER` is one process of a training on several devices; `Cell.fit` starts them.
+`python -m vitcrypt.experiment.training FOLDER` is one process of a training on several devices; `Cell.fit` starts them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from vitcrypt import interrupt
-from vitcrypt.build import build, build_network
-from vitcrypt.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
+from vitcrypt.experiment.build import build, build_network
+from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps
+from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.experiment.job import received_manifest
+from vitcrypt.jobs import interrupt
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
-from vitcrypt.place import received_manifest
-from vitcrypt.progress import EpochHistory, SeedSteps
 
 
 class Cell:
@@ -259,7 +259,7 @@ class Cell:
                 f"trainer.num_nodes={trainer['num_nodes']}: several machines are not supported yet; use one"
             )
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.devices}"]
-        command += ["-m", "vitcrypt.training", str(self.folder), self.identity]
+        command += ["-m", "vitcrypt.experiment.training", str(self.folder), self.identity]
         mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
         environment = {name: value for name, value in os.environ.items() if name not in mine}
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.devices)))

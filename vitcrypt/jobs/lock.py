@@ -1,0 +1,35 @@
+"""One process alone in a folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it: two processes must not write into one."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BlockingIOError(
+            f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
+            "configuration or folder)"
+        ) from None
+    os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
+    try:
+        yield
+    finally:
+        if [file.name for file in folder.iterdir()] == [".lock"]:  # nothing came of it: leave no trace
+            (folder / ".lock").unlink()
+            for empty in made or [folder]:
+                try:
+                    empty.rmdir()
+                except OSError:
+                    break
+        os.close(descriptor)

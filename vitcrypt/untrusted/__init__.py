@@ -1,0 +1,1 @@
+"""What another party sent or left: read within bounds, checked field by field, printed escaped."""
