@@ -16,13 +16,14 @@ from rich.table import Table
 
 import vitcrypt
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.attack_config import register_attack
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.report.results import read_result, write_result
+from vitcrypt.report.results import finite, read_result, write_result
 
 console = Console(soft_wrap=True)
 SHOWN = 8  # images that are drawn and kept
@@ -107,9 +108,11 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
     }
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
-    image_grid(folder / "images.png", pictures, [f"{value:.3f}" for value in result["first"]["restored"]])
-    np.savez_compressed(folder / "images.npz", **pictures)
+    scores = [f"{value:.3f}" for value in result["first"]["restored"]]
     write_result(folder, result)
+    tried(lambda: np.savez_compressed(folder / "images.npz", **pictures), "images.npz is missing")
+    tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
+    result = finite(result)
     _tell(result, folder, "finished")
     return result
 
@@ -154,7 +157,8 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
         joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics["blocks"].items())
         console.print(f"  blocks: {joined}")
     for file in ("result.json", "images.png"):
-        console.print(f"  {shown(folder / file)}")
+        if (folder / file).exists():
+            console.print(f"  {shown(folder / file)}")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, received_manifest, shown
@@ -63,6 +64,7 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     cell = Cell(config, folder, name)
     cell.provide()
     from vitcrypt.experiment import loggers
+    from vitcrypt.experiment.plan import warnings_of
     from vitcrypt.experiment.record import pictures, record
 
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
@@ -74,13 +76,15 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     if config["model"]["adapt_to_key"]:
         console.print("[yellow]Whoever has the checkpoint and the original weights reads the key from the two.[/]")
     logger = None
+    for line in warnings_of(config, cell.plan, validated=cell.splits.val is not None):
+        console.print(line, style="yellow", markup=False)
     try:
         logger = cell.logger()
         cell.fit(logger)
         metrics, history = cell.evaluate()
-        drawn = pictures(cell, metrics)
-        result = record(cell, metrics, history, fingerprint)  # comes last: with it the run counts as finished
-        loggers.publish(logger, result, drawn)
+        result = record(cell, metrics, history, fingerprint)  # with it the run counts as finished
+        drawn = [path for path, draw in pictures(cell, metrics) if tried(draw, f"{path.name} is missing")]
+        tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
     finally:
         sync = loggers.finish(logger)
     _tell(result, folder, "finished")
@@ -96,10 +100,17 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
         f"[bold green]{cell}: test accuracy {100 * metrics['acc']:.2f} %[/] ({metrics['images']} images), {how}"
     )
     training = result["training"]
+    if "diverged" in training:
+        console.print(
+            f"  the loss is not finite after epoch {training['diverged']}: this network has learnt nothing. Lower "
+            "model.optimizer.lr, or set model.gradient_clip=1.0",
+            style="red",
+        )
     peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
     console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
     for file in ("result.json", "images.png"):
-        console.print(f"  {shown(folder / file)}")
+        if (folder / file).exists():
+            console.print(f"  {shown(folder / file)}")
 
 
 def _tell_failure(config: dict[str, Any], error: Exception) -> None:
