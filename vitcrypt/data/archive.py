@@ -36,14 +36,15 @@ _OTHERS = {
 
 @dataclass(frozen=True)
 class Header:
-    """What an array is, before it is read."""
+    """What an array says it is, before it is read, and the bytes that it has."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    length: int = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Bytes that it says it takes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -65,7 +66,7 @@ class Archive:
         """Return what an array is.
 
         Raises:
-            ValueError: It holds objects, is encrypted or damaged, or does not have the length that it says.
+            ValueError: It is encrypted or damaged.
         """
         with explained(self.path, name):
             member = self._member(name)
@@ -77,36 +78,41 @@ class Archive:
                     shape, _, dtype = read(file)
                 except ValueError:  # numpy's words advise what nobody should do with foreign files
                     raise ValueError("its header is damaged; get it again") from None
-                length = member.file_size - file.tell()
-        header = Header(shape, dtype)
-        with explained(self.path, name):
-            if dtype.hasobject:
-                raise ValueError("it holds Python objects, which are never read; save it as numbers or text")
-            if header.nbytes != length:
-                raise ValueError(f"it says it is {dtype} {list(shape)}, {header.nbytes:,} bytes, and has {length:,}")
-        return header
+                return Header(shape, dtype, member.file_size - file.tell())
+
+    def check_sizes(self, names: Iterable[str], max_bytes: int | None = None) -> None:
+        """Raise ValueError if arrays hold objects, do not have the length that they say, or are too large together.
+
+        Args:
+            names: Of the arrays.
+            max_bytes: How large they may be; None: as the memory of this machine.
+        """
+        headers = {name: self.header(name) for name in names}
+        for name, header in headers.items():
+            with explained(self.path, name):
+                if header.dtype.hasobject:
+                    raise ValueError("it holds Python objects, which are never read; save it as numbers or text")
+                if header.nbytes != header.length:
+                    told = f"{header.dtype} {list(header.shape)}, {header.nbytes:,} bytes"
+                    raise ValueError(f"it says it is {told}, and has {header.length:,}; get it again")
+        size = sum(header.nbytes for header in headers.values())
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if size > (limit := memory if max_bytes is None else max_bytes):
+            what = "this machine has" if max_bytes is None else "at most read are"
+            told = f"{', '.join(headers)} would take {size / 2**30:,.1f} GiB, and {what} {limit / 2**30:,.1f}"
+            raise ValueError(f"cannot read {self.path} as .npz: {told}; pack fewer or smaller images")
 
     def read(self, name: str, max_bytes: int | None = None) -> NDArray:
         """Return an array.
 
         Raises:
-            ValueError: As of `header`; or it is larger than it may be or than memory is.
+            ValueError: As of `header` and `check_sizes`.
         """
         self.check_sizes([name], max_bytes)
         with explained(self.path, name), self._zip.open(self._member(name)) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
             file.read(1)  # its end: there the checksum is compared
         return array
-
-    def check_sizes(self, names: Iterable[str], max_bytes: int | None = None) -> None:
-        """Raise ValueError if arrays are together larger than they may be; None: than the memory of this machine."""
-        wanted = list(names)
-        size = sum(self.header(name).nbytes for name in wanted)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if size > (limit := memory if max_bytes is None else max_bytes):
-            what = "this machine has" if max_bytes is None else "at most read are"
-            told = f"{', '.join(wanted)} would take {size / 2**30:,.1f} GiB, and {what} {limit / 2**30:,.1f}"
-            raise ValueError(f"cannot read {self.path} as .npz: {told}; pack fewer or smaller images")
 
     def _member(self, name: str) -> zipfile.ZipInfo:
         inside = name if name in self._zip.NameToInfo else f"{name}.npy"

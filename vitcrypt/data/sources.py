@@ -3,19 +3,28 @@
 Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+from torch import Tensor
 
 from vitcrypt.data.archive import Header, open_archive
-from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
-from vitcrypt.data.decode import read_image
+from vitcrypt.data.datasets import (
+    TEST_INDEX,
+    ArrayDataset,
+    FileDataset,
+    ImageDataset,
+    ImageReader,
+    Splits,
+    stratified_split,
+)
 from vitcrypt.data.listing import ImageFile, split_files
 from vitcrypt.data.manifest import Manifest
+from vitcrypt.data.received import CheckedReader
 from vitcrypt.data.survey import Survey, in_threads, survey
 from vitcrypt.untrusted.text import printable
 
@@ -88,13 +97,17 @@ def folder(
             encrypted folder lacks a file of its manifest or has another one.
     """
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
-    if (received := Manifest.of(base)) is not None:
-        received[1].check_names(received[0])
     classes, files = split_files(base, test_fraction, split_seed)
-    found = survey([file.path for split in files.values() for file in split], f"reading headers in {base}")
-    side = min(_common_side(found) or image_size, image_size)
-    read = {split: _from_files(part, side, interpolation, in_memory_gib) for split, part in files.items()}
-    return Splits(read["train"], read["test"], classes, read.get("val"), tuple(found.lines()))
+    reader: Callable[[Path], Tensor]
+    notes: list[str] = []
+    if (received := Manifest.of(base)) is not None and received[1].encrypted:
+        side, reader = received[1].image_size, CheckedReader(*received)
+    else:
+        found = survey([file.path for split in files.values() for file in split], f"reading headers in {base}")
+        side, notes = min(_common_side(found) or image_size, image_size), found.lines()
+        reader = ImageReader(side, interpolation)
+    read = {split: _from_files(part, side, reader, in_memory_gib) for split, part in files.items()}
+    return Splits(read["train"], read["test"], classes, read.get("val"), tuple(notes))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
@@ -176,15 +189,13 @@ def _common_side(found: Survey) -> int | None:
     return width if len(found.sizes) == 1 and width == height else None
 
 
-def _from_files(files: list[ImageFile], side: int, interpolation: str, gib: float) -> ImageDataset:
+def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor], gib: float) -> ImageDataset:
     paths = [file.path for file in files]
     labels = torch.tensor([file.label for file in files])
     index = torch.tensor([file.index for file in files])
     if len(files) * 3 * side**2 > gib * 2**30:
-        return FileDataset(paths, labels, index, side, interpolation)
-    read = partial(read_image, size=side, interpolation=interpolation)
-    decoded = in_threads(read, paths, f"decoding {paths[0].parents[1]}")
+        return FileDataset(paths, labels, index, read)
     images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
-    for slot, image in zip(images, decoded, strict=True):
+    for slot, image in zip(images, in_threads(read, paths, f"decoding {paths[0].parents[1]}"), strict=True):
         slot.copy_(image)
     return ArrayDataset(images, labels, index)

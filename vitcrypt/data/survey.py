@@ -103,10 +103,10 @@ def in_threads(function: Callable[[Path], T], paths: list[Path], what: str) -> I
             else:
                 yield result
     if failed:
-        raise ValueError(listed(failed))
+        raise ValueError(first_ones(failed))
 
 
-def listed(complaints: Iterable[str]) -> str:
+def first_ones(complaints: Iterable[str]) -> str:
     """Return complaints, the first `SHOWN` of them in full."""
     told = list(complaints)
     more = [f"... and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
