@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn.datasets import load_digits
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
 from vitcrypt.data.decode import image_size, read_image
 from vitcrypt.data.listing import ImageFile, split_files
 from vitcrypt.data.manifest import Manifest
+from vitcrypt.untrusted.text import error_console
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -172,8 +172,7 @@ def _from_files(files: list[ImageFile], side: int, interpolation: str, gib: floa
 
 def _in_threads(function, paths: list[Path], what: str) -> Iterable:
     """Map over files in threads (Pillow decodes outside the interpreter's lock), in order, with a progress bar."""
-    console = Console(stderr=True)
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(function, paths)
-        hidden = not console.is_terminal
-        yield from track(results, what, total=len(paths), console=console, transient=True, disable=hidden)
+    hidden = not error_console.is_terminal
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    with ThreadPoolExecutor() as pool, Progress(*columns, console=error_console, transient=True, disable=hidden) as bar:
+        yield from bar.track(pool.map(function, paths), total=len(paths), description=what)
