@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from vitcrypt.untrusted.text import console
 
 from vitcrypt.experiment.identity import with_plain_paths
 
@@ -104,4 +104,4 @@ def put_aside(folder: Path) -> None:
         aside.mkdir()
         for file in files:
             file.rename(aside / file.name)
-        Console(soft_wrap=True).print(f"put the earlier attempt aside in {aside}")
+        console.print(f"put the earlier attempt aside in {aside}")
