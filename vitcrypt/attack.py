@@ -17,6 +17,7 @@ from rich.table import Table
 import vitcrypt
 from vitcrypt.experiment import errors
 from vitcrypt.experiment.attack_config import register_attack
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, shown
@@ -61,12 +62,11 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
-    from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
-
-    from vitcrypt.experiment.score import score
+    from vitcrypt.experiment.score import score  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
+    from vitcrypt.targets import build
 
     names = config["names"]
     console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
@@ -77,7 +77,7 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     console.print("The attacker")
     for part, words in threat_model.items():
         console.print(f"  {part.replace('_', ' ')}: {words}", highlight=False)
-    method = instantiate(config["attack"]["method"])
+    method = build("attack.method", config["attack"]["method"], config["allow_targets"])
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
@@ -163,7 +163,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.argv[1:] = arguments
     with errors.explained("attack_config"):
         errors.refuse_keys(sys.argv[1:])
-        task()
+        with checked():
+            task()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, received_manifest, shown
@@ -114,7 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
     with errors.explained("config"):
         errors.refuse_keys(sys.argv[1:])
-        task()
+        with checked():
+            task()
 
 
 if __name__ == "__main__":
