@@ -7,6 +7,8 @@ import torch
 
 from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.decode import EXTENSIONS
+from vitcrypt.data.manifest import Manifest
+from vitcrypt.data.received import listed
 
 TEST_NAMES = ("test", "val", "valid", "validation")
 
@@ -35,8 +37,11 @@ def image_files(base: Path) -> tuple[list[str], list[ImageFile]]:
     half of it.
 
     Raises:
-        ValueError: A class folder is empty, or a class is not one of the training classes.
+        ValueError: A class folder is empty, or a class is not one of the training classes; or the folder is not as its
+            manifest says, which it is listed by, if it has one.
     """
+    if (received := Manifest.of(base)) is not None:
+        return received[1].classes, [ImageFile(*image) for image in listed(base, *received)]
     tests = [name for name in TEST_NAMES if (base / name).is_dir()]
     if not (base / "train").is_dir():
         classes, found = _class_files(base)
