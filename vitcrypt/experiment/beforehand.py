@@ -1,27 +1,14 @@
 """What is asked before a training begins, and would fail in the middle of it."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
+from vitcrypt.experiment.blame import reason
 from vitcrypt.experiment.devices import uses_cuda
 from vitcrypt.experiment.plan import Plan
-
-
-@contextmanager
-def naming(option: str) -> Iterator[None]:
-    """Turn what a library says about values of the configuration into a ValueError that names the option."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, RuntimeError, MisconfigurationException, InstantiationException) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ValueError(f"{option}: {reason}") from error
 
 
 def check_compiler(config: dict[str, Any]) -> None:
@@ -32,9 +19,8 @@ def check_compiler(config: dict[str, Any]) -> None:
     try:
         torch.compile(torch.sin)(torch.ones(1, device="cuda" if uses_cuda(config["trainer"]) else "cpu"))
     except Exception as error:  # a compiler can fail in any way
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
-            f"{asked[0]}=true needs a compiler that works, and here: {reason}; "
+            f"{asked[0]}=true needs a compiler that works, and here: {reason(error)}; "
             f"set {' '.join(f'{option}=false' for option in asked)}"
         ) from error
 
