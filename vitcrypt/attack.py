@@ -72,6 +72,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
     weights, why_not = _lpips_weights(config)
     victim = Victim(config)
+    for note in victim.splits.notes:
+        console.print(f"  {note}", markup=False)
     observation = victim.observation()
     threat_model = observation.threat_model
     console.print("The attacker")

@@ -69,6 +69,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     resumed = " (resuming)" if cell.checkpoint_path.exists() else ""
     names = config["names"]
     console.print(f"[bold]{names['encryption']} x {names['model']} on {names['data']}[/]{resumed} in {folder}")
+    for note in cell.splits.notes:
+        console.print(f"  {note}", markup=False)
     if cell.encryption is not None and config["key"].startswith("test-"):
         console.print(f"[yellow]{config['key']} is a public test key: anyone can decrypt these images.[/]")
     if config["model"]["adapt_to_key"]:

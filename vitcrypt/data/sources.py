@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
 from vitcrypt.data.decode import image_size, read_image
-from vitcrypt.data.listing import ImageFile, split_files
+from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 
 
@@ -97,11 +97,12 @@ def folder(
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
     if (received := Manifest.of(base)) is not None:
         received[1].check_names(received[0])
-    classes, files = split_files(base, test_fraction, split_seed)
+    listing = list_folder(base)
+    files = listing.splits(test_fraction, split_seed)
     paths = [file.path for split in files.values() for file in split]
     side = min(_common_side(paths, base) or image_size, image_size)
     read = {split: _from_files(found, side, interpolation, in_memory_gib) for split, found in files.items()}
-    return Splits(read["train"], read["test"], classes, read.get("val"))
+    return Splits(read["train"], read["test"], listing.classes, read.get("val"), tuple(listing.lines()))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
