@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -79,22 +80,33 @@ class ArrayDataset(ImageDataset):
         return ArrayDataset(self.images[positions], self.labels[positions], self.index[positions])
 
 
-class FileDataset(ImageDataset):
-    """Images that are decoded from their files when asked for, centre-cropped and resized to `size` x `size`."""
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads any image file, centre-cropped and resized to `size` x `size`; see `read_image`."""
 
-    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, size: int, interpolation: str) -> None:
+    size: int
+    interpolation: str
+
+    def __call__(self, path: Path) -> Tensor:
+        """Return the image, uint8 [3, size, size]."""
+        return read_image(path, self.size, self.interpolation)
+
+
+class FileDataset(ImageDataset):
+    """Images that are read from their files when asked for, by a function from a path to uint8 [3, size, size]."""
+
+    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, read: Callable[[Path], Tensor]) -> None:
         super().__init__(labels, index)
-        self.paths, self.size, self.interpolation = paths, size, interpolation
+        self.paths, self.read = paths, read
 
     def images_at(self, positions: Tensor) -> Tensor:
         """Decode."""
-        paths = [self.paths[i] for i in positions.tolist()]
-        return torch.stack([read_image(path, self.size, self.interpolation) for path in paths])
+        return torch.stack([self.read(self.paths[i]) for i in positions.tolist()])
 
     def subset(self, positions: Tensor) -> FileDataset:
         """Choose paths."""
         paths = [self.paths[i] for i in positions.tolist()]
-        return FileDataset(paths, self.labels[positions], self.index[positions], self.size, self.interpolation)
+        return FileDataset(paths, self.labels[positions], self.index[positions], self.read)
 
 
 @dataclass(frozen=True)

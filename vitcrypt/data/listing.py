@@ -16,6 +16,8 @@ import torch
 from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.decode import EXTENSIONS
 from vitcrypt.data.layout import class_folders, find_splits, normal, split_role, training_folders
+from vitcrypt.data.manifest import Manifest
+from vitcrypt.data.received import listed
 from vitcrypt.data.walk import Folder, count_files, shortened, told
 
 KEPT_NAMES = ("train", "test", "val", "valid", "validation")
@@ -103,7 +105,10 @@ def list_folder(base: Path) -> Listing:
 
     Raises:
         ValueError: It is not laid out like that, or something in it cannot be read; the message says what was found.
+            Or it is not as its manifest says, which it is listed by, if it has one.
     """
+    if (received := Manifest.of(base)) is not None:
+        return _received(base, *received)
     top = Folder(base)
     splits = find_splits(top)
     if not splits:
@@ -143,6 +148,16 @@ def list_images(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
         files += found
         left_out += others
     return files, left_out
+
+
+def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
+    """List a folder that has a manifest in `place`."""
+    depth = int(manifest.split) + 1
+    files = [
+        ImageFile(path, split, label, index, "/".join(path.relative_to(place).parts[depth:]))
+        for path, split, label, index in listed(base, place, manifest)
+    ]
+    return Listing(base, manifest.classes, files)
 
 
 def _files(folders: list[Folder], classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:

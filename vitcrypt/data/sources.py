@@ -5,7 +5,7 @@ Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from sklearn.datasets import load_digits
+from torch import Tensor
 
-from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
-from vitcrypt.data.decode import image_size, read_image
+from vitcrypt.data.datasets import (
+    TEST_INDEX,
+    ArrayDataset,
+    FileDataset,
+    ImageDataset,
+    ImageReader,
+    Splits,
+    stratified_split,
+)
+from vitcrypt.data.decode import image_size
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
+from vitcrypt.data.received import CheckedReader
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -95,13 +105,16 @@ def folder(
             encrypted folder lacks a file of its manifest or has another one.
     """
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
-    if (received := Manifest.of(base)) is not None:
-        received[1].check_names(received[0])
     listing = list_folder(base)
     files = listing.splits(test_fraction, split_seed)
-    paths = [file.path for split in files.values() for file in split]
-    side = min(_common_side(paths, base) or image_size, image_size)
-    read = {split: _from_files(found, side, interpolation, in_memory_gib) for split, found in files.items()}
+    reader: Callable[[Path], Tensor]
+    if (received := Manifest.of(base)) is not None and received[1].encrypted:
+        side, reader = received[1].image_size, CheckedReader(*received)
+    else:
+        paths = [file.path for split in files.values() for file in split]
+        side = min(_common_side(paths, base) or image_size, image_size)
+        reader = ImageReader(side, interpolation)
+    read = {split: _from_files(found, side, reader, in_memory_gib) for split, found in files.items()}
     return Splits(read["train"], read["test"], listing.classes, read.get("val"), tuple(listing.lines()))
 
 
@@ -158,15 +171,14 @@ def _common_side(paths: list[Path], base: Path) -> int | None:
     return width if len(sizes) == 1 and width == height else None
 
 
-def _from_files(files: list[ImageFile], side: int, interpolation: str, gib: float) -> ImageDataset:
+def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor], gib: float) -> ImageDataset:
     paths = [file.path for file in files]
     labels = torch.tensor([file.label for file in files])
     index = torch.tensor([file.index for file in files])
     if len(files) * 3 * side**2 > gib * 2**30:
-        return FileDataset(paths, labels, index, side, interpolation)
-    decoded = _in_threads(lambda path: read_image(path, side, interpolation), paths, f"decoding {paths[0].parents[1]}")
+        return FileDataset(paths, labels, index, read)
     images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
-    for slot, image in zip(images, decoded, strict=True):
+    for slot, image in zip(images, _in_threads(read, paths, f"decoding {paths[0].parents[1]}"), strict=True):
         slot.copy_(image)
     return ArrayDataset(images, labels, index)
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from vitcrypt.data.decode import FILTERS, read_image
 from vitcrypt.data.listing import Listing, list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.folders.job import Advance, Made, make_folder
-from vitcrypt.folders.verify import read_checked_image
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -167,7 +167,7 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
             f"wrong key: {source} is under the key {received.fingerprint}, this one is {key.fingerprint}; nothing was "
             "written. vitcrypt key show FILE says which key is in a file"
         )
-    received.check_names(source)
+    check_names(source, received)
     return received
 
 
