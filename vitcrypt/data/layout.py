@@ -8,7 +8,7 @@ from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
-from vitcrypt.data.decode import EXTENSIONS
+from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.data.walk import Folder, shortened, told
 
 WORDS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from vitcrypt.data.datasets import TEST_INDEX, stratified_split
-from vitcrypt.data.decode import EXTENSIONS
+from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.data.layout import class_folders, find_splits, normal, split_role, training_folders
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import listed

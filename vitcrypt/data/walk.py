@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from vitcrypt.data.decode import EXTENSIONS, image_size
+from vitcrypt.data.decode import with_image
+from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.untrusted.files import kind_of_file
 
 SYSTEM_FOLDERS = frozenset(
@@ -131,7 +132,7 @@ def is_image(path: Path) -> bool:
     if path.suffix:
         return path.suffix.lower() in EXTENSIONS
     try:
-        return min(image_size(path)) > 0
+        return with_image(path, lambda image: min(image.size) > 0)
     except ValueError:
         return False
 
