@@ -11,20 +11,21 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import vitcrypt
 from vitcrypt.experiment import errors
 from vitcrypt.experiment.attack_config import register_attack
+from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result, write_result
+from vitcrypt.untrusted.text import console
 
-console = Console(soft_wrap=True)
 SHOWN = 8  # images that are drawn and kept
 register()
 register_attack()
@@ -40,7 +41,8 @@ def task(cfg: DictConfig) -> float:
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             names = config["names"]
-            console.print(f"[bold red]{names['attack']} on {names['encryption']}, {names['data']} failed:[/] {error}")
+            what = f"{names['attack']} on {names['encryption']}, {names['data']} failed:"
+            console.print(Text.assemble((what, "bold red"), f" {error}"))
         raise
 
 
@@ -69,16 +71,17 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     from vitcrypt.report.figures import image_grid
 
     names = config["names"]
-    console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
+    what = f"{names['attack']} on {names['encryption']}, {names['data']}"
+    console.print(Text.assemble((what, "bold"), f" in {folder}"))
     weights, why_not = _lpips_weights(config)
     victim = Victim(config)
     for note in victim.splits.notes:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")
     observation = victim.observation()
     threat_model = observation.threat_model
     console.print("The attacker")
     for part, words in threat_model.items():
-        console.print(f"  {part.replace('_', ' ')}: {words}", highlight=False)
+        console.print(f"  {part.replace('_', ' ')}: {words}")
     method = instantiate(config["attack"]["method"])
     started = time.perf_counter()
     reconstruction = method(observation)
@@ -164,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is not None:
         sys.argv[1:] = arguments
     with errors.explained("attack_config"):
-        errors.refuse_keys(sys.argv[1:])
+        refuse_keys(sys.argv[1:])
         task()
 
 

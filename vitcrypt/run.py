@@ -11,17 +11,18 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
+from rich.text import Text
 
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, received_manifest, shown
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result
+from vitcrypt.untrusted.text import console
 
-console = Console(soft_wrap=True)
 register()
 
 
@@ -68,13 +69,14 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     resumed = " (resuming)" if cell.checkpoint_path.exists() else ""
     names = config["names"]
-    console.print(f"[bold]{names['encryption']} x {names['model']} on {names['data']}[/]{resumed} in {folder}")
+    cell_name = f"{names['encryption']} x {names['model']} on {names['data']}"
+    console.print(Text.assemble((cell_name, "bold"), f"{resumed} in {folder}"))
     for note in cell.splits.notes:
-        console.print(f"  {note}", markup=False)
+        console.print(f"  {note}")
     if cell.encryption is not None and config["key"].startswith("test-"):
-        console.print(f"[yellow]{config['key']} is a public test key: anyone can decrypt these images.[/]")
+        console.print(f"{config['key']} is a public test key: anyone can decrypt these images.", style="yellow")
     if config["model"]["adapt_to_key"]:
-        console.print("[yellow]Whoever has the checkpoint and the original weights reads the key from the two.[/]")
+        console.print("Whoever has the checkpoint and the original weights reads the key from the two.", style="yellow")
     logger = None
     try:
         logger = cell.logger()
@@ -94,9 +96,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
 def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
     names, metrics = result["config"]["names"], result["metrics"]
     cell = f"{names['encryption']} x {names['model']} on {names['data']}, seed {result['config']['seed']}"
-    console.print(
-        f"[bold green]{cell}: test accuracy {100 * metrics['acc']:.2f} %[/] ({metrics['images']} images), {how}"
-    )
+    accuracy = (f"{cell}: test accuracy {100 * metrics['acc']:.2f} %", "bold green")
+    console.print(Text.assemble(accuracy, f" ({metrics['images']} images), {how}"))
     training = result["training"]
     peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
     console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
@@ -106,7 +107,8 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
 
 def _tell_failure(config: dict[str, Any], error: Exception) -> None:
     names = config["names"]
-    console.print(f"[bold red]{names['encryption']} x {names['model']} on {names['data']} failed:[/] {error}")
+    cell = f"{names['encryption']} x {names['model']} on {names['data']} failed:"
+    console.print(Text.assemble((cell, "bold red"), f" {error}"))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -115,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.argv[1:] = arguments
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
     with errors.explained("config"):
-        errors.refuse_keys(sys.argv[1:])
+        refuse_keys(sys.argv[1:])
         task()
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
     from vitcrypt.data.manifest import Manifest
@@ -48,4 +48,4 @@ def put_aside(folder: Path) -> None:
         aside.mkdir()
         for file in files:
             file.rename(aside / file.name)
-        Console(soft_wrap=True).print(f"put the earlier attempt aside in {aside}")
+        console.print(f"put the earlier attempt aside in {aside}")
