@@ -20,7 +20,7 @@ from vitcrypt.experiment.attack_config import register_attack
 from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
-from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, shown
+from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result, write_result
@@ -48,21 +48,27 @@ def task(cfg: DictConfig) -> float:
 
 def attack(config: dict[str, Any]) -> dict[str, Any]:
     """Carry out the attack of a configuration, unless it is done already; return its result."""
-    fingerprint = key_fingerprint(config)
-    name, names = attack_identity(config, fingerprint), config["names"]
+    key, names = opened_key(config), config["names"]
+    fingerprint = key.fingerprint if key else None
     parts = ["attacks", names["data"], names["encryption"], names["attack"]]
-    folder = job_folder(config, parts, fingerprint, name)
-    with alone_in(folder):
+    job = placed(config, parts, lambda spelled: attack_identity(spelled, fingerprint), key, fingerprint)
+    with alone_in(job.folder):
         if not config["resume"]:
-            put_aside(folder)
-        result = read_result(folder)
+            put_aside(job.folder)
+        result = read_result(job.folder)
         if result is not None:
-            _tell(result, folder, "finished before, skipped (resume=false attacks again)")
+            job.settle(result)
+            if config["lpips_weights"] and (why_not := result["metrics"].get("lpips_absent")):
+                raise ValueError(
+                    f"{job.folder} was finished without LPIPS ({why_not}), and lpips_weights="
+                    f"{config['lpips_weights']} is there now; set resume=false to attack again with it"
+                )
+            _tell(result, job.folder, "finished before, skipped (resume=false attacks again)")
             return result
-        return _carry_out(config, folder, name, fingerprint)
+        return _carry_out(job)
 
 
-def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
+def _carry_out(job: Job) -> dict[str, Any]:
     from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
 
     from vitcrypt.experiment.score import score
@@ -70,14 +76,16 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
 
+    config, folder, fingerprint = job.config, job.folder, job.fingerprint
     names = config["names"]
     what = f"{names['attack']} on {names['encryption']}, {names['data']}"
     console.print(Text.assemble((what, "bold"), f" in {folder}"))
     weights, why_not = _lpips_weights(config)
-    victim = Victim(config)
+    victim = Victim(config, job.key)
     for note in victim.splits.notes:
         console.print(f"  {note}")
     observation = victim.observation()
+    inputs = job.settle()
     threat_model = observation.threat_model
     console.print("The attacker")
     for part, words in threat_model.items():
@@ -92,7 +100,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         metrics["lpips_absent"] = why_not
     result = {
         "kind": "attack",
-        "identity": name,
+        "identity": job.identity,
+        "inputs": inputs.summary(),
         "config": published(config),
         "threat_model": threat_model,
         "key": {

@@ -17,7 +17,7 @@ from vitcrypt.experiment import errors
 from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
-from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, received_manifest, shown
+from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result
@@ -42,27 +42,32 @@ def task(cfg: DictConfig) -> float:
 def run(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the run of a configuration to its end: skip it if finished, resume it if broken; return its result."""
     received = received_manifest(config)
-    fingerprint = key_fingerprint(config) or (received.fingerprint if received else None)
-    name = identity(config, fingerprint, received.digest if received else None)
-    names = config["names"]
-    folder = job_folder(config, [names["data"], names["encryption"], names["model"]], fingerprint, name)
-    with alone_in(folder):
+    digest, key, names = received.digest if received else None, opened_key(config), config["names"]
+    fingerprint = key.fingerprint if key else received.fingerprint if received else None
+    parts = [names["data"], names["encryption"], names["model"]]
+    job = placed(config, parts, lambda spelled: identity(spelled, fingerprint, digest), key, fingerprint)
+    with alone_in(job.folder):
         if not config["resume"]:
-            put_aside(folder)
-        result = read_result(folder)
+            put_aside(job.folder)
+        result = read_result(job.folder)
         if result is not None:
-            _tell(result, folder, "finished before, skipped (resume=false runs it again)")
+            job.settle(result)
+            _tell(result, job.folder, "finished before, skipped (resume=false runs it again)")
             return result
-        return _carry_out(config, folder, name, fingerprint)
+        return _carry_out(job)
 
 
-def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
+def _carry_out(job: Job) -> dict[str, Any]:
     from vitcrypt.experiment.training import Cell  # from here on it takes seconds to import what is needed
 
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    cell = Cell(config, folder, name)
+    config, folder = job.config, job.folder
+    cell = Cell(config, folder, job.identity, job.key)
+    if cell.checkpoint_path.exists():
+        job.settle()  # before images are decoded that are not meant
     cell.provide()
+    inputs = job.settle()
     from vitcrypt.experiment import loggers
     from vitcrypt.experiment.record import pictures, record
 
@@ -83,7 +88,9 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         cell.fit(logger)
         metrics, history = cell.evaluate()
         drawn = pictures(cell, metrics)
-        result = record(cell, metrics, history, fingerprint)  # comes last: with it the run counts as finished
+        result = record(
+            cell, metrics, history, job.fingerprint, inputs
+        )  # comes last: with it the run counts as finished
         loggers.publish(logger, result, drawn)
     finally:
         sync = loggers.finish(logger)
