@@ -25,7 +25,7 @@ def numbers_and_texts():
                 yield f"{prefix}{entry.name}"
 
 
-@pytest.mark.parametrize("name", sorted({n for n in numbers_and_texts()} - TEXTS))
+@pytest.mark.parametrize("name", sorted(set(numbers_and_texts()) - TEXTS))
 def test_every_number_and_name_has_a_range(name):
     assert name in RANGES
 

@@ -52,10 +52,8 @@ class Names:
         return f"{', '.join(self.names[:-1])} or {self.names[-1]}"
 
 
-STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false", "single_device")
-STRATEGIES += ("fsdp", "fsdp_cpu_offload")
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true", "transformer-engine")
-PRECISIONS += ("transformer-engine-float16", "32", "bf16", "16", "64")
+STRATEGIES = "auto ddp ddp_find_unused_parameters_true ddp_find_unused_parameters_false single_device fsdp"
+PRECISIONS = "auto 32-true bf16-mixed 16-mixed 64-true bf16-true 16-true transformer-engine 32 bf16 16 64"
 SEED = Numbers(0, 2**32 - 1)
 COUNT = Numbers(1)
 SIDE = Numbers(1, MAX_SIDE)
@@ -96,8 +94,8 @@ RANGES: dict[str, Numbers | Names] = {
     "model.optimizer.weight_decay": NOT_NEGATIVE,
     "trainer.accelerator": Names(("auto", "cpu", "gpu", "cuda", "mps")),
     "trainer.num_nodes": COUNT,
-    "trainer.strategy": Names(STRATEGIES),
-    "trainer.precision": Names(PRECISIONS),
+    "trainer.strategy": Names(tuple(STRATEGIES.split())),
+    "trainer.precision": Names(tuple(PRECISIONS.split())),
     "trainer.max_epochs": Numbers(1, or_all=True),
     "trainer.max_steps": Numbers(1, or_all=True),
     "trainer.gradient_clip_val": NOT_NEGATIVE,
