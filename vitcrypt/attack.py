@@ -84,6 +84,8 @@ def _carry_out(job: Job) -> dict[str, Any]:
     console.print(Text.assemble((what, "bold"), f" in {folder}"))
     weights, why_not = _lpips_weights(config)
     victim = Victim(config, job.key)
+    for note in victim.splits.notes:
+        console.print(f"  {note}")
     observation = victim.observation()
     inputs = job.settle()
     threat_model = observation.threat_model

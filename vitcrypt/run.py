@@ -79,6 +79,8 @@ def _carry_out(job: Job) -> dict[str, Any]:
     names = config["names"]
     cell_name = f"{names['encryption']} x {names['model']} on {names['data']}"
     console.print(Text.assemble((cell_name, "bold"), f"{resumed} in {folder}"))
+    for note in cell.splits.notes:
+        console.print(f"  {note}")
     if cell.encryption is not None and config["key"].startswith("test-"):
         console.print(f"{config['key']} is a public test key: anyone can decrypt these images.", style="yellow")
     if config["model"]["adapt_to_key"]:
