@@ -6,6 +6,7 @@ from batches import KEY, SHAPE, Recorder, encrypting, levels, module_of, of_inde
 from PIL import Image
 
 from vitcrypt.data import FileDataset, Splits, normalise, resize
+from vitcrypt.data.datasets import ImageReader
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed
 from vitcrypt.models import ImageClassifier, ResNet18
 
@@ -119,7 +120,7 @@ def test_files_decoded_by_worker_processes_make_the_batches_that_images_in_memor
         paths = [tmp_path / f"{index}.png" for index in dataset.index.tolist()]
         for path, image in zip(paths, dataset.images, strict=True):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
-        return FileDataset(paths, dataset.labels, dataset.index, 8, "bilinear")
+        return FileDataset(paths, dataset.labels, dataset.index, ImageReader(8, "bilinear"))
 
     files = Splits(on_disk(splits.train), on_disk(splits.test), splits.classes, on_disk(splits.val))
     options = {"encryption": encrypting(), "crop_padding": 2, "flip": True}

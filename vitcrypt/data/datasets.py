@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -79,39 +80,75 @@ class ArrayDataset(ImageDataset):
         return ArrayDataset(self.images[positions], self.labels[positions], self.index[positions])
 
 
-class FileDataset(ImageDataset):
-    """Images that are decoded from their files when asked for, centre-cropped and resized to `size` x `size`."""
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads any image file, centre-cropped and resized to `size` x `size`; see `read_image`."""
 
-    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, size: int, interpolation: str) -> None:
+    size: int
+    interpolation: str
+
+    def __call__(self, path: Path) -> Tensor:
+        """Return the image, uint8 [3, size, size]."""
+        return read_image(path, self.size, self.interpolation)
+
+
+class FileDataset(ImageDataset):
+    """Images that are read from their files when asked for, by a function from a path to uint8 [3, size, size]."""
+
+    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, read: Callable[[Path], Tensor]) -> None:
         super().__init__(labels, index)
-        self.paths, self.size, self.interpolation = paths, size, interpolation
+        self.paths, self.read = paths, read
 
     def images_at(self, positions: Tensor) -> Tensor:
         """Decode."""
-        paths = [self.paths[i] for i in positions.tolist()]
-        return torch.stack([read_image(path, self.size, self.interpolation) for path in paths])
+        return torch.stack([self.read(self.paths[i]) for i in positions.tolist()])
 
     def subset(self, positions: Tensor) -> FileDataset:
         """Choose paths."""
         paths = [self.paths[i] for i in positions.tolist()]
-        return FileDataset(paths, self.labels[positions], self.index[positions], self.size, self.interpolation)
+        return FileDataset(paths, self.labels[positions], self.index[positions], self.read)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """What a source of data is: training, perhaps validation, and test images, and the names of the classes."""
+    """What a source of data is: training, perhaps validation, and test images, and the names of the classes.
+
+    `notes` are lines for the user on what was found there, and what was left out.
+    """
 
     train: ImageDataset
     test: ImageDataset
     classes: list[str]
     val: ImageDataset | None = None
+    notes: tuple[str, ...] = ()
+
+    def usable(self) -> Splits:
+        """Return the same after checking that there is something to train on, to test on, and to tell apart.
+
+        Raises:
+            ValueError: There is not.
+        """
+        for name, part in (("train", self.train), ("test", self.test), ("validate", self.val)):
+            if part is not None and not len(part):
+                option = {"train": "data.limit_train", "test": "data.limit_test"}.get(name)
+                raise ValueError(
+                    f"there is no image to {name} on; add some" + (f", and set {option}=null for all" if option else "")
+                )
+        if len(self.classes) < 2:
+            raise ValueError(f"there is one class, {self.classes}: nothing to tell apart; add images of another class")
+        return self
 
     def hold_out(self, fraction: float, seed: int) -> Splits:
         """Return the same with a validation split taken out of the training images, unless there is one."""
         if self.val is not None or fraction == 0:
             return self
+        if (held_out := math.ceil(fraction * len(self.train))) >= len(self.train):
+            raise ValueError(
+                f"data.validation={fraction} holds out {held_out} of {len(self.train)} training images, which leaves "
+                "none; set data.validation=0, or a smaller share"
+            )
         kept, held = stratified_split(self.train.labels, fraction, seed)
-        return Splits(self.train.subset(kept), self.test, self.classes, val=self.train.subset(held))
+        return replace(self, train=self.train.subset(kept), val=self.train.subset(held))
 
     def limit(self, train: int | None, test: int | None, seed: int, skip: int = 0) -> Splits:
         """Return the same with at most so many images, drawn at random (always the same ones).
@@ -125,9 +162,14 @@ class Splits:
             order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
             return dataset.subset(order[skip:][:count].sort().values)
 
-        if not 0 <= skip < len(self.train):
+        for name, count in (("limit_train", train), ("limit_test", test), ("skip_train", skip)):
+            if count is not None and count < 0:
+                raise ValueError(
+                    f"data.{name}={count} is a number of images and cannot be negative; set it to null for all"
+                )
+        if skip and skip >= len(self.train):
             raise ValueError(f"data.skip_train={skip} leaves none of {len(self.train)} training images; skip fewer")
-        return Splits(some(self.train, train, skip), some(self.test, test), self.classes, self.val)
+        return replace(self, train=some(self.train, train, skip), test=some(self.test, test))
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -8,19 +8,63 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import numpy as np
+from pydantic import Field, ValidationError
 
+from vitcrypt.data.archive import open_archive
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.untrusted.documents import (
+    MAX_SIDE,
+    Document,
+    Fingerprint,
+    Interpolation,
+    KeyScope,
+    Sha256,
+    Side,
+    TestKey,
+    explain,
+    parse_json,
+)
+from vitcrypt.untrusted.files import open_regular, read_regular
+from vitcrypt.untrusted.scheme import SchemeValues
 
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"
+MAX_BYTES = 2**29
+"""Of a manifest: enough for two million images."""
+
+NUMBERS = 2**63
+"""Indices are below it: they are int64."""
+
+Origin = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class _File(Document):
+    index: Annotated[int, Field(ge=0, lt=NUMBERS)]
+    sha256: Sha256 | None = None
+    origin: Origin | None = None
+
+
+class _Contents(Document):
+    """What stands in a manifest; names are checked by `Manifest` itself, which also makes them."""
+
+    format: Literal["vitcrypt folder, version 1"]
+    scheme: SchemeValues
+    image_size: Side
+    interpolation: Interpolation
+    key_scope: KeyScope
+    fingerprint: Fingerprint | None
+    public_test_key: TestKey | None
+    classes: list[Any]
+    source: Sha256
+    files: dict[Any, _File]
+    checksum: Sha256
 
 
 @dataclass(frozen=True)
@@ -39,6 +83,8 @@ class Manifest:
             names under a subkey of the owner, so that nobody else can check a guess at them.
         index: For every file, by its path in the folder, the index that a per-image key is derived from.
         sha256: For every file its checksum. Empty while the folder is being made.
+        origin: For every file a value that tells whether what it was made from has changed: an HMAC-SHA256 of the
+            contents under a subkey of the owner. Empty where the contents are named by `source`, and in older folders.
     """
 
     scheme: Scheme
@@ -51,13 +97,26 @@ class Manifest:
     source: str
     index: dict[str, int] = field(repr=False)
     sha256: dict[str, str] = field(default_factory=dict, repr=False)
+    origin: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Check that every file lies in the folder, whoever wrote the manifest."""
+        """Check what paths and numbers are made of, whoever wrote the manifest."""
+        if not 1 <= self.image_size <= MAX_SIDE:
+            raise ValueError(f"image_size is 1..{MAX_SIDE} pixels; got {self.image_size}")
+        for name in self.classes:
+            if not _is_name(name):
+                raise ValueError(f"class {name!r:.200} can be no folder's name: rename it")
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes: at least one, and each of them once")
+        classes, depth = set(self.classes), int(self.split)
         for name in self.index:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name or path.suffix != ".png":
-                raise ValueError(f"{name!r} names no .png file inside of the folder")
+            *folders, file = name.split("/") if isinstance(name, str) else [""]
+            if not all(map(_is_name, (*folders, file))) or not file.endswith(".png") or file == ".png":
+                raise ValueError(f"{name!r:.200} names no .png file inside of the folder")
+            if len(folders) <= depth or folders[depth] not in classes:
+                raise ValueError(f"{name!r:.200} lies in no class folder")
+        if not self.index or len(set(self.index.values())) != len(self.index):
+            raise ValueError("files: at least one, and no index twice")
 
     @property
     def encrypted(self) -> bool:
@@ -68,6 +127,18 @@ class Manifest:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image."""
         return (3, self.image_size, self.image_size)
+
+    @property
+    def split(self) -> bool:
+        """Whether class folders lie in folders of splits, such as train/ and test/."""
+        classes, parts = set(self.classes), [str(name).split("/") for name in self.index]
+        within = all(len(part) > 2 and part[1] in classes for part in parts)
+        return within or not all(part[0] in classes for part in parts)
+
+    @property
+    def max_file_bytes(self) -> int:
+        """How large a file of it may be: an image that cannot be compressed, and as much again."""
+        return 2 * self.image_size * (1 + 3 * self.image_size) + 2**16
 
     @property
     def digest(self) -> str:
@@ -87,7 +158,7 @@ class Manifest:
 
     def differences(self, other: Manifest) -> list[str]:
         """Say in which settings another manifest differs; checksums do not count."""
-        named = [entry.name for entry in fields(self) if entry.name not in ("index", "sha256", "source")]
+        named = [entry.name for entry in fields(self) if entry.name not in ("index", "sha256", "origin", "source")]
         mine, theirs = self._content(), other._content()
         told = [f"{name}: {mine[name]} and {theirs[name]}" for name in named if mine[name] != theirs[name]]
         same_key = self.fingerprint == other.fingerprint  # else `source` differs anyway
@@ -105,33 +176,44 @@ class Manifest:
         return json.dumps({"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent)
 
     @classmethod
-    def read(cls, path: Path, text: str | None = None) -> Manifest:
-        """Read it from a file, or from the text that stands in there.
+    def read(cls, path: Path, data: bytes | None = None) -> Manifest:
+        """Read it from a file, or from the bytes that stand in there.
 
         Raises:
             FileNotFoundError: There is none.
-            ValueError: It is damaged, of another version, or names files outside of its folder.
+            ValueError: It is a link or no file, damaged, of another version, or a field is not what it must be.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8") if text is None else text)
-            if not isinstance(content, dict) or not str(content.get("format")).startswith("vitcrypt folder, version "):
-                raise ValueError("it is not the manifest of a vitcrypt folder")
-            if content["format"] != FORMAT:
-                raise ValueError(f"it is a {content['format']!r}, and this vitcrypt reads {FORMAT!r}")
-            files = content.pop("files")
-            values = {name: content[name] for name in (entry.name for entry in fields(cls)) if name in content}
-            values["scheme"] = SCHEMES[values["scheme"].pop("name")](**values["scheme"])
-            manifest = cls(
-                **values,
-                index={name: entry["index"] for name, entry in files.items()},
-                sha256={name: entry["sha256"] for name, entry in files.items() if "sha256" in entry},
-            )
-            if content["checksum"] != manifest.digest:
-                raise ValueError("its checksum does not match")
+            return cls._parsed(read_regular(path, MAX_BYTES, below=path.parent) if data is None else data)
         except FileNotFoundError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        except ValidationError as error:
+            raise ValueError(f"cannot use {path}: {explain(error)}; take it from its owner again") from None
+        except (ValueError, OSError) as error:
             raise ValueError(f"cannot use {path}: {error}; take it from its owner again") from error
+
+    @classmethod
+    def _parsed(cls, data: bytes) -> Manifest:
+        if not _is_ours(data):
+            raise ValueError("it is not the manifest of a vitcrypt folder")
+        content = parse_json(data, "it")
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise ValueError(f"it is a {found!r:.100}, and this vitcrypt reads {FORMAT!r}")
+        read = _Contents.model_validate(content)
+        files = read.files
+        manifest = cls(
+            **{name: getattr(read, name) for name in _Contents.model_fields if name not in NOT_ALIKE},
+            scheme=SCHEMES[read.scheme.name](**read.scheme.values()),
+            index={name: entry.index for name, entry in files.items()},
+            sha256={name: entry.sha256 for name, entry in files.items() if entry.sha256 is not None},
+            origin={name: entry.origin for name, entry in files.items() if entry.origin is not None},
+        )
+        if manifest.encrypted != (read.fingerprint is not None):
+            raise ValueError("fingerprint: encrypted images have one, and no others")
+        manifest.scheme.check_shape(manifest.shape)
+        if read.checksum != manifest.digest:
+            raise ValueError("its checksum does not match")
         return manifest
 
     @classmethod
@@ -142,62 +224,47 @@ class Manifest:
         """
         if root.is_file():
             text = _packed(root)
-            return (root, cls.read(root, text)) if text else None
+            return (root, cls.read(root, text.encode(errors="surrogatepass"))) if text else None
         for folder in (root, root.absolute().parent):
-            if (folder / FILENAME).is_file() and _is_manifest(folder / FILENAME):
-                return folder, cls.read(folder / FILENAME)
+            path = folder / FILENAME
+            if os.path.lexists(path) and not path.is_dir():
+                with open_regular(path) as file:
+                    ours = _is_ours(file.read(200))
+                if ours:  # or another program's, which may call its own so too
+                    return folder, cls.read(path)
         return None
-
-    def check_names(self, folder: Path) -> None:
-        """Raise ValueError if a file is missing or is none of these; `vitcrypt verify` also looks into the files."""
-        present = names_below(folder)
-        missing, foreign = sorted(self.index.keys() - present), sorted(present - self.index.keys())
-        if missing or foreign:
-            told = [
-                f"{len(names)} {what}, e.g. {names[0]}"
-                for names, what in ((missing, "missing"), (foreign, "not of this folder"))
-                if names
-            ]
-            remedy = f"Say: vitcrypt verify {folder}"
-            if foreign and all(name.endswith(".tar") for name in foreign):
-                remedy = (
-                    f"If these are shards, unpack them first: mkdir NEW && cp {folder / FILENAME} NEW && "
-                    f"for shard in {folder}/*.tar; do tar xf $shard -C NEW; done"
-                )
-            raise ValueError(f"{folder} is not as its manifest says: {'; '.join(told)}. {remedy}")
 
     def _content(self) -> dict[str, Any]:
         plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        index, sha256 = plain.pop("index"), plain.pop("sha256")
+        index, noted = plain.pop("index"), {name: plain.pop(name) for name in ("sha256", "origin")}
         files = {
-            name: {"index": number} | ({"sha256": sha256[name]} if name in sha256 else {})
+            name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
             for name, number in index.items()
         }
         return {**plain, "scheme": {"name": self.scheme.name, **asdict(self.scheme)}, "files": files}
 
 
-def names_below(folder: Path) -> set[str]:
-    """Return the path in a folder of every file that is there, but for the manifest and the lock."""
-    found = set()
-    for base, _, names in os.walk(folder):
-        within = Path(base).relative_to(folder).as_posix()
-        found |= {name if within == "." else f"{within}/{name}" for name in names}
-    return found - {FILENAME, ".lock"}
+NOT_ALIKE = ("format", "scheme", "files", "checksum")  # what `Manifest` has in another form
 
 
-def _is_manifest(path: Path) -> bool:
-    """Say whether a file of that name is one of ours, be it damaged; others may call theirs so too."""
-    with path.open("rb") as file:
-        return b"vitcrypt folder" in file.read(200)
+def _is_name(name: object) -> bool:
+    """Say whether this can name a file or folder, on every system and in one piece."""
+    forbidden = r"[/\\\x00-\x1f\x7f-\x9f]"
+    return isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..") and not re.search(forbidden, name)
+
+
+def _is_ours(head: bytes) -> bool:
+    """Say whether a manifest that begins so is one of ours, be it damaged."""
+    return b"vitcrypt folder" in head[:200]
 
 
 def _packed(path: Path) -> str:
     """Return the manifest that `vitcrypt pack` put into an .npz file; nothing if it did not make the file."""
     if not zipfile.is_zipfile(path):
         return ""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            text = str(file["manifest"]) if "manifest" in file.files else ""
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"cannot read {path} as .npz: {error}") from error
+    with open_archive(path) as archive:
+        found = archive.header("manifest") if "manifest" in archive.names else None
+        if found is None or found.shape != () or found.dtype.kind != "U":
+            return ""
+        text = str(archive.read("manifest", 4 * MAX_BYTES))
     return text if "vitcrypt folder" in text[:200] else ""

@@ -26,7 +26,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vitcrypt.data.manifest import FILENAME, Manifest, names_below
+from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.received import contents
 from vitcrypt.folders.png import encode_png
 from vitcrypt.jobs.lock import alone_in
 
@@ -77,7 +78,7 @@ def make_folder(
                 before = len(done)
                 job.work(done, advance)
             images = part / "images"
-            if foreign := sorted(names_below(images) - wanted.index.keys()):
+            if foreign := sorted(contents(images).files.keys() - wanted.index.keys() - {FILENAME}):
                 raise FileExistsError(f"{images / foreign[0]} is none of the images that are made here; remove it")
             made = dataclasses.replace(wanted, sha256={name: done[name] for name in wanted.index})
             made.write(part / FILENAME)

@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitcrypt.data.listing import split_files
+from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.received import check_names, read_checked, read_checked_image
 from vitcrypt.folders.folders import refuse_nesting
 from vitcrypt.folders.job import Advance, said_of_disk
-from vitcrypt.folders.verify import read_checked, read_checked_image
 from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.jobs.lock import alone_in
 
@@ -62,8 +62,9 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         written_whole(part) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
-        classes, splits = split_files(folder)
-        _write_array(archive, "classes", np.array(classes))
+        listing = list_folder(folder)
+        splits = listing.splits()
+        _write_array(archive, "classes", np.array(listing.classes))
         _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
         for split, files in splits.items():
             _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
@@ -126,7 +127,7 @@ def _made_whole(folder: Path, out: Path) -> Iterator[tuple[Manifest, Path]]:
         raise FileNotFoundError(f"{folder / FILENAME} does not exist; pack takes a folder that vitcrypt encrypt made")
     refuse_nesting(folder, out)
     manifest = Manifest.read(folder / FILENAME)
-    manifest.check_names(folder)
+    check_names(folder, manifest)
     place = out.absolute().with_name(f"{out.absolute().name}.part")
     part = place / out.absolute().name
     try:

@@ -1,0 +1,224 @@
+"""Folders that have a manifest: what lies in them, and reading it. Everybody's: no key is needed.
+
+A folder may come from another party: only regular files are opened, none larger than an image can be, and nothing but
+PNG of the manifest's size is decoded. All that reads such a folder, reads it by these functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shlex
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vitcrypt.data.datasets import TEST_INDEX
+from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.untrusted.files import kind_of_file, read_regular
+
+JUNK = frozenset({".DS_Store", ".localized", ".directory", "Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini"})
+JUNK |= {"Desktop.ini", "Icon\r", ".apdisk", ".VolumeIcon.icns", ".com.apple.timemachine.donotpresent"}
+JUNK_FOLDERS = frozenset({"@eaDir", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"})
+JUNK_FOLDERS |= {".AppleDouble", ".thumbnails", ".ipynb_checkpoints", "lost+found", "System Volume Information"}
+"""What file managers and systems leave in folders. None of it is an image, and none of it is read."""
+
+SHOWN = 3  # files that are named in a message
+
+
+@dataclass
+class Contents:
+    """What lies in a folder, by its path there: files with their kind, folders, and what file managers left."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    junk: list[str] = field(default_factory=list)
+
+    def complaints(self, manifest: Manifest) -> dict[str, str]:
+        """Return what does not agree with a manifest, by its path."""
+        known = {name[:end] for name in manifest.index for end, letter in enumerate(name) if letter == "/"}
+        told = dict.fromkeys(sorted(manifest.index.keys() - self.files.keys()), "missing")
+        told |= {n: f"{self.files[n]}, not a regular file" for n in sorted(self.odd & manifest.index.keys())}
+        strange = self.folders - known | self.files.keys() - manifest.index.keys() - {FILENAME, ".lock"}
+        return told | dict.fromkeys(sorted(strange), "foreign: the manifest does not know it")
+
+    @property
+    def odd(self) -> set[str]:
+        """What is neither a folder nor a regular file."""
+        return {name for name, kind in self.files.items() if kind != "a regular file"}
+
+    @property
+    def left_out(self) -> str:
+        """What of it is passed over, as a sentence for the user; nothing if there is nothing."""
+        if not self.junk:
+            return ""
+        return f"passed over: {len(self.junk):,} entries that file managers left ({named(self.junk)})"
+
+
+def contents(folder: Path) -> Contents:
+    """Return what lies in a folder. Links are not followed.
+
+    Raises:
+        OSError: A folder cannot be read; nothing is passed over for that.
+    """
+    found, waiting = Contents(), [(folder, "")]
+    while waiting:
+        place, prefix = waiting.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                name, is_folder = prefix + entry.name, entry.is_dir(follow_symlinks=False)
+                regular = entry.is_file(follow_symlinks=False)
+                if entry.name in (JUNK_FOLDERS if is_folder else JUNK) or (entry.name.startswith("._") and regular):
+                    found.junk.append(name)
+                elif is_folder:
+                    found.folders.add(name)
+                    waiting.append((Path(entry.path), f"{name}/"))
+                else:
+                    mode = stat.S_IFREG if regular else entry.stat(follow_symlinks=False).st_mode
+                    found.files[name] = kind_of_file(mode)
+    found.junk.sort()
+    return found
+
+
+def check_names(folder: Path, manifest: Manifest) -> Contents:
+    """Return what lies in a folder.
+
+    Raises:
+        ValueError: An image of the manifest is missing or no regular file, or something is there that it does not know.
+    """
+    found = contents(folder)
+    if told := found.complaints(manifest):
+        kinds: dict[str, list[str]] = {}
+        for name, complaint in told.items():
+            kinds.setdefault(complaint.partition(":")[0].replace("foreign", "not of this folder"), []).append(name)
+        remedy = f"For all of them: vitcrypt verify {shlex.quote(str(folder))}"
+        if (shards := [name for name in told if name.endswith(".tar")]) and set(shards) == told.keys() - manifest.index:
+            place = shlex.quote(str(folder))
+            remedy = (
+                f"If these are shards, unpack them first: mkdir NEW && cp {place}/{FILENAME} NEW && "
+                f"for shard in {place}/*.tar; do tar xf $shard -C NEW; done"
+            )
+        said = "; ".join(f"{len(names)} {kind}, e.g. {names[0]}" for kind, names in kinds.items())
+        raise ValueError(f"{folder} is not as its manifest says: {said}. {remedy}")
+    return found
+
+
+def listed(base: Path, place: Path, manifest: Manifest) -> list[tuple[Path, str, int, int]]:
+    """Return path, split, label and index of the images below `base`: of each split, in the order of the indices.
+
+    The splits come in the order train, test, val. Their names say nothing here: indices of test images count from
+    `TEST_INDEX`, those for validation from half of it.
+
+    Args:
+        base: The folder of the manifest, or that of one of its splits; its split is then "".
+        place: The folder of the manifest.
+        manifest: It.
+
+    Raises:
+        ValueError: The folder is not as its manifest says, or `base` is one of its classes.
+    """
+    check_names(place, manifest)
+    within = base.absolute().relative_to(place.absolute()).as_posix()
+    if within != "." and not manifest.split:
+        raise ValueError(f"{base} is a part of the folder {place}, which has a manifest: name that folder")
+    labels, depth = {name: label for label, name in enumerate(manifest.classes)}, int(manifest.split)
+    found = []
+    for name, index in manifest.index.items():
+        parts = name.split("/")
+        split = parts[0] if depth else ""
+        if within in (".", split):
+            found.append((place / name, split if within == "." else "", labels[parts[depth]], index))
+    if not found:
+        raise ValueError(f"{base} holds none of the {len(manifest.index):,} images of its manifest, {place / FILENAME}")
+    found.sort(key=lambda image: image[3])
+    first: dict[str, int] = {}
+    for _, split, _, index in found:
+        first.setdefault(split, index)
+    order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
+    return [image for split in order for image in found if image[1] == split]
+
+
+def read_checked(folder: Path, name: str, manifest: Manifest) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        ValueError: It is not the file of the manifest.
+    """
+    try:
+        data = read_regular(folder / name, manifest.max_file_bytes, below=folder)
+    except FileNotFoundError:
+        raise ValueError(f"{folder / name} is missing; get it again") from None
+    if hashlib.sha256(data).hexdigest() != manifest.sha256.get(name):
+        raise ValueError(
+            f"{folder / name} is not the file of the manifest; get it again, or say: "
+            f"vitcrypt verify {shlex.quote(str(folder))}"
+        )
+    return data
+
+
+def read_checked_image(folder: Path, name: str, manifest: Manifest) -> Tensor:
+    """Return the image in a file, uint8 [3, S, S], after the same check.
+
+    Raises:
+        ValueError: It is not the file of the manifest, or no PNG image of the manifest's size.
+    """
+    try:
+        return decode_png(read_checked(folder, name, manifest), manifest.image_size)
+    except PngError as error:
+        raise ValueError(f"{folder / name} {error}; take it from its owner again") from error
+
+
+def image_complaint(data: bytes, name: str, manifest: Manifest) -> str | None:
+    """Say what is wrong with the bytes of a file, None if they are the image of the manifest."""
+    same = hashlib.sha256(data).hexdigest() == manifest.sha256.get(name)
+    try:
+        decode_png(data, manifest.image_size)
+    except PngError as error:
+        return f"{error}" if same else "damaged: no longer a PNG image that can be read"
+    return None if same else "changed: an image, but not the one of the manifest"
+
+
+class PngError(ValueError):
+    """Bytes that are not the PNG image that was expected."""
+
+
+def decode_png(data: bytes, side: int) -> Tensor:
+    """Return 8-bit RGB PNG of `side` x `side` pixels as uint8 [3, side, side].
+
+    Raises:
+        PngError: It is something else. Neither another decoder nor a larger image was tried.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.size != (side, side) or image.mode != "RGB" or getattr(image, "n_frames", 1) != 1:
+                width, height = image.size
+                raise PngError(f"is an image of {width} x {height} in {image.mode}, not of {side} x {side} in RGB")
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    except (PngError, MemoryError):
+        raise
+    except Exception as error:  # whatever the decoder meets in there
+        raise PngError("is no PNG image that can be read") from error
+
+
+def named(names: list[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+@dataclass(frozen=True)
+class CheckedReader:
+    """Reads the images of a folder by their paths, as `read_checked_image` does."""
+
+    folder: Path
+    manifest: Manifest = field(repr=False)
+
+    def __call__(self, path: Path) -> Tensor:
+        """Return the image, uint8 [3, S, S]."""
+        return read_checked_image(self.folder, path.relative_to(self.folder).as_posix(), self.manifest)
