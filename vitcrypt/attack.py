@@ -16,14 +16,17 @@ from rich.text import Text
 
 import vitcrypt
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.attack_config import register_attack
 from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
+from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.report.results import read_result, write_result
+from vitcrypt.report.results import finite, read_result, write_result
 from vitcrypt.untrusted.text import console
 
 SHOWN = 8  # images that are drawn and kept
@@ -69,12 +72,11 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(job: Job) -> dict[str, Any]:
-    from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
-
-    from vitcrypt.experiment.score import score
+    from vitcrypt.experiment.score import score  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
+    from vitcrypt.targets import build
 
     config, folder, fingerprint = job.config, job.folder, job.fingerprint
     names = config["names"]
@@ -82,13 +84,15 @@ def _carry_out(job: Job) -> dict[str, Any]:
     console.print(Text.assemble((what, "bold"), f" in {folder}"))
     weights, why_not = _lpips_weights(config)
     victim = Victim(config, job.key)
+    for note in victim.splits.notes:
+        console.print(f"  {note}")
     observation = victim.observation()
     inputs = job.settle()
     threat_model = observation.threat_model
     console.print("The attacker")
     for part, words in threat_model.items():
         console.print(f"  {part.replace('_', ' ')}: {words}")
-    method = instantiate(config["attack"]["method"])
+    method = build("attack.method", config["attack"]["method"], config["allow_targets"])
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
@@ -119,11 +123,18 @@ def _carry_out(job: Job) -> dict[str, Any]:
         "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
     }
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
-    image_grid(folder / "images.png", pictures, [f"{value:.3f}" for value in result["first"]["restored"]])
-    np.savez_compressed(folder / "images.npz", **pictures)
+    scores = [f"{value:.3f}" for value in result["first"]["restored"]]
     write_result(folder, result)
+    tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
+    tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
+    result = finite(result)
     _tell(result, folder, "finished")
     return result
+
+
+def _keep(path: Path, images: dict[str, Any]) -> None:
+    with written_whole(path) as file:
+        np.savez_compressed(file, **images)
 
 
 def _lpips_weights(config: dict[str, Any]) -> tuple[Path | None, str | None]:
@@ -166,7 +177,8 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
         joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics["blocks"].items())
         console.print(f"  blocks: {joined}")
     for file in ("result.json", "images.png"):
-        console.print(f"  {shown(folder / file)}")
+        if (folder / file).exists():
+            console.print(f"  {shown(folder / file)}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -175,7 +187,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.argv[1:] = arguments
     with errors.explained("attack_config"):
         refuse_keys(sys.argv[1:])
-        task()
+        with checked():
+            task()
 
 
 if __name__ == "__main__":

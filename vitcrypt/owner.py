@@ -20,6 +20,7 @@ from rich.text import Text
 from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
+    from vitcrypt.data.listing import Listing
     from vitcrypt.encryption import Scheme
     from vitcrypt.folders import Made
     from vitcrypt.folders.job import Advance
@@ -60,7 +61,7 @@ def encrypt(
         console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with _progress("encrypting") as advance:
         made = encrypt_folder(
-            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance
+            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_listing
         )
     _tell(made, out)
     console.print(f"  for the provider: all of {out}; class folders keep their names. The key stays here.")
@@ -204,6 +205,11 @@ def _scheme(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> 
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
     return SCHEMES[name](16 if block_size is None else block_size)
+
+
+def _tell_listing(listing: Listing) -> None:
+    for line in listing.lines():
+        console.print(line)
 
 
 def _tell(made: Made, out: Path) -> None:

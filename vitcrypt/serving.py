@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from vitcrypt.untrusted.text import console
+from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
     from vitcrypt.service import Client
@@ -79,7 +79,7 @@ def serve(
     key_file: Annotated[str | None, typer.Option(help="Of the demo alone: this process never opens it.")] = None,
 ) -> None:
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
-    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnxruntime")
+    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
     from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app
@@ -114,12 +114,17 @@ def predict(
 ) -> None:
     """Encrypt images here, ask a service for their classes, and print them."""
     _require("httpx")
-    files = _files(images)
+    from vitcrypt.data.listing import list_images
+    from vitcrypt.data.walk import told
+
+    files, left_out = list_images(images)
+    if left_out:
+        error_console.print(told(left_out))
     asked = _client(url, key_file, plain, client, token_file)
     predictions = asked.predict(files)
     if as_json:
-        told = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
-        console.print(json.dumps(told, indent=2))
+        answers = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
+        console.print(json.dumps(answers, indent=2))
         return
     table = Table("image", "class", "probability", title=f"{url}: {asked.scheme.name}, key {asked.fingerprint}")
     for file, entry in zip(files, predictions, strict=True):
@@ -169,18 +174,6 @@ def _token(file: Path | None) -> str | None:
             f"{file}: a token is one line of at least 16 characters; make one: openssl rand -hex 32 > {file}"
         )
     return token
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    from vitcrypt.data.decode import EXTENSIONS
-
-    files = []
-    for path in paths:
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
-        if not found:
-            raise ValueError(f"{path} holds no image ({', '.join(sorted(EXTENSIONS))})")
-        files += found
-    return files
 
 
 @contextmanager
