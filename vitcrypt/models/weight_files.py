@@ -63,7 +63,7 @@ def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
     if wrong:
         raise ValueError(
             f"model.weights={path} holds NaN or infinite values in {len(wrong)} tensors "
-            f"({printable(', '.join(wrong[:3]), 300)}): what made it diverged; give an earlier checkpoint"
+            f"({printable(', '.join(wrong[:3]), 300)}): its training diverged; give an earlier checkpoint"
         )
 
 
