@@ -36,9 +36,16 @@ def written(path, arrays, compressed=True):
     return str(path)
 
 
+def on_white(colour, alpha):
+    """Lay colours on white by their alpha of 0..255, not rounded."""
+    share = alpha / 255
+    return colour * share + 255 * (1 - share)
+
+
 def in_mode(mode):
-    """Return an image of 12 x 10 pixels in a mode, and its RGB values by hand."""
+    """Return an image of 12 x 10 pixels in a mode, and its RGB values on white by hand."""
     grey, colour = noise(10, 12), noise(10, 12, 3, seed=1)
+    alpha = noise(10, 12, 1, seed=2)
     thrice = np.repeat(grey[..., None], 3, -1)
     if mode == "L":
         return Image.fromarray(grey), thrice
@@ -47,9 +54,9 @@ def in_mode(mode):
     if mode == "1":
         return Image.fromarray(grey > 127), np.where(thrice > 127, 255, 0)
     if mode == "LA":
-        return Image.fromarray(np.stack([grey, noise(10, 12, seed=2)], -1), "LA"), thrice
+        return Image.fromarray(np.concatenate([grey[..., None], alpha], -1), "LA"), on_white(thrice, alpha)
     if mode == "RGBA":
-        return Image.fromarray(np.concatenate([colour, noise(10, 12, 1, seed=2)], -1)), colour
+        return Image.fromarray(np.concatenate([colour, alpha], -1)), on_white(colour, alpha)
     if mode == "I;16":
         return Image.fromarray(grey.astype(np.uint16) * 256 + noise(10, 12, seed=2)), thrice
     if mode == "P":

@@ -181,7 +181,7 @@ def test_pickled_arrays_are_refused_and_nothing_of_them_is_executed(tmp_path):
 
     arrays = medmnist() | {"classes": np.array([Bomb()], dtype=object)}
     path = written(tmp_path / "x.npz", arrays)
-    with pytest.raises(ValueError, match=r"cannot read .*allow_pickle"):
+    with pytest.raises(ValueError, match=r"cannot read .*x\.npz as \.npz: classes: it holds Python objects"):
         npz(path)
     assert not (tmp_path / "boom").exists()
 

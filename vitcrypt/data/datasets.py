@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -111,19 +111,23 @@ class FileDataset(ImageDataset):
 
 @dataclass(frozen=True)
 class Splits:
-    """What a source of data is: training, perhaps validation, and test images, and the names of the classes."""
+    """What a source of data is: training, perhaps validation, and test images, and the names of the classes.
+
+    `notes` are lines for the user on what was found there, and what was left out.
+    """
 
     train: ImageDataset
     test: ImageDataset
     classes: list[str]
     val: ImageDataset | None = None
+    notes: tuple[str, ...] = ()
 
     def hold_out(self, fraction: float, seed: int) -> Splits:
         """Return the same with a validation split taken out of the training images, unless there is one."""
         if self.val is not None or fraction == 0:
             return self
         kept, held = stratified_split(self.train.labels, fraction, seed)
-        return Splits(self.train.subset(kept), self.test, self.classes, val=self.train.subset(held))
+        return replace(self, train=self.train.subset(kept), val=self.train.subset(held))
 
     def limit(self, train: int | None, test: int | None, seed: int, skip: int = 0) -> Splits:
         """Return the same with at most so many images, drawn at random (always the same ones).
@@ -139,7 +143,7 @@ class Splits:
 
         if not 0 <= skip < len(self.train):
             raise ValueError(f"data.skip_train={skip} leaves none of {len(self.train)} training images; skip fewer")
-        return Splits(some(self.train, train, skip), some(self.test, test), self.classes, self.val)
+        return replace(self, train=some(self.train, train, skip), test=some(self.test, test))
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

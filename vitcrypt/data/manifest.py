@@ -10,14 +10,13 @@ import json
 import os
 import re
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, ValidationError
 
+from vitcrypt.data.archive import open_archive
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
 from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.untrusted.documents import (
@@ -263,9 +262,9 @@ def _packed(path: Path) -> str:
     """Return the manifest that `vitcrypt pack` put into an .npz file; nothing if it did not make the file."""
     if not zipfile.is_zipfile(path):
         return ""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            text = str(file["manifest"]) if "manifest" in file.files else ""
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"cannot read {path} as .npz: {error}") from error
+    with open_archive(path) as archive:
+        found = archive.header("manifest") if "manifest" in archive.names else None
+        if found is None or found.shape != () or found.dtype.kind != "U":
+            return ""
+        text = str(archive.read("manifest", 4 * MAX_BYTES))
     return text if "vitcrypt folder" in text[:200] else ""

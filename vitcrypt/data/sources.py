@@ -3,20 +3,16 @@
 Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from vitcrypt.data.archive import Header, open_archive
 from vitcrypt.data.datasets import (
     TEST_INDEX,
     ArrayDataset,
@@ -26,10 +22,14 @@ from vitcrypt.data.datasets import (
     Splits,
     stratified_split,
 )
-from vitcrypt.data.decode import image_size
-from vitcrypt.data.listing import ImageFile, split_files
+from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import CheckedReader
+from vitcrypt.data.survey import Survey, in_threads, survey
+from vitcrypt.untrusted.text import printable
+
+MAX_NAMES = 2**26
+"""Bytes that the names of the classes may take."""
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -61,20 +61,12 @@ def npz(root: str | None) -> Splits:
         ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit.
     """
     path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
-    try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        with file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"cannot read {path} as .npz: {error}") from error
-    named = ["train", *(["val"] if "val_images" in arrays else []), "test"]
     received = Manifest.of(path)
-    kinds = ("images", "labels") if received is None else ("images", "labels", "index")
-    if missing := [n for split in named for n in (f"{split}_{kind}" for kind in kinds) if n not in arrays]:
-        raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
-    splits = {split: _from_arrays(path, arrays, split, received is not None) for split in named}
+    try:
+        named, arrays = _arrays(path, received is not None)
+        splits = {split: _from_arrays(arrays, split, received is not None) for split in named}
+    except MemoryError:
+        raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
     labels = torch.cat([split.labels for split in splits.values()])
     names = [str(name) for name in arrays.get("classes", range(int(labels.max()) + 1))]
     if labels.min() < 0 or labels.max() >= len(names):
@@ -105,16 +97,18 @@ def folder(
             encrypted folder lacks a file of its manifest or has another one.
     """
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
-    classes, files = split_files(base, test_fraction, split_seed)
+    listing = list_folder(base)
+    files = listing.splits(test_fraction, split_seed)
     reader: Callable[[Path], Tensor]
+    notes = listing.lines()
     if (received := Manifest.of(base)) is not None and received[1].encrypted:
         side, reader = received[1].image_size, CheckedReader(*received)
     else:
-        paths = [file.path for split in files.values() for file in split]
-        side = min(_common_side(paths, base) or image_size, image_size)
-        reader = ImageReader(side, interpolation)
-    read = {split: _from_files(found, side, reader, in_memory_gib) for split, found in files.items()}
-    return Splits(read["train"], read["test"], classes, read.get("val"))
+        found = survey([file.path for split in files.values() for file in split], f"reading headers in {base}")
+        side = min(_common_side(found) or image_size, image_size)
+        reader, notes = ImageReader(side, interpolation), [*notes, *found.lines()]
+    read = {split: _from_files(part, side, reader, in_memory_gib) for split, part in files.items()}
+    return Splits(read["train"], read["test"], listing.classes, read.get("val"), tuple(notes))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
@@ -131,18 +125,45 @@ def _existing(root: str | None, source: str, what: str) -> Path:
     return path
 
 
-def _from_arrays(path: Path, arrays: dict[str, NDArray], split: str, packed: bool) -> ArrayDataset:
-    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
+def _arrays(path: Path, packed: bool) -> tuple[list[str], dict[str, NDArray]]:
+    """Return the names of the splits, and every array that is needed, after comparing what all of them are."""
+    with open_archive(path) as archive:
+        named = ["train", *(["val"] if "val_images" in archive.names else []), "test"]
+        kinds = ("images", "labels", "index") if packed else ("images", "labels")
+        wanted = [f"{split}_{kind}" for split in named for kind in kinds]
+        if missing := [name for name in wanted if name not in archive.names]:
+            there = printable(", ".join(archive.names) or "nothing", 300)
+            raise ValueError(f"{path} has no {', '.join(missing)}; it has {there}")
+        for split in named:
+            _check_kinds(path, split, {kind: archive.header(f"{split}_{kind}") for kind in kinds})
+        if "classes" in archive.names:
+            wanted.append("classes")
+            archive.check_sizes(["classes"], MAX_NAMES)
+        archive.check_sizes(wanted)
+        return named, {name: archive.read(name) for name in wanted}
+
+
+def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
+    """Raise ValueError unless the arrays of a split are what they should be."""
+    images, labels = headers["images"], headers["labels"]
+    shape, count = images.shape, images.shape[0] if images.shape else 0
+    if images.dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[-1] not in (1, 3)):
         raise ValueError(
-            f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(images.shape)}"
+            f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(shape)}"
         )
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(images):
+    flat = labels.shape[:1] if labels.shape[1:] == (1,) else labels.shape
+    if flat != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
-            f"{path}: {split}_labels must be integers [N] or [N, 1] with N = {len(images)}, "
-            f"got {labels.dtype} {list(labels.shape)}; several labels an image are not supported"
+            f"{path}: {split}_labels must be integers [N] or [N, 1] with N = {count}, "
+            f"got {labels.dtype} {list(flat)}; several labels an image are not supported"
         )
+    index = headers.get("index", Header((count,), np.dtype(np.int64)))
+    if index.shape != (count,) or index.dtype != np.int64:
+        raise ValueError(f"{path}: {split}_index must be int64 [{count}], got {index.dtype} {list(index.shape)}")
+
+
+def _from_arrays(arrays: dict[str, NDArray], split: str, packed: bool) -> ArrayDataset:
+    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].reshape(-1)
     tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
     side = min(tensor.shape[2:])
     top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
@@ -163,11 +184,10 @@ def _check_packed(path: Path, splits: dict[str, ArrayDataset], classes: list[str
         )
 
 
-def _common_side(paths: list[Path], base: Path) -> int | None:
+def _common_side(found: Survey) -> int | None:
     """Return the side that all images share, or None if they differ or are not square."""
-    sizes = set(_in_threads(image_size, paths, f"reading headers in {base}"))
-    width, height = next(iter(sizes))
-    return width if len(sizes) == 1 and width == height else None
+    width, height = next(iter(found.sizes))
+    return width if len(found.sizes) == 1 and width == height else None
 
 
 def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor], gib: float) -> ImageDataset:
@@ -177,15 +197,6 @@ def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor
     if len(files) * 3 * side**2 > gib * 2**30:
         return FileDataset(paths, labels, index, read)
     images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
-    for slot, image in zip(images, _in_threads(read, paths, f"decoding {paths[0].parents[1]}"), strict=True):
+    for slot, image in zip(images, in_threads(read, paths, f"decoding {paths[0].parents[1]}"), strict=True):
         slot.copy_(image)
     return ArrayDataset(images, labels, index)
-
-
-def _in_threads(function, paths: list[Path], what: str) -> Iterable:
-    """Map over files in threads (Pillow decodes outside the interpreter's lock), in order, with a progress bar."""
-    console = Console(stderr=True)
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(function, paths)
-        hidden = not console.is_terminal
-        yield from track(results, what, total=len(paths), console=console, transient=True, disable=hidden)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from hydra.utils import instantiate
@@ -29,9 +29,13 @@ from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.experiment.build import build, build_network
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import received_manifest
 from vitcrypt.jobs import interrupt
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
+
+if TYPE_CHECKING:
+    from vitcrypt.keys import Key
 
 
 class Cell:
@@ -40,11 +44,12 @@ class Cell:
     Args:
         config: The whole configuration, resolved, as plain values.
         folder: Where everything about this run is kept.
-        identity: What `config.identity` returned for it.
+        identity: What `experiment.identity` returned for it.
+        key: The key of the configuration, if it is open already.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, identity: str) -> None:
-        self.config, self.folder, self.identity = config, folder, identity
+    def __init__(self, config: dict[str, Any], folder: Path, identity: str, key: Key | None = None) -> None:
+        self.config, self.folder, self.identity, self.key = config, folder, identity, key
         self.checkpoint_path = folder / "last.ckpt"
         self.weights_sha256: str | None = None
 
@@ -68,7 +73,8 @@ class Cell:
         from vitcrypt.keys import open_key
 
         size = self.config["data"]["image_size"]
-        return ImageEncryption(self.scheme, open_key(self.config["key"]), (3, size, size), self.config["key_scope"])
+        key = self.key or open_key(self.config["key"])
+        return ImageEncryption(self.scheme, key, (3, size, size), self.config["key_scope"])
 
     def provide(self) -> None:
         """Find data and weights and build all parts, so that what cannot work fails before anything is written.
@@ -169,7 +175,7 @@ class Cell:
     def fit(self, logger: Logger | None) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
         if self.checkpoint_path.exists():
-            read_checkpoint(self.checkpoint_path, self.identity)
+            read_checkpoint(self.checkpoint_path, self.identity, digests_of(self.folder))
         if self.world_size == 1:
             self.fit_here(logger)
         else:
@@ -231,10 +237,10 @@ class Cell:
         return self.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
     @property
-    def _stamp(self) -> dict[str, str | None]:
+    def _stamp(self) -> dict[str, Any]:
         received = self.received
         came = {"received": str(received), "fingerprint": received.fingerprint} if received is not None else {}
-        return {"identity": self.identity, **self.config["names"], **came}
+        return {"identity": self.identity, "inputs": digests_of(self.folder), **self.config["names"], **came}
 
     def _trainer(self, **arguments: Any) -> Trainer:
         options = {**self.config["trainer"], **arguments}

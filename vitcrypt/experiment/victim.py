@@ -14,7 +14,7 @@ from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
-from vitcrypt.keys import open_key
+from vitcrypt.keys import Key, open_key
 from vitcrypt.metrics import ssim
 from vitcrypt.models.weights import read_state
 
@@ -27,15 +27,16 @@ class Victim:
 
     Args:
         config: The whole configuration, resolved, as plain values.
+        key: The key of the configuration, if it is open already.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], key: Key | None = None) -> None:
         self.config = config
         self.held = config["attack"]["observation"]
         self.scheme: Scheme = instantiate(config["encryption"])
         size = config["image_size"]
         self.shape = (3, size, size)
-        key = open_key(config["key"])
+        key = key or open_key(config["key"])
         self.encryption = ImageEncryption(self.scheme, key, self.shape, config["key_scope"])
         shared = config["key_scope"] == "shared"
         self.subkeys = self.scheme.subkeys(key, self.shape) if shared else None

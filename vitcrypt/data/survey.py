@@ -1,0 +1,130 @@
+"""A look at all image files before the long work starts: which cannot be read, and what is to be said of the others.
+
+`run`, `encrypt` and `predict` take it, and say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from PIL.ImageFile import ImageFile
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vitcrypt.data.decode import with_image
+from vitcrypt.data.pixels import has_more_pages, is_deep, refuse_unfit, used_bits
+from vitcrypt.untrusted.text import error_console
+
+SHOWN = 10
+"""Unreadable images that are named one by one."""
+LOOKED_INTO = 1000
+"""16-bit images that are decoded to see how many bits they use."""
+FEW_BITS = 14
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of image files before they are decoded.
+
+    Args:
+        sizes: All (width, height) that there are, before any EXIF rotation.
+        transparent: How many have an alpha channel or a transparent colour.
+        paged: How many have more than one page or frame.
+        dark: How many 16-bit images leave two or more of their high bits unused, of the first `LOOKED_INTO`.
+        dark_bits: How many bits these use at most.
+    """
+
+    sizes: frozenset[tuple[int, int]]
+    transparent: int = 0
+    paged: int = 0
+    dark: int = 0
+    dark_bits: int = 0
+
+    def lines(self) -> list[str]:
+        """Return what a user should know, a line each."""
+        said = []
+        if self.transparent:
+            said.append(f"{_files(self.transparent)} transparency: laid on white")
+        if self.paged:
+            said.append(f"{_files(self.paged)} more than one page or frame: the first whole one is read")
+        if self.dark:
+            images, their = ("image uses", "its") if self.dark == 1 else ("images use", "their")
+            said.append(
+                f"{self.dark:,} 16-bit {images} at most {self.dark_bits} of {their} bits: the high byte is read, so "
+                "few levels are left; scale to all 16 bits, or to 8"
+            )
+        return said
+
+
+def survey(paths: list[Path], what: str = "reading headers") -> Survey:
+    """Open each image file, in threads, without decoding it.
+
+    Raises:
+        ValueError: Some cannot be opened, or are of a kind that is not read; the first ones are named.
+    """
+    headers = list(in_threads(partial(with_image, use=_header), paths, what))
+    deep = [path for path, header in zip(paths, headers, strict=True) if header.deep][:LOOKED_INTO]
+    bits = in_threads(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
+    dark = [used for used in bits if used <= FEW_BITS]
+    return Survey(
+        frozenset(header.size for header in headers),
+        sum(header.transparent for header in headers),
+        sum(header.paged for header in headers),
+        len(dark),
+        max(dark, default=0),
+    )
+
+
+def in_threads(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterator[T]:
+    """Map over files in threads (Pillow decodes outside the interpreter's lock), in order, with a progress bar.
+
+    Raises:
+        ValueError: The function raised it for some files; the others were done. The message has the first ones.
+    """
+
+    def attempted(path: Path) -> T | ValueError:
+        try:
+            return function(path)
+        except ValueError as error:
+            return error
+
+    failed = []
+    hidden = not error_console.is_terminal
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    with ThreadPoolExecutor() as pool, Progress(*columns, console=error_console, transient=True, disable=hidden) as bar:
+        for result in bar.track(pool.map(attempted, paths), total=len(paths), description=what):
+            if isinstance(result, ValueError):
+                failed.append(str(result))
+            else:
+                yield result
+    if failed:
+        raise ValueError(first_ones(failed))
+
+
+def first_ones(complaints: Iterable[str]) -> str:
+    """Return complaints, the first `SHOWN` of them in full."""
+    told = list(complaints)
+    more = [f"... and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return "\n".join([*told[:SHOWN], *more])
+
+
+@dataclass(frozen=True)
+class _Header:
+    size: tuple[int, int]
+    transparent: bool
+    deep: bool
+    paged: bool
+
+
+def _header(image: ImageFile) -> _Header:
+    refuse_unfit(image)
+    return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{' has' if count == 1 else 's have'}"
