@@ -18,6 +18,7 @@ import vitcrypt
 from vitcrypt.experiment import errors
 from vitcrypt.experiment.attack_config import register_attack
 from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
@@ -69,12 +70,11 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(job: Job) -> dict[str, Any]:
-    from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
-
-    from vitcrypt.experiment.score import score
+    from vitcrypt.experiment.score import score  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
+    from vitcrypt.targets import build
 
     config, folder, fingerprint = job.config, job.folder, job.fingerprint
     names = config["names"]
@@ -90,7 +90,7 @@ def _carry_out(job: Job) -> dict[str, Any]:
     console.print("The attacker")
     for part, words in threat_model.items():
         console.print(f"  {part.replace('_', ' ')}: {words}")
-    method = instantiate(config["attack"]["method"])
+    method = build("attack.method", config["attack"]["method"], config["allow_targets"])
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
@@ -177,7 +177,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.argv[1:] = arguments
     with errors.explained("attack_config"):
         refuse_keys(sys.argv[1:])
-        task()
+        with checked():
+            task()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from rich.text import Text
 from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
-    from vitcrypt.data.listing import Listing
     from vitcrypt.encryption import Scheme
     from vitcrypt.folders import Made
     from vitcrypt.folders.job import Advance
@@ -61,7 +60,7 @@ def encrypt(
         console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with _progress("encrypting") as advance:
         made = encrypt_folder(
-            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_listing
+            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_lines
         )
     _tell(made, out)
     console.print(f"  for the provider: all of {out}; class folders keep their names. The key stays here.")
@@ -207,8 +206,8 @@ def _scheme(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> 
     return SCHEMES[name](16 if block_size is None else block_size)
 
 
-def _tell_listing(listing: Listing) -> None:
-    for line in listing.lines():
+def _tell_lines(lines: list[str]) -> None:
+    for line in lines:
         console.print(line)
 
 

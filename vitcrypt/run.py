@@ -15,6 +15,7 @@ from rich.text import Text
 
 from vitcrypt.experiment import errors
 from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
@@ -125,7 +126,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
     with errors.explained("config"):
         refuse_keys(sys.argv[1:])
-        task()
+        with checked():
+            task()
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def serve(
     key_file: Annotated[str | None, typer.Option(help="Of the demo alone: this process never opens it.")] = None,
 ) -> None:
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
-    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnxruntime")
+    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
     from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app

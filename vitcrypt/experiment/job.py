@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitcrypt.untrusted.text import console
-
 from vitcrypt.experiment.identity import with_plain_paths
+from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
     from vitcrypt.data.manifest import Manifest

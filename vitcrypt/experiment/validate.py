@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.experiment.config import SECTIONS, Config
-
-ALLOWED_TARGETS = ("vitcrypt.", "timm.", "torch.optim.", "lightning.")
+from vitcrypt.targets import check as check_targets
 
 
 def validate(config: dict[str, Any]) -> None:
@@ -17,6 +16,7 @@ def validate(config: dict[str, Any]) -> None:
         for added in node.keys() - set(known):  # +name=value gets past the schema
             near = get_close_matches(added, known, n=1)
             raise ValueError(f"there is no {name}{added}" + (f"; did you mean {name}{near[0]}?" if near else ""))
+    check_targets(config, config["allow_targets"])
     data, model, scheme = config["data"], config["model"], config["encryption"]
     size, block, patch = data["image_size"], scheme.get("block_size", 1), model["patch_size"]
     for name, options in (("augment", ("owner", "provider", "none")), ("interpolation", ("bilinear", "bicubic"))):
@@ -53,7 +53,6 @@ def validate(config: dict[str, Any]) -> None:
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]
         raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
-    check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
 
 
 def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
@@ -99,6 +98,7 @@ def _check_patch_embedding(config: dict[str, Any]) -> None:
 
 def validate_attack(config: dict[str, Any]) -> None:
     """Check what types cannot: raise ValueError saying what is wrong and the override that mends it."""
+    check_targets(config, config["allow_targets"])
     if config["key_scope"] not in ("shared", "per_image"):
         raise ValueError(f"key_scope is shared or per_image; got {config['key_scope']}")
     if config["encryption"].get("_target_") is None:
@@ -117,21 +117,3 @@ def validate_attack(config: dict[str, Any]) -> None:
     for name in ("weights", "public_weights"):
         if held[name] is not None and not Path(held[name]).expanduser().is_file():
             raise FileNotFoundError(f"attack.observation.{name}={held[name]} does not exist")
-    check_targets(config, ("vitcrypt.", *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
-
-
-def check_targets(node: Any, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError if anything below `node` is to be built from elsewhere than `allowed`."""
-    if isinstance(node, list):
-        for child in node:
-            check_targets(child, allowed)
-    if not isinstance(node, dict):
-        return
-    target = node.get("_target_")
-    if target is not None and not target.startswith(allowed):
-        raise ValueError(
-            f"_target_: {target} is not allowed; configurations build things from {', '.join(allowed)} only. "
-            f"To allow your own: 'allow_targets=[{target.split('.')[0]}]'"
-        )
-    for child in node.values():
-        check_targets(child, allowed)

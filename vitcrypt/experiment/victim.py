@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from torch import Tensor
 
 from vitcrypt.attacks import Observation, Oracle
@@ -17,6 +16,7 @@ from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.keys import Key, open_key
 from vitcrypt.metrics import ssim
 from vitcrypt.models.weights import read_state
+from vitcrypt.targets import build
 
 
 class Victim:
@@ -33,7 +33,7 @@ class Victim:
     def __init__(self, config: dict[str, Any], key: Key | None = None) -> None:
         self.config = config
         self.held = config["attack"]["observation"]
-        self.scheme: Scheme = instantiate(config["encryption"])
+        self.scheme: Scheme = build("encryption", config["encryption"], config["allow_targets"])
         size = config["image_size"]
         self.shape = (3, size, size)
         key = key or open_key(config["key"])
@@ -45,7 +45,7 @@ class Victim:
     def splits(self) -> Splits:
         """The images."""
         data = self.config["data"]
-        splits: Splits = instantiate(data["source"])
+        splits: Splits = build("data.source", data["source"], self.config["allow_targets"])
         return splits.limit(data["limit_train"], data["limit_test"], data["split_seed"])
 
     @property

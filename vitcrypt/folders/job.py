@@ -143,8 +143,8 @@ def _finished(
             advance(count, 0, len(wanted.index))
     if changed:
         raise FileExistsError(
-            f"{out} was made when {len(changed):,} of the {len(wanted.index):,} pictures were others: {named(changed)}. "
-            f"It stays as it is: name another folder, or remove it first (rm -r {shlex.quote(str(out))})"
+            f"{out} was made when {len(changed):,} of the {len(wanted.index):,} pictures were others: "
+            f"{named(changed)}. It stays as it is: name another folder, or remove it: rm -r {shlex.quote(str(out))}"
         )
     return Made(found, 0)
 
