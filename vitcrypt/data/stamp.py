@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from vitcrypt.data.listing import image_files
+from vitcrypt.data.listing import list_folder
 from vitcrypt.untrusted.documents import Document, Sha256
 from vitcrypt.untrusted.files import open_regular
 
@@ -100,9 +100,9 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
 
 def _images(root: Path) -> Iterator[tuple[Path, str, str]]:
     """Yield path, split and class of each image."""
-    classes, files = image_files(root)
-    for file in files:
-        yield file.path, file.split, _name(classes[file.label])
+    listing = list_folder(root)
+    for file in listing.files:
+        yield file.path, file.split, _name(listing.classes[file.label])
 
 
 def _all_files(root: Path) -> Iterator[tuple[Path, str, str]]:
