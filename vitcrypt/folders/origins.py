@@ -58,18 +58,23 @@ def numbers(listing: Listing) -> list[str]:
     return [_placed(listing, file, f"{number:0{digits}}.png") for number, file in enumerate(listing.files)]
 
 
-def kept_names(listing: Listing) -> list[str]:
-    """Return the path of each file in a folder of PNG files; where two would be one, with their old extensions.
+def kept_names(listing: Listing, *, longer: bool = False) -> list[str]:
+    """Return the path of each file in a folder of PNG files.
+
+    Args:
+        listing: The files.
+        longer: Where two would have one name, let them keep their old extensions in it.
 
     Raises:
-        ValueError: Even so two would be one.
+        ValueError: Two would have one name.
     """
-    short = [_placed(listing, file, str(PurePosixPath(file.name).with_suffix(".png"))) for file in listing.files]
-    times = Counter(short)
-    names = [
-        name if times[name] == 1 else _placed(listing, file, f"{file.name}.png")
-        for name, file in zip(short, listing.files, strict=True)
-    ]
+    names = [_placed(listing, file, str(PurePosixPath(file.name).with_suffix(".png"))) for file in listing.files]
+    times = Counter(names)
+    if longer:
+        names = [
+            name if times[name] == 1 else _placed(listing, file, f"{file.name}.png")
+            for name, file in zip(names, listing.files, strict=True)
+        ]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(f"two images would be called {twice[0]}; rename one of them, or let them have numbers")
     return names
@@ -87,7 +92,9 @@ def original_names(photos: Path, encrypted: Path, manifest: Manifest, key: Key) 
             f"{encrypted} was not made from {photos}, or files there were renamed, added or removed since (or it was "
             "rotated: then take the folder that vitcrypt encrypt made); leave --names out, and names stay numbers"
         )
-    by_index = {file.index: (file, name) for file, name in zip(listing.files, kept_names(listing), strict=True)}
+    by_index = {
+        file.index: (file, name) for file, name in zip(listing.files, kept_names(listing, longer=True), strict=True)
+    }
     origins = Origins(key)
     changed = [
         str(by_index[index][0].path)

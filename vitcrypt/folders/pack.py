@@ -152,7 +152,10 @@ def _made_whole(folder: Path, out: Path) -> Iterator[Path]:
             if begun:
                 _remove_left(place, part)
             if any(entry.name != ".lock" for entry in place.iterdir()):
-                raise FileExistsError(f"{place} holds files that are none of this job; move it away")
+                raise FileExistsError(
+                    f"{place} holds files that are none of this job; move them away, or remove it: "
+                    f"rm -r {shlex.quote(str(place))}"
+                )
             try:
                 yield part
                 if os.path.lexists(out):

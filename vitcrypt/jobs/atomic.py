@@ -36,10 +36,8 @@ def written_whole(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterat
     if new:
         _remove_left(path)
     try:
-        with (
-            part.open("wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL * new, mode)) as file,
-            _held(part, must=False) if new else contextlib.nullcontext(),
-        ):
+        part.touch(mode, exist_ok=not new)
+        with part.open("wb") as file, _held(part, must=False) if new else contextlib.nullcontext():
             yield file
             file.flush()
             os.fsync(file.fileno())
