@@ -124,7 +124,7 @@ def predict(
     predictions = asked.predict(files)
     if as_json:
         answers = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
-        console.print(json.dumps(answers, indent=2))
+        console.print(json.dumps(answers, indent=2, allow_nan=False))
         return
     table = Table("image", "class", "probability", title=f"{url}: {asked.scheme.name}, key {asked.fingerprint}")
     for file, entry in zip(files, predictions, strict=True):
