@@ -79,7 +79,7 @@ def serve(
     key_file: Annotated[str | None, typer.Option(help="Of the demo alone: this process never opens it.")] = None,
 ) -> None:
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
-    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnx", "onnxruntime")
+    _require("fastapi", "uvicorn", "httptools", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
     from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app
@@ -142,13 +142,15 @@ def demo(
 ) -> None:
     """Show a page on this machine that encrypts pictures with your key and asks a service: plain, encrypted, class."""
     _require("fastapi", "uvicorn", "httptools", "httpx")
-    from vitcrypt.service.demo import create_demo
+    from vitcrypt.service.demo import create_demo, new_secret
     from vitcrypt.service.server import listen
     from vitcrypt.service.server import serve as serve_app
 
-    page = create_demo(_client(url, key_file, False, client, token_file))
+    secret = new_secret()
+    page = create_demo(_client(url, key_file, False, client, token_file), secret)
     listening = listen("127.0.0.1", port, None)
-    console.print(f"open http://127.0.0.1:{listening.getsockname()[1]} (the demo; it asks {url})")
+    console.print(f"open http://127.0.0.1:{listening.getsockname()[1]}/{secret}/ (the demo; it asks {url})")
+    console.print("  keep this address to yourself: whoever has it can have pictures encrypted with your key")
     serve_app(page, listening, read_seconds=60)
 
 

@@ -56,7 +56,7 @@ def identity(config: dict[str, Any], fingerprint: str | None, received: str | No
         what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
     if received is not None:
         what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
-    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly")
+    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly", "stop_on_nan")
     later = {"patch_embedding": "shared", "adapt_to_key": False, "skip_train": 0}  # unused, they leave identities alone
     for name in ("data", "model"):
         what[name] = {k: v for k, v in what[name].items() if k not in later or v != later[k]}

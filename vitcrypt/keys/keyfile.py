@@ -23,6 +23,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from vitcrypt.jobs.atomic import written_whole
+
 HEADER = "vitcrypt key, version 1"
 SALT, NONCE = 16, 12
 
@@ -41,19 +43,12 @@ def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -
     lines.append(f"{field}: {base64.b32encode(value).decode().rstrip('=')}")
     text = "\n".join([*lines, f"checksum: {_checksum(lines)}", ""])
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with written_whole(path, new=True, mode=0o600) as file:
+            file.write(text.encode())
     except FileExistsError:
         raise FileExistsError(f"{path} exists: a key file is never overwritten; choose another name") from None
     except FileNotFoundError:
         raise FileNotFoundError(f"{path.parent} does not exist; make that folder first") from None
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink()
-        raise
 
 
 def read(path: Path, passphrase: str | None) -> bytes:
