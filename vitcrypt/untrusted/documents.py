@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from vitcrypt.untrusted.files import read_regular
-from vitcrypt.untrusted.text import printable
+from vitcrypt.untrusted.text import one_line, printable
 
 MAX_BYTES = 64 * 2**20
 MAX_SIDE = 4096
@@ -84,7 +84,7 @@ def parse_json(text: bytes | str, source: str) -> Any:
     except RecursionError:
         raise ValueError(f"{printable(source, 300)} is damaged: it is nested too deep") from None
     except ValueError as error:
-        raise ValueError(f"{printable(source, 300)} is damaged: {printable(error, 300)}") from None
+        raise ValueError(f"{printable(source, 300)} is damaged: {one_line(error)}") from None
 
 
 def explain(error: ValidationError) -> str:
