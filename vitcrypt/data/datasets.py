@@ -128,12 +128,9 @@ class Splits:
         Raises:
             ValueError: There is not.
         """
-        for name, part in (("train", self.train), ("test", self.test), ("validate", self.val)):
+        for purpose, part in (("train", self.train), ("test", self.test), ("validate", self.val)):
             if part is not None and not len(part):
-                option = {"train": "data.limit_train", "test": "data.limit_test"}.get(name)
-                raise ValueError(
-                    f"there is no image to {name} on; add some" + (f", and set {option}=null for all" if option else "")
-                )
+                raise ValueError(f"the data have no image to {purpose} on; add some")
         if len(self.classes) < 2:
             raise ValueError(f"there is one class, {self.classes}: nothing to tell apart; add images of another class")
         return self

@@ -145,7 +145,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """SHA-256 of all that it says: equal for equal folders only."""
-        return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def __str__(self) -> str:
         """Say what the images are, in a few words."""
@@ -182,7 +182,9 @@ class Manifest:
 
     def text(self, indent: int | None = None) -> str:
         """Return it as JSON."""
-        return json.dumps({"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent)
+        return json.dumps(
+            {"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent, allow_nan=False
+        )
 
     @classmethod
     def read(cls, path: Path, data: bytes | None = None) -> Manifest:

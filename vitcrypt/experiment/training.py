@@ -111,7 +111,7 @@ class Cell:
         data = self.config["data"]
         splits: Splits = build("data.source", data["source"], self.own).usable()
         splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"], data["skip_train"])
-        return splits.usable().hold_out(data["validation"], data["split_seed"])
+        return splits.hold_out(data["validation"], data["split_seed"])
 
     @cached_property
     def plan(self) -> Plan:

@@ -184,7 +184,7 @@ class _Job:
         known = [entries[name] for name in self.task.sources if name in entries]
         whole = [e for e, is_whole in zip(known, self.pool.map(self._is_whole, known), strict=True) if is_whole]
         tidy = journal.with_name("journal.new")
-        tidy.write_text("".join(json.dumps(entry) + "\n" for entry in whole))
+        tidy.write_text("".join(json.dumps(entry, allow_nan=False) + "\n" for entry in whole))
         tidy.replace(journal)
         return {entry["name"]: entry for entry in whole}
 
@@ -200,7 +200,7 @@ class _Job:
                 for results in self.pool.map(self._written, groups):
                     written = [entry for entry in results if isinstance(entry, dict)]
                     unreadable += [str(entry) for entry in results if isinstance(entry, ValueError)]
-                    journal.write("".join(json.dumps(entry) + "\n" for entry in written))
+                    journal.write("".join(json.dumps(entry, allow_nan=False) + "\n" for entry in written))
                     journal.flush()
                     entries |= {entry["name"]: entry for entry in written}
                     done |= {entry["name"]: entry["sha256"] for entry in written}

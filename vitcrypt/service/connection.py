@@ -198,7 +198,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
             return
         status, detail = REASONS[reason]
-        body = json.dumps({"detail": detail}).encode()
+        body = json.dumps({"detail": detail}, allow_nan=False).encode()
         head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n"
         self.transport.write((head + b"content-length: %d\r\n\r\n") % (status, len(body)) + body)
         self.transport.write_eof()  # closing at once would take the answer back, where more of the request arrives
