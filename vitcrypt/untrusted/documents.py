@@ -91,9 +91,9 @@ def explain(error: ValidationError) -> str:
     """Return what is wrong in a document, in one sentence, without its values."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
     first = details[0]
-    place = ".".join(printable(part, 60) for part in first["loc"]) or "the whole"
+    place = ".".join(one_line(part, 60) for part in first["loc"]) or "the whole"
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{place}: {printable(first['msg'], 200)}{more}"
+    return f"{place}: {one_line(first['msg'], 200)}{more}"
 
 
 def _refuse_constant(name: str) -> NoReturn:
