@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "vitcrypt"
 ROOMS = {
     "jobs": set(),
     "untrusted": set(),
-    "experiment": {"attacks", "data", "encryption", "keys", "metrics", "models", "report", "service", "experiment"},
+    "experiment": {"attacks", "data", "encryption", "keys", "metrics", "models", "report", "service", "targets"},
     "keys": set(),
     "encryption": {"keys"},
     "data": {"encryption"},
@@ -21,7 +21,7 @@ ROOMS = {
     "attacks": {"encryption"},
     "metrics": set(),
     "bench": {"keys", "encryption", "data", "folders"},
-    "service": {"data", "encryption", "experiment"},  # never keys: a client is handed one
+    "service": {"data", "encryption", "models"},  # never keys: a client is handed one
 }
 BELOW = {"jobs", "untrusted"}  # rooms that every other may use: they use nothing of ours but each other
 BELOW_MAY_USE = {"jobs": {"vitcrypt"}, "untrusted": {"vitcrypt", "pydantic", "rich"}}
@@ -104,6 +104,28 @@ def test_only_the_tracking_module_knows_wandb():
     assert knowing == {"loggers.py"}
 
 
+BUILDING = ("hydra.utils", "hydra._internal.instantiate", "importlib.import_module", "pydoc", "pickle", "runpy")
+
+
+def test_one_module_alone_builds_what_a_configuration_names_and_without_hydra():
+    """No `instantiate`, `get_class`, `locate`: they walk from an allowed module into whatever that imported."""
+    for path in [*PACKAGE.rglob("*.py"), *PACKAGE.parent.glob("hydra_plugins/**/*.py")]:
+        text = path.read_text()
+        used = {name for name in imports(path) if name.startswith(BUILDING)}
+        used |= {node.func.id for node in ast.walk(ast.parse(text)) if is_call_of_a_name(node)}
+        assert not used & {"eval", "exec", "__import__", *(name for name in used if name.startswith(BUILDING))}, path
+        assert ("import_module(" in text) == (path == PACKAGE / "targets.py"), path
+
+
+def is_call_of_a_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def test_what_lies_loose_at_the_top_of_the_package_is_a_program_or_the_targets():
+    programs = {"run", "attack", "cli", "owner", "serving", "reporting", "benching", "pool"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} <= programs | {"targets", "__init__"}
+
+
 def test_no_file_is_too_long_and_none_is_named_for_nothing():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 320, path
@@ -115,7 +137,7 @@ def test_a_process_that_serves_loads_no_key_code_and_with_onnx_no_torch():
 import sys
 import vitcrypt.cli, vitcrypt.service.app, vitcrypt.service.server
 assert "torch" not in sys.modules
-import vitcrypt.experiment.build, vitcrypt.service.graph  # what --backend torch needs besides
+import vitcrypt.models.networks, vitcrypt.service.graph  # what --backend torch needs besides
 assert "torch" in sys.modules and not [name for name in sys.modules if name.startswith("vitcrypt.keys")]
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

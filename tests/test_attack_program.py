@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from vitcrypt.attack import attack
@@ -15,6 +14,7 @@ from vitcrypt.experiment.identity import attack_identity
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.report import attacks, read_results, summary
 from vitcrypt.report.security import security, verdict
+from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
 
@@ -31,7 +31,7 @@ def config(tmp_path: Path, scheme: str, method: str, *overrides: str) -> dict[st
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_every_configured_attack_can_be_built(name, tmp_path):
-    method = instantiate(config(tmp_path, "proposed", name)["attack"]["method"])
+    method = build("attack.method", config(tmp_path, "proposed", name)["attack"]["method"])
     assert method.name == name
 
 

@@ -1,6 +1,7 @@
 """Bundles: whole or not at all, checked file by file, and the network in them is the one that was trained."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -89,19 +90,23 @@ def edited(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"format": "vitcrypt bundle 2"}, "'vitcrypt bundle 2'; this vitcrypt reads 'vitcrypt bundle 1'"),
-        ({"files": ...}, "lists no checksums"),
-        ({"image_size": "16"}, "image_size is missing or of another type"),
-        ({"origin": ...}, "origin is missing"),
+        ({"format": "vitcrypt bundle 2"}, "format: Input should be 'vitcrypt bundle 1'"),
+        ({"files": ...}, "files: Field required"),
+        ({"files": {"client.json": "0" * 64}}, "files: Dictionary should have at least 3 items"),
+        ({"files": {"../client.json": "0" * 64}}, "files.../client.json"),
+        ({"image_size": "16"}, "image_size: Input should be a valid integer"),
+        ({"image_size": 10**6}, "image_size: Input should be less than or equal to 4096"),
+        ({"origin": ...}, "origin: Field required"),
+        ({"origin": {"note": "x"}}, "origin.note: Extra inputs"),
         ({"fingerprint": "fedcba9876543210"}, "contradict each other"),
-        ({"fingerprint": "a key?"}, "16 hexadecimal digits"),
-        ({"model": {"adaptation": "none"}}, "block_size, network"),
-        ({"model": RESNET | {"adaptation": "none", "network": {"_target_": "os.system"}}}, "os.system is not allowed"),
+        ({"fingerprint": "a key?"}, "fingerprint: String should match pattern"),
+        ({"model": {"adaptation": "none"}}, "model.network: Field required"),
+        ({"model": RESNET | {"adaptation": "none", "network": {"_target_": "os.system"}}}, "Input tag 'os.system'"),
     ],
 )
 def test_a_bundle_that_was_changed_by_hand_is_refused(copy, changes, told):
     edited(copy, **changes)
-    with pytest.raises(ValueError, match=told.replace("?", r"\?")):
+    with pytest.raises(ValueError, match=re.escape(told)):
         Bundle.read(copy)
 
 
@@ -117,7 +122,7 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
     with pytest.raises(ValueError, match="is an attack"):
         export(tmp_path, tmp_path / "out")
     write_result(tmp_path, {"metrics": {}})
-    with pytest.raises(ValueError, match="incomplete: it lacks"):
+    with pytest.raises(ValueError, match="is incomplete, damaged or not trustworthy: identity"):
         export(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

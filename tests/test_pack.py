@@ -91,7 +91,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch, f
     monkeypatch.setattr(pack, "AHEAD", 4)
     peaks = []
     for count in (20, 200):
-        encrypted(tmp_path / str(count), ("train", "test"), {"ant": count // 2}, side=128)
+        encrypted(tmp_path / str(count), ("train", "test"), {"ant": count // 2 - 1, "bee": 1}, side=128)
         tracemalloc.start()
         FORMS[form](tmp_path / str(count) / "enc", tmp_path / str(count) / form)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -172,8 +172,8 @@ def test_long_and_foreign_names_survive(tmp_path):
 
 
 def test_an_image_that_fits_into_no_tar_file_is_named_with_a_size_that_fits(tmp_path):
-    encrypted(tmp_path, ("train", "test"), {"ant": 1}, side=600)
-    with pytest.raises(ValueError, match=r"000001\.png does not fit into a tar file of 1 MiB; say --shard-mib 2"):
+    encrypted(tmp_path, ("train", "test"), {"ant": 1, "bee": 1}, side=600)
+    with pytest.raises(ValueError, match=r"000002\.png does not fit into a tar file of 1 MiB; say --shard-mib 2"):
         pack_shards(tmp_path / "enc", tmp_path / "x", 1)
     assert not (tmp_path / "x.part").exists()
     pack_shards(tmp_path / "enc", tmp_path / "x", 2)

@@ -11,20 +11,22 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import vitcrypt
 from vitcrypt.experiment import errors
 from vitcrypt.experiment.attack_config import register_attack
+from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
-from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, shown
+from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result, write_result
+from vitcrypt.untrusted.text import console
 
-console = Console(soft_wrap=True)
 SHOWN = 8  # images that are drawn and kept
 register()
 register_attack()
@@ -40,44 +42,55 @@ def task(cfg: DictConfig) -> float:
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             names = config["names"]
-            console.print(f"[bold red]{names['attack']} on {names['encryption']}, {names['data']} failed:[/] {error}")
+            what = f"{names['attack']} on {names['encryption']}, {names['data']} failed:"
+            console.print(Text.assemble((what, "bold red"), f" {error}"))
         raise
 
 
 def attack(config: dict[str, Any]) -> dict[str, Any]:
     """Carry out the attack of a configuration, unless it is done already; return its result."""
-    fingerprint = key_fingerprint(config)
-    name, names = attack_identity(config, fingerprint), config["names"]
+    key, names = opened_key(config), config["names"]
+    fingerprint = key.fingerprint if key else None
     parts = ["attacks", names["data"], names["encryption"], names["attack"]]
-    folder = job_folder(config, parts, fingerprint, name)
-    with alone_in(folder):
+    job = placed(config, parts, lambda spelled: attack_identity(spelled, fingerprint), key, fingerprint)
+    with alone_in(job.folder):
         if not config["resume"]:
-            put_aside(folder)
-        result = read_result(folder)
+            put_aside(job.folder)
+        result = read_result(job.folder)
         if result is not None:
-            _tell(result, folder, "finished before, skipped (resume=false attacks again)")
+            job.settle(result)
+            if config["lpips_weights"] and (why_not := result["metrics"].get("lpips_absent")):
+                raise ValueError(
+                    f"{job.folder} was finished without LPIPS ({why_not}), and lpips_weights="
+                    f"{config['lpips_weights']} is there now; set resume=false to attack again with it"
+                )
+            _tell(result, job.folder, "finished before, skipped (resume=false attacks again)")
             return result
-        return _carry_out(config, folder, name, fingerprint)
+        return _carry_out(job)
 
 
-def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
-    from hydra.utils import instantiate  # from here on it takes seconds to import what is needed
-
-    from vitcrypt.experiment.score import score
+def _carry_out(job: Job) -> dict[str, Any]:
+    from vitcrypt.experiment.score import score  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
+    from vitcrypt.targets import build
 
+    config, folder, fingerprint = job.config, job.folder, job.fingerprint
     names = config["names"]
-    console.print(f"[bold]{names['attack']} on {names['encryption']}, {names['data']}[/] in {folder}")
+    what = f"{names['attack']} on {names['encryption']}, {names['data']}"
+    console.print(Text.assemble((what, "bold"), f" in {folder}"))
     weights, why_not = _lpips_weights(config)
-    victim = Victim(config)
+    victim = Victim(config, job.key)
+    for note in victim.splits.notes:
+        console.print(f"  {note}")
     observation = victim.observation()
+    inputs = job.settle()
     threat_model = observation.threat_model
     console.print("The attacker")
     for part, words in threat_model.items():
-        console.print(f"  {part.replace('_', ' ')}: {words}", highlight=False)
-    method = instantiate(config["attack"]["method"])
+        console.print(f"  {part.replace('_', ' ')}: {words}")
+    method = build("attack.method", config["attack"]["method"], config["allow_targets"])
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
@@ -87,7 +100,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
         metrics["lpips_absent"] = why_not
     result = {
         "kind": "attack",
-        "identity": name,
+        "identity": job.identity,
+        "inputs": inputs.summary(),
         "config": published(config),
         "threat_model": threat_model,
         "key": {
@@ -162,8 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is not None:
         sys.argv[1:] = arguments
     with errors.explained("attack_config"):
-        errors.refuse_keys(sys.argv[1:])
-        task()
+        refuse_keys(sys.argv[1:])
+        with checked():
+            task()
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-console = Console(soft_wrap=True)
+from vitcrypt.untrusted.text import console
 
 
 class Part(StrEnum):
@@ -54,7 +53,7 @@ def bench(
     where = (
         f"{machine['device']} ({machine['processor']}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
     )
-    console.print(where, highlight=False)
+    console.print(where)
     rows = []
     for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):
         _print(group)

@@ -2,14 +2,15 @@
 
 import getpass
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from vitcrypt import owner, reporting, serving
 from vitcrypt.benching import bench
+from vitcrypt.untrusted.text import console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
@@ -18,7 +19,6 @@ app.add_typer(owner.app)
 app.add_typer(reporting.app, name="report")
 app.add_typer(serving.app)
 app.command()(bench)
-console = Console(soft_wrap=True)
 
 DEFAULT_KEY = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "vitcrypt" / "key.txt"
 KeyFile = Annotated[
@@ -90,9 +90,11 @@ def attack(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the program; errors that a user can mend are shown as a message."""
+    from vitcrypt.experiment.command_line import refuse_keys
     from vitcrypt.experiment.errors import explained
 
     with explained("config"):
+        refuse_keys(sys.argv[1:])
         try:
             app()
         except SystemExit as ended:

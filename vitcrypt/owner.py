@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -13,18 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from vitcrypt.untrusted.text import console, error_console
+
 if TYPE_CHECKING:
+    from vitcrypt.data.listing import Listing
     from vitcrypt.encryption import Scheme
     from vitcrypt.folders import Made
     from vitcrypt.folders.job import Advance
     from vitcrypt.keys import Key
 
 app = typer.Typer()
-console = Console(soft_wrap=True, highlight=False)
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -56,10 +58,10 @@ def encrypt(
 
     scheme = _scheme(encryption, block_size, channel_shuffle)
     if key.test_name:
-        console.print(f"[yellow]{key.test_name} is a public test key: anyone can decrypt these images.[/]")
+        console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with _progress("encrypting") as advance:
         made = encrypt_folder(
-            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance
+            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_listing
         )
     _tell(made, out)
     console.print(f"  for the provider: all of {out}; class folders keep their names. The key stays here.")
@@ -110,12 +112,12 @@ def verify(
         manifest, wrong = verify_folder(folder, workers, advance)
     console.print(f"{folder}: {len(manifest.index):,} images, {len(manifest.classes)} classes; {manifest}")
     for complaint in wrong:
-        console.print(f"  {complaint}", markup=False)
+        console.print(f"  {complaint}")
     if wrong:
         raise ValueError(
             f"{folder}: {len(wrong)} of its files are not as they should be; get them again from the owner"
         )
-    console.print(f"[bold green]whole[/], manifest {manifest.digest}")
+    console.print(Text.assemble(("whole", "bold green"), f", manifest {manifest.digest}"))
 
 
 @app.command()
@@ -130,18 +132,21 @@ def pack(
         raise ValueError(f"OUT is a new folder of tar files, or ends in .npz; got {out}; say {out.with_suffix('')}")
     if out.suffix == ".npz" and shard_mib is not None:
         raise ValueError(f"--shard-mib is for a folder of tar files, and {out} is one .npz file; leave it out")
+    from vitcrypt.experiment.command_line import override
     from vitcrypt.folders import pack_npz, pack_shards
 
     with _progress("packing") as advance:
         if out.suffix == ".npz":
             manifest = pack_npz(folder, out, workers, advance)
-            size, then = out.stat().st_size, f"vitcrypt run data=npz data.root={out} encryption=none"
+            size, then = out.stat().st_size, ["run", "data=npz", override("data.root", out), "encryption=none"]
         else:
             manifest = pack_shards(folder, out, shard_mib or 1024, workers, advance)
-            size, then = sum(file.stat().st_size for file in out.iterdir()), f"vitcrypt verify {out}"
-    console.print(f"[bold green]{len(manifest.index):,} images in {out}[/] ({size / 2**20:,.1f} MiB)")
+            size, then = sum(file.stat().st_size for file in out.iterdir()), ["verify", str(out)]
+    console.print(
+        Text.assemble((f"{len(manifest.index):,} images in {out}", "bold green"), f" ({size / 2**20:,.1f} MiB)")
+    )
     console.print(f"  {manifest}")
-    console.print(f"  {then}")
+    console.print(f"  {shlex.join(['vitcrypt', *then])}")
 
 
 @app.command()
@@ -156,13 +161,15 @@ def adapt(
     """Move pretrained weights by your key, so that a provider trains them on encrypted images without loss."""
     key = _key(key_file)
     from vitcrypt.experiment.adapt import adapt as adapt_weights
+    from vitcrypt.experiment.command_line import override
 
     said = adapt_weights(weights, out, key, encryption, model, overrides or [])
     console.print(f"adapted weights in {out}")
     of_network = [override for override in overrides or [] if override.startswith("model.")]
-    trains = " ".join([f"model={model}", *(f"{name}={value}" for name, value in said.items()), *of_network])
-    console.print(f"  the provider trains with: vitcrypt run encryption=none {trains} data=... data.root=...")
-    console.print("[yellow]Whoever has this file and the original weights reads your key from the two.[/]")
+    trains = [f"model={model}", *(override(name, value) for name, value in said.items()), *of_network]
+    command = shlex.join(["vitcrypt", "run", "encryption=none", *trains])
+    console.print(f"  the provider trains with: {command} data=... data.root=...")
+    console.print("Whoever has this file and the original weights reads your key from the two.", style="yellow")
 
 
 @app.command()
@@ -179,17 +186,12 @@ def rekey(
     with console.status("moving the weights, writing ONNX, comparing the two"):
         bundle = rekey_bundle(source, out, old, new)
     console.print(f"{out}: the network of {source}, now for images under key {bundle.fingerprint}")
-    console.print("[yellow]Whoever has both bundles reads from them how the two keys differ.[/]")
+    console.print("Whoever has both bundles reads from them how the two keys differ.", style="yellow")
 
 
 def _key(name: str) -> Key:
-    from vitcrypt.keys import looks_like_a_key, open_key
+    from vitcrypt.keys import open_key
 
-    if looks_like_a_key(name):
-        raise ValueError(
-            "this takes the path of a key file, and what it got looks like a key itself. Others on this machine could "
-            "see it and your shell recorded it: make another one with vitcrypt key new FILE"
-        )
     return open_key(name)
 
 
@@ -205,13 +207,18 @@ def _scheme(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> 
     return SCHEMES[name](16 if block_size is None else block_size)
 
 
+def _tell_listing(listing: Listing) -> None:
+    for line in listing.lines():
+        console.print(line)
+
+
 def _tell(made: Made, out: Path) -> None:
     total, manifest = len(made.manifest.index), made.manifest
     size = sum((out / name).stat().st_size for name in manifest.index) / 2**20
     how = f"{made.written:,} made now" if made.written else "finished before, nothing to do"
-    console.print(f"[bold green]{total:,} images in {out}[/] ({size:,.1f} MiB), {how}")
+    console.print(Text.assemble((f"{total:,} images in {out}", "bold green"), f" ({size:,.1f} MiB), {how}"))
     console.print(f"  {manifest}")
-    console.print(f"  vitcrypt verify {out}")
+    console.print(f"  {shlex.join(['vitcrypt', 'verify', str(out)])}")
 
 
 class _Rate(ProgressColumn):
@@ -223,7 +230,7 @@ class _Rate(ProgressColumn):
 def _progress(what: str) -> Iterator[Advance]:
     """Show a bar with rate and time left; where there is no terminal, a line now and then."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, console=error_console, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(what, total=None)
         started = told = time.monotonic()
 
@@ -234,6 +241,6 @@ def _progress(what: str) -> Iterator[Advance]:
             if progress.disable and (now - told > SILENCE or done == of):
                 told = now
                 rate = (done - before) / max(now - started, 1e-9)
-                print(f"{what} {done:,}/{of:,}  {rate:,.0f} images/s", file=sys.stderr, flush=True)
+                error_console.print(f"{what} {done:,}/{of:,}  {rate:,.0f} images/s")
 
         yield advance

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from vitcrypt.untrusted.text import console
+
 SKIPPED = "finished before, skipped"
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 30
@@ -47,7 +49,7 @@ def run_jobs(
     jobs: list[Job],
     slots: list[dict[str, str]],
     retries: int = 1,
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = console.print,
     show: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run all jobs, each in a process of its own; a failed one is repeated last and never stops the others.

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.measure import Measurement
 from typer.core import TyperGroup
 
 from vitcrypt.report import Sheet, attacks, read_results, search_years, security, summary, table1
+from vitcrypt.untrusted.text import PlainConsole, console, error_console
 
 
 class Group(TyperGroup):
@@ -32,7 +32,6 @@ class Format(StrEnum):
 
 
 app = typer.Typer(cls=Group, help="Tables, figures and pages from the results. FOLDER alone: a table of all runs.")
-console = Console(soft_wrap=True)
 Results = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Folder of results.")]
 Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
@@ -235,21 +234,21 @@ def _print_sheet(sheet: Sheet, format: Format) -> None:  # noqa: A002
         _print(sheet.rich())
     else:
         written = {Format.MARKDOWN: sheet.markdown, Format.CSV: sheet.csv, Format.LATEX: sheet.latex}[format]()
-        print(written, end="")
+        console.print(written, end="")
 
 
 def _print(table: Any) -> None:
     """Print a table at its full width: a terminal wraps or scrolls it, a file keeps it."""
-    wide = Console(width=max(console.width, Measurement.get(console, console.options.update(width=400), table).maximum))
-    wide.print(table, crop=False)
+    needed = Measurement.get(console, console.options.update(width=400), table).maximum
+    PlainConsole(width=max(console.width, needed)).print(table, crop=False)
 
 
 def _say_where(picture: Path) -> None:
     """Say on standard error where a picture is, for the same reason."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(str(picture), markup=False)
+    error_console.print(str(picture))
 
 
 def _say(left_out: list[str]) -> None:
     """Say on standard error what was left out, so that a table can be redirected."""
     for reason in left_out:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"left out: {reason}", markup=False)
+        error_console.print(f"left out: {reason}")

@@ -11,17 +11,19 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
+from rich.text import Text
 
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
-from vitcrypt.experiment.job import job_folder, key_fingerprint, put_aside, received_manifest, shown
+from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.results import read_result
+from vitcrypt.untrusted.text import console
 
-console = Console(soft_wrap=True)
 register()
 
 
@@ -41,45 +43,55 @@ def task(cfg: DictConfig) -> float:
 def run(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the run of a configuration to its end: skip it if finished, resume it if broken; return its result."""
     received = received_manifest(config)
-    fingerprint = key_fingerprint(config) or (received.fingerprint if received else None)
-    name = identity(config, fingerprint, received.digest if received else None)
-    names = config["names"]
-    folder = job_folder(config, [names["data"], names["encryption"], names["model"]], fingerprint, name)
-    with alone_in(folder):
+    digest, key, names = received.digest if received else None, opened_key(config), config["names"]
+    fingerprint = key.fingerprint if key else received.fingerprint if received else None
+    parts = [names["data"], names["encryption"], names["model"]]
+    job = placed(config, parts, lambda spelled: identity(spelled, fingerprint, digest), key, fingerprint)
+    with alone_in(job.folder):
         if not config["resume"]:
-            put_aside(folder)
-        result = read_result(folder)
+            put_aside(job.folder)
+        result = read_result(job.folder)
         if result is not None:
-            _tell(result, folder, "finished before, skipped (resume=false runs it again)")
+            job.settle(result)
+            _tell(result, job.folder, "finished before, skipped (resume=false runs it again)")
             return result
-        return _carry_out(config, folder, name, fingerprint)
+        return _carry_out(job)
 
 
-def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str | None) -> dict[str, Any]:
+def _carry_out(job: Job) -> dict[str, Any]:
     from vitcrypt.experiment.training import Cell  # from here on it takes seconds to import what is needed
 
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    cell = Cell(config, folder, name)
+    config, folder = job.config, job.folder
+    cell = Cell(config, folder, job.identity, job.key)
+    if cell.checkpoint_path.exists():
+        job.settle()  # before images are decoded that are not meant
     cell.provide()
+    inputs = job.settle()
     from vitcrypt.experiment import loggers
     from vitcrypt.experiment.record import pictures, record
 
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     resumed = " (resuming)" if cell.checkpoint_path.exists() else ""
     names = config["names"]
-    console.print(f"[bold]{names['encryption']} x {names['model']} on {names['data']}[/]{resumed} in {folder}")
+    cell_name = f"{names['encryption']} x {names['model']} on {names['data']}"
+    console.print(Text.assemble((cell_name, "bold"), f"{resumed} in {folder}"))
+    for note in cell.splits.notes:
+        console.print(f"  {note}")
     if cell.encryption is not None and config["key"].startswith("test-"):
-        console.print(f"[yellow]{config['key']} is a public test key: anyone can decrypt these images.[/]")
+        console.print(f"{config['key']} is a public test key: anyone can decrypt these images.", style="yellow")
     if config["model"]["adapt_to_key"]:
-        console.print("[yellow]Whoever has the checkpoint and the original weights reads the key from the two.[/]")
+        console.print("Whoever has the checkpoint and the original weights reads the key from the two.", style="yellow")
     logger = None
     try:
         logger = cell.logger()
         cell.fit(logger)
         metrics, history = cell.evaluate()
         drawn = pictures(cell, metrics)
-        result = record(cell, metrics, history, fingerprint)  # comes last: with it the run counts as finished
+        result = record(
+            cell, metrics, history, job.fingerprint, inputs
+        )  # comes last: with it the run counts as finished
         loggers.publish(logger, result, drawn)
     finally:
         sync = loggers.finish(logger)
@@ -92,9 +104,8 @@ def _carry_out(config: dict[str, Any], folder: Path, name: str, fingerprint: str
 def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
     names, metrics = result["config"]["names"], result["metrics"]
     cell = f"{names['encryption']} x {names['model']} on {names['data']}, seed {result['config']['seed']}"
-    console.print(
-        f"[bold green]{cell}: test accuracy {100 * metrics['acc']:.2f} %[/] ({metrics['images']} images), {how}"
-    )
+    accuracy = (f"{cell}: test accuracy {100 * metrics['acc']:.2f} %", "bold green")
+    console.print(Text.assemble(accuracy, f" ({metrics['images']} images), {how}"))
     training = result["training"]
     peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
     console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
@@ -104,7 +115,8 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
 
 def _tell_failure(config: dict[str, Any], error: Exception) -> None:
     names = config["names"]
-    console.print(f"[bold red]{names['encryption']} x {names['model']} on {names['data']} failed:[/] {error}")
+    cell = f"{names['encryption']} x {names['model']} on {names['data']} failed:"
+    console.print(Text.assemble((cell, "bold red"), f" {error}"))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -113,8 +125,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.argv[1:] = arguments
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
     with errors.explained("config"):
-        errors.refuse_keys(sys.argv[1:])
-        task()
+        refuse_keys(sys.argv[1:])
+        with checked():
+            task()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,15 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
     from vitcrypt.service import Client
 
 app = typer.Typer()
-console = Console(soft_wrap=True)
 KeyName = Annotated[
     str, typer.Option("--key-file", envvar="VITCRYPT_KEY_FILE", help="The key file, or a public test key.")
 ]
@@ -53,10 +53,10 @@ def export(
         bundle = export_run(run, out)
     scheme = bundle.scheme["name"] if bundle.scheme else "a scheme that was not recorded"
     console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
-    console.print(f"  for the provider: {out}, which runs with: vitcrypt serve {out}")
+    console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
     console.print(f"  for clients: {out / 'client.json'}")
     if bundle.scheme is None:
-        console.print("[yellow]Nothing says how these images were encrypted: complete a copy of client.json.[/]")
+        console.print("Nothing says how these images were encrypted: complete a copy of client.json.", style="yellow")
 
 
 @app.command()
@@ -79,7 +79,7 @@ def serve(
     key_file: Annotated[str | None, typer.Option(help="Of the demo alone: this process never opens it.")] = None,
 ) -> None:
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
-    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnxruntime")
+    _require("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
     from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app
@@ -96,7 +96,7 @@ def serve(
     service = create_app(served, run, limits, max_batch, max_wait_ms / 1000, token)
     listening = listen(host, port, token)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    console.print(f"serving {bundle} on {url} (Ctrl-C ends it)", highlight=False)
+    console.print(f"serving {bundle} on {url} (Ctrl-C ends it)")
     console.print(f"  for images under key {served.fingerprint or 'none'}; {'token wanted' if token else 'no token'}")
     with _demo_process(url, key_file, demo_port, token_file) if demo else nullcontext():
         serve_app(service, listening, read_seconds)
@@ -114,16 +114,21 @@ def predict(
 ) -> None:
     """Encrypt images here, ask a service for their classes, and print them."""
     _require("httpx")
-    files = _files(images)
+    from vitcrypt.data.listing import list_images
+    from vitcrypt.data.walk import told
+
+    files, left_out = list_images(images)
+    if left_out:
+        error_console.print(told(left_out))
     asked = _client(url, key_file, plain, client, token_file)
     predictions = asked.predict(files)
     if as_json:
-        told = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
-        print(json.dumps(told, indent=2))
+        answers = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
+        console.print(json.dumps(answers, indent=2))
         return
     table = Table("image", "class", "probability", title=f"{url}: {asked.scheme.name}, key {asked.fingerprint}")
     for file, entry in zip(files, predictions, strict=True):
-        table.add_row(Text(str(file)), Text(_printable(entry.name)), f"{100 * entry.probability:.1f} %")
+        table.add_row(str(file), entry.name, f"{100 * entry.probability:.1f} %")
     console.print(table)
 
 
@@ -143,16 +148,14 @@ def demo(
 
     page = create_demo(_client(url, key_file, False, client, token_file))
     listening = listen("127.0.0.1", port, None)
-    console.print(f"open http://127.0.0.1:{listening.getsockname()[1]} (the demo; it asks {url})", highlight=False)
+    console.print(f"open http://127.0.0.1:{listening.getsockname()[1]} (the demo; it asks {url})")
     serve_app(page, listening, read_seconds=60)
 
 
 def _client(url: str, key_file: str, plain: bool, description: Path | None, token_file: Path | None) -> "Client":
-    from vitcrypt.experiment.errors import refuse_keys
     from vitcrypt.keys import open_key
     from vitcrypt.service import Client
 
-    refuse_keys([f"key_file={key_file}"])
     if not plain and not key_file:
         raise ValueError("give the key that the network was trained under: --key-file FILE, or VITCRYPT_KEY_FILE")
     return Client(url, None if plain else open_key(key_file), description, _token(token_file))
@@ -173,18 +176,6 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-def _files(paths: list[Path]) -> list[Path]:
-    from vitcrypt.data.decode import EXTENSIONS
-
-    files = []
-    for path in paths:
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
-        if not found:
-            raise ValueError(f"{path} holds no image ({', '.join(sorted(EXTENSIONS))})")
-        files += found
-    return files
-
-
 @contextmanager
 def _demo_process(url: str, key_file: str | None, port: int, token_file: Path | None) -> Iterator[None]:
     """Run `vitcrypt demo` beside the service, in a process of its own: the key is there and not here."""
@@ -199,10 +190,6 @@ def _demo_process(url: str, key_file: str | None, port: int, token_file: Path | 
     finally:
         process.terminate()
         process.wait()
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else repr(name)
 
 
 def _require(*modules: str) -> None:

@@ -41,11 +41,11 @@ class PoolLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; raise when they are done and some have failed."""
-        from rich.console import Console
+        from rich.text import Text
 
         from vitcrypt.pool import Job, run_jobs, slots
+        from vitcrypt.untrusted.text import console
 
-        console = Console(soft_wrap=True, highlight=False)
         program = self._program()
         logs = Path(self.config.hydra.sweep.dir) / "logs"
         jobs = []
@@ -55,7 +55,7 @@ class PoolLauncher(Launcher):
         places = slots(self.workers)
         console.print(f"{len(jobs)} jobs, {len(places)} at a time; their output: {logs}")
         with console.status("starting") as status:  # shown on terminals only
-            run_jobs(jobs, places, self.retries, lambda line: console.print(line, markup=False), status.update)
+            run_jobs(jobs, places, self.retries, console.print, lambda line: status.update(Text(line)))
         return [JobReturn(overrides=list(o), status=JobStatus.COMPLETED, _return_value=None) for o in job_overrides]
 
     def _program(self) -> list[str]:

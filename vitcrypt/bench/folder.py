@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_image
 
 from vitcrypt.bench.timing import Row, compare
 from vitcrypt.data import read_image
-from vitcrypt.data.listing import image_files
+from vitcrypt.data.listing import list_folder
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encode_png, encrypt_folder
 from vitcrypt.folders.job import one_thread_each
@@ -38,7 +38,7 @@ def folder(source: Path | None, count: int, image_size: int, block_size: int, ro
     """
     with TemporaryDirectory() as place:
         images, out = source or pieces(Path(place, "pieces"), count), Path(place, "out")
-        paths = [file.path for file in image_files(images)[1]]
+        paths = [file.path for file in list_folder(images).files]
         encrypting = partial(encrypt_folder, images, out, Proposed(block_size), Key.test("test-0"), image_size)
         calls: dict[str, Callable[[], Any]] = {
             RESIZING: partial(_resize, paths, images, out, image_size),

@@ -22,7 +22,7 @@ from vitcrypt.data.datasets import (
     Splits,
     stratified_split,
 )
-from vitcrypt.data.listing import ImageFile, split_files
+from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import CheckedReader
 from vitcrypt.data.survey import Survey, in_threads, survey
@@ -97,17 +97,18 @@ def folder(
             encrypted folder lacks a file of its manifest or has another one.
     """
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
-    classes, files = split_files(base, test_fraction, split_seed)
+    listing = list_folder(base)
+    files = listing.splits(test_fraction, split_seed)
     reader: Callable[[Path], Tensor]
-    notes: list[str] = []
+    notes = listing.lines()
     if (received := Manifest.of(base)) is not None and received[1].encrypted:
         side, reader = received[1].image_size, CheckedReader(*received)
     else:
         found = survey([file.path for split in files.values() for file in split], f"reading headers in {base}")
-        side, notes = min(_common_side(found) or image_size, image_size), found.lines()
-        reader = ImageReader(side, interpolation)
+        side = min(_common_side(found) or image_size, image_size)
+        reader, notes = ImageReader(side, interpolation), [*notes, *found.lines()]
     read = {split: _from_files(part, side, reader, in_memory_gib) for split, part in files.items()}
-    return Splits(read["train"], read["test"], classes, read.get("val"), tuple(notes))
+    return Splits(read["train"], read["test"], listing.classes, read.get("val"), tuple(notes))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:

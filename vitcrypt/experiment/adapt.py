@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.atomic import sha256, written_whole
@@ -39,16 +40,17 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     """
     from safetensors.torch import save
 
-    from vitcrypt.experiment.build import build, build_network
+    from vitcrypt.experiment.build import build_network
     from vitcrypt.models import classes_in, fold, kind_of, load_weights
+    from vitcrypt.targets import build
 
     if out.suffix != ".safetensors":
         raise ValueError(f"{out}: the adapted weights are written as .safetensors; name the file so")
     config = _configuration(weights, encryption, model, overrides)
     size = config["data"]["image_size"]
-    network = build_network(config["model"], size, classes_in(weights))
+    network = build_network(config["model"], size, classes_in(weights), config["allow_targets"])
     load_weights(network, weights)
-    scheme, shape = build(config["encryption"]), (3, size, size)
+    scheme, shape = build("encryption", config["encryption"], config["allow_targets"]), (3, size, size)
     folded = fold(network, scheme.cipher(scheme.subkeys(key, shape), shape))
     state = {name: value.contiguous() for name, value in folded.state_dict().items()}
     write_new(out, save(state, metadata={"format": "pt"}))
@@ -69,9 +71,9 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         FileExistsError: `out` exists. It is left as it is.
         ValueError: `old` is another key than the bundle's, or its network cannot carry a key; the message says why.
     """
+    from vitcrypt.encryption import SCHEMES
     from vitcrypt.models import kind_of, rekey
     from vitcrypt.service import Bundle
-    from vitcrypt.service.client import scheme_of
 
     bundle = Bundle.read(source)
     if bundle.fingerprint != old.fingerprint:
@@ -81,7 +83,9 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         )
     if bundle.key_scope != "shared":
         raise ValueError(f"{source} is for images with a key each, and one network cannot follow many keys")
-    scheme, shape = scheme_of(bundle.scheme), (3, bundle.image_size, bundle.image_size)
+    if (named := bundle.described.scheme) is None:
+        raise ValueError(f"nothing in {source} says how the images were encrypted, so no key can be exchanged in it")
+    scheme, shape = SCHEMES[named.name](**named.values()), (3, bundle.image_size, bundle.image_size)
     ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
     network = rekey(bundle.network(), *ciphers)
     model = {**bundle.model, "patch_embedding": kind_of(network)}
@@ -96,7 +100,7 @@ def _configuration(weights: Path, encryption: str, model: str, overrides: list[s
     chosen = {"data": "cifar10", "encryption": encryption, "model": model, "logger": "csv"}  # of data, the size alone
     said = [f"{group}={option}" for group, option in chosen.items()]
     said += [f"names.{group}={option}" for group, option in chosen.items() if group != "logger"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("config", [*said, *overrides])
     config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     config["model"] |= {"weights": str(weights), "adapt_to_key": True}

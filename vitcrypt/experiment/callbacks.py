@@ -9,6 +9,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from vitcrypt.data.augment import seed_of
+from vitcrypt.untrusted.text import console
 
 
 class EpochHistory(Callback):
@@ -33,7 +34,7 @@ class EpochHistory(Callback):
         if trainer.is_global_zero and not sys.stderr.isatty():
             told = "  ".join(f"{name} {value:.4f}" for name, value in measures.items())
             of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
-            print(f"epoch {trainer.current_epoch + 1}{of}  {told}  {seconds:.1f} s", flush=True)
+            console.print(f"epoch {trainer.current_epoch + 1}{of}  {told}  {seconds:.1f} s")
 
     def state_dict(self) -> dict[str, Any]:
         """Go into the checkpoint."""

@@ -17,10 +17,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Write beside the old checkpoint, then exchange the two: when the disk is full the old one stays.
 
     Args:
-        stamp: Plain values that say which run this is; `read_checkpoint` compares its "identity".
+        stamp: Plain values that say which run this is; `read_checkpoint` compares its "identity" and its "inputs".
     """
 
-    def __init__(self, stamp: dict[str, str | None]) -> None:
+    def __init__(self, stamp: dict[str, Any]) -> None:
         self.stamp = stamp
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -38,11 +38,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
 
-def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
+def read_checkpoint(path: Path, identity: str, inputs: dict[str, str] | None = None) -> dict[str, Any]:
     """Return a checkpoint after checking that it is whole and belongs to the run `identity`.
 
+    Args:
+        path: The file.
+        identity: Of the run.
+        inputs: Digests of what it is to be made from, compared where the checkpoint says such; see `experiment.inputs`.
+
     Raises:
-        ValueError: It is damaged, or of another run.
+        ValueError: It is damaged, or of another run or other inputs.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -60,5 +65,11 @@ def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
         raise ValueError(
             f"the checkpoint {path} is of another run ({theirs or 'not one of vitcrypt'}, this is {identity}): its "
             "configuration differs; move it away, or say resume=false to start this run over (the file is put aside)"
+        )
+    made_from = stamp.get("inputs") if isinstance(stamp, dict) else None
+    if inputs is not None and isinstance(made_from, dict) and made_from != inputs:
+        raise ValueError(
+            f"the checkpoint {path} was made from other data or weights than are there now; set resume=false to start "
+            "this run over (the file is put aside)"
         )
     return checkpoint

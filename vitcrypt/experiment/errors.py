@@ -1,84 +1,120 @@
 """From exceptions to messages: what is wrong, which value, what to type.
 
-An error that this package raised on purpose is shown as its message. An error of the configuration gets the nearest
-name. Anything else is a bug and keeps its traceback.
+What the user or the other party can cause is shown as a message. An error of the configuration gets the nearest name.
+Anything else is a bug and is shown with its traceback.
 """
 
 import difflib
+import errno
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.initialize import initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
+from rich.text import Text
 
+from vitcrypt.experiment.blame import is_on_purpose, reason
+from vitcrypt.experiment.command_line import typed
 from vitcrypt.experiment.config import CONF
 from vitcrypt.jobs import interrupt
+from vitcrypt.untrusted.text import error_console, unwritten
 
 NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
-PACKAGE = str(Path(__file__).parent.parent)
+LESS = "model.micro_batch_size (the step stays the same), model.image_size, data.resident_gib or --workers"
 
 
 @contextmanager
 def explained(config_name: str) -> Iterator[None]:
-    """Run a Hydra program; turn its errors into a message on standard error and exit code 1 (130 after Ctrl-C)."""
+    """Run a program; turn its errors into a message on standard error and exit code 1 (130 after Ctrl-C)."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and exiting
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         with interrupt.repeated():
             yield
     except KeyboardInterrupt:
-        console.print("\n[yellow]interrupted; the same command finishes what was begun[/]")
+        error_console.print("\ninterrupted; the same command finishes what was begun", style="yellow")
         sys.exit(130)
     except Exception as error:
-        if (message := _message(error, config_name)) is None:
-            raise
-        console.print("[bold red]error:[/]", end=" ")
-        console.print(message, markup=False)
+        if (message := message_of(error, config_name)) is not None:
+            error_console.print(Text.assemble(("error:", "bold red"), f" {message}"))
+        elif not isinstance(error, BrokenPipeError):
+            error_console.print("".join(traceback.format_exception(error)).rstrip())
+            error_console.print("this is a bug of vitcrypt", style="red")
         sys.exit(1)
+    finally:
+        if (lost := unwritten()) is not None and lost.errno != errno.EPIPE:
+            error_console.print(Text.assemble(("error:", "bold red"), f" standard output could not be written: {lost}"))
+            sys.exit(1)
 
 
-def refuse_keys(arguments: list[str]) -> None:
-    """Raise ValueError if a key itself stands on the command line, before anything writes the command line down."""
-    for argument in arguments:
-        name, _, value = argument.partition("=")
-        if name.lstrip("+").split(".")[-1] not in ("key", "key_file"):
-            continue
-        from vitcrypt.keys import looks_like_a_key  # a process without a key does not load the code for it
-
-        if looks_like_a_key(value):
-            raise ValueError(
-                f"{name}= takes the path of a key file, and this looks like a key itself. The command line is public: "
-                "others on this machine saw it and your shell recorded it. Make another key: vitcrypt key new FILE"
-            )
-
-
-def _message(error: BaseException, config_name: str) -> str | None:
+def message_of(error: BaseException, config_name: str = "config") -> str | None:
     """Return the message for the user, or None if the error is a bug."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
     for link in chain:
-        if isinstance(link, (ValueError, TypeError, OSError, RuntimeError)) and _is_ours(link):
+        if isinstance(link, OverrideParseException):
+            return _ungrammatical(link)
+        if is_on_purpose(link):
             return str(link)
-    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        if not isinstance(link, HydraException) and (said := _of_the_machine(link)) is not None:
+            return said
+    if isinstance(error, HydraException | OmegaConfBaseException):
         lines = dict.fromkeys(line for link in chain for line in str(link).splitlines() if not NOISE.match(line))
-        return "\n".join([*lines, *_nearest("\n".join(lines), config_name)])
+        text = "\n".join(lines)
+        return "\n".join([*lines, *_nearest(text, config_name), *_instead(text)])
     return None
 
 
-def _is_ours(error: BaseException) -> bool:
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith(PACKAGE)
+def _of_the_machine(error: BaseException) -> str | None:
+    """Return the message where memory, disk or tools of the machine do not suffice."""
+    kind, text = type(error), str(error)
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror or reason(error)
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return f"the memory of this machine does not suffice ({reason(error)}); lower {LESS}"
+    if kind.__name__ == "OutOfMemoryError":
+        return f"the memory of the GPU does not suffice ({reason(error)}); lower {LESS}"
+    if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return f"compiling failed ({reason(error)}); set model.compile=false data.compile=false, or install a compiler"
+    if re.match(r"Caught (ValueError|OSError|\w+Error: cannot) in DataLoader worker", text):
+        return reason(error)
+    return None
+
+
+QUOTED = "If the value is a path or free text, put it in quotes within quotes: "
+
+
+def _ungrammatical(error: OverrideParseException) -> str:
+    """Return the user's own override in the quotes that it needs."""
+    name, equals, _ = error.override.partition("=")
+    said = f"this is no override that Hydra understands: {error.override}"
+    return f"{said}\n{QUOTED}{typed(error.override)}" if name and equals else f"{said}\nOverrides are NAME=VALUE"
+
+
+def _instead(text: str) -> list[str]:
+    """Return what to type where an override was understood otherwise than it was meant."""
+    taken = re.search(
+        r"(?:Error merging override |Ambiguous value for argument '|Sweep parameters ')([^\n]*=[^\n]*)", text
+    )
+    if taken and re.search("Ambiguous|Sweep|Cannot convert '(list|dict)' to string", text):
+        return [QUOTED + typed(re.sub(r"'( requires --multirun)?$", "", taken[1]))]
+    node, key = re.search(r"Could not override '([\w.]+)'", text), re.search(r"Key '([\w.]+)' is not in struct", text)
+    if node and key:
+        return [
+            f"To replace a part, take out what does not fit and add what it needs: '~{node[1]}.NAME' "
+            f"'+{node[1]}.{key[1]}=...'"
+        ]
+    return []
 
 
 def _nearest(text: str, config_name: str) -> list[str]:

@@ -2,10 +2,45 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from vitcrypt.jobs.atomic import sha256
+
+INPUTS = ("root", "weights", "public_weights", "lpips_weights")
+"""Names of paths to what a job is made from."""
+
+
+def with_plain_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose paths are spelled in one way, however they were typed: see `plain_path`."""
+
+    def plain(node: Any, name: str = "") -> Any:
+        if isinstance(node, dict):
+            return {key: plain(value, key) for key, value in node.items()}
+        return plain_path(node) if name in (*INPUTS, "results") and isinstance(node, str) else node
+
+    return plain(config)
+
+
+def plain_path(path: str) -> str:
+    """Return the one spelling of a path: relative where it lies below the working folder, else absolute.
+
+    `photos`, `photos/`, `./photos` and `/work/photos` are one, and `~` is the home folder. A link counts by its own
+    name, so that a link and what it leads to are two; only where `..` stands links are followed.
+
+    Raises:
+        ValueError: `~NAME` is no user.
+    """
+    here = Path.cwd()
+    try:
+        whole = here / Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {error}; give the whole path") from None
+    whole = whole.resolve() if ".." in whole.parts else whole
+    typed = Path(os.environ.get("PWD", here))  # the working folder as the shell spells it, perhaps through a link
+    bases = [here, typed] if typed.is_absolute() and typed.exists() and typed.samefile(here) else [here]
+    return str(next((whole.relative_to(base) for base in bases if whole.is_relative_to(base)), whole))
 
 
 def identity(config: dict[str, Any], fingerprint: str | None, received: str | None = None) -> str:
@@ -36,11 +71,7 @@ def published(config: dict[str, Any]) -> dict[str, Any]:
     def without_folders(node: Any, name: str = "") -> Any:
         if isinstance(node, dict):
             return {key: without_folders(value, key) for key, value in node.items()}
-        return (
-            Path(node).name
-            if name in ("root", "weights", "public_weights", "lpips_weights") and node is not None
-            else node
-        )
+        return Path(node).name if name in INPUTS and node is not None else node
 
     return without_folders({key: value for key, value in config.items() if key not in ("key", "results", "logger")})
 

@@ -10,6 +10,7 @@ import torch
 
 import vitcrypt
 from vitcrypt.experiment.identity import published
+from vitcrypt.experiment.inputs import Inputs
 from vitcrypt.experiment.training import Cell
 from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.results import validation, write_result
@@ -28,7 +29,7 @@ PACKAGES = (
 
 
 def record(
-    cell: Cell, metrics: dict[str, Any], history: list[dict[str, Any]], fingerprint: str | None
+    cell: Cell, metrics: dict[str, Any], history: list[dict[str, Any]], fingerprint: str | None, inputs: Inputs
 ) -> dict[str, Any]:
     """Put the result together, write FOLDER/result.json, and return it."""
     shape = (3, *(cell.config["data"]["image_size"],) * 2)
@@ -42,6 +43,7 @@ def record(
             "nominal_bits": scheme.key_space_bits(shape) if scheme else None,
             "effective_bits": scheme.effective_key_bits(shape) if scheme else None,
         },
+        "inputs": inputs.summary(),
         "received": cell.received.summary() if cell.received is not None else None,  # how the images came encrypted
         "classes": splits.classes,
         "images": {"train": len(splits.train), "val": len(splits.val) if splits.val else 0, "test": len(splits.test)},

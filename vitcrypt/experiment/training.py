@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
@@ -26,12 +25,17 @@ from torch import Tensor, nn
 
 from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.experiment.build import build, build_network
+from vitcrypt.experiment.build import build_network
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import received_manifest
 from vitcrypt.jobs import interrupt
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
+from vitcrypt.targets import build, builder
+
+if TYPE_CHECKING:
+    from vitcrypt.keys import Key
 
 
 class Cell:
@@ -40,13 +44,19 @@ class Cell:
     Args:
         config: The whole configuration, resolved, as plain values.
         folder: Where everything about this run is kept.
-        identity: What `config.identity` returned for it.
+        identity: What `experiment.identity` returned for it.
+        key: The key of the configuration, if it is open already.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, identity: str) -> None:
-        self.config, self.folder, self.identity = config, folder, identity
+    def __init__(self, config: dict[str, Any], folder: Path, identity: str, key: Key | None = None) -> None:
+        self.config, self.folder, self.identity, self.key = config, folder, identity, key
         self.checkpoint_path = folder / "last.ckpt"
         self.weights_sha256: str | None = None
+
+    @property
+    def own(self) -> list[str]:
+        """The user's own modules, from which more may be built."""
+        return self.config["allow_targets"]
 
     @cached_property
     def received(self) -> Manifest | None:
@@ -57,7 +67,7 @@ class Cell:
     def scheme(self) -> Scheme | None:
         """The encryption scheme; None if the images come encrypted and nothing says how."""
         if self.config["encryption"]["_target_"]:
-            return build(self.config["encryption"])
+            return build("encryption", self.config["encryption"], self.own)
         return self.received.scheme if self.received is not None else None
 
     @cached_property
@@ -68,7 +78,8 @@ class Cell:
         from vitcrypt.keys import open_key
 
         size = self.config["data"]["image_size"]
-        return ImageEncryption(self.scheme, open_key(self.config["key"]), (3, size, size), self.config["key_scope"])
+        key = self.key or open_key(self.config["key"])
+        return ImageEncryption(self.scheme, key, (3, size, size), self.config["key_scope"])
 
     def provide(self) -> None:
         """Find data and weights and build all parts, so that what cannot work fails before anything is written.
@@ -98,7 +109,7 @@ class Cell:
     def splits(self) -> Splits:
         """The images."""
         data = self.config["data"]
-        splits: Splits = build(data["source"])
+        splits: Splits = build("data.source", data["source"], self.own)
         splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"], data["skip_train"])
         return splits.hold_out(data["validation"], data["split_seed"])
 
@@ -124,7 +135,7 @@ class Cell:
         """The Lightning module, its network initialised by the seed and the pretrained weights."""
         model = self.config["model"]
         seed_everything(self.config["seed"], verbose=False)
-        network = build_network(model, self.config["data"]["image_size"], self.data.num_classes)
+        network = build_network(model, self.config["data"]["image_size"], self.data.num_classes, self.own)
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
         if model["adapt_to_key"]:
@@ -133,7 +144,7 @@ class Cell:
             name: model[name]
             for name in ("schedule", "milestones", "warmup_steps", "label_smoothing", "compile", "channels_last")
         }
-        optimizer = instantiate(model["optimizer"], _partial_=True)
+        optimizer = builder("model.optimizer", model["optimizer"], self.own)
         return ImageClassifier(network, self.data.num_classes, optimizer, **options)
 
     def _adapted_to_key(self, network: nn.Module) -> nn.Module:
@@ -149,7 +160,7 @@ class Cell:
 
     def logger(self) -> Logger:
         """Return a logger for this run."""
-        return build(self.config["logger"], folder=self.folder, config=self.config)
+        return build("logger", self.config["logger"], self.own, folder=self.folder, config=self.config)
 
     @property
     def devices(self) -> int:
@@ -169,7 +180,7 @@ class Cell:
     def fit(self, logger: Logger | None) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
         if self.checkpoint_path.exists():
-            read_checkpoint(self.checkpoint_path, self.identity)
+            read_checkpoint(self.checkpoint_path, self.identity, digests_of(self.folder))
         if self.world_size == 1:
             self.fit_here(logger)
         else:
@@ -231,25 +242,23 @@ class Cell:
         return self.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
     @property
-    def _stamp(self) -> dict[str, str | None]:
+    def _stamp(self) -> dict[str, Any]:
         received = self.received
         came = {"received": str(received), "fingerprint": received.fingerprint} if received is not None else {}
-        return {"identity": self.identity, **self.config["names"], **came}
+        return {"identity": self.identity, "inputs": digests_of(self.folder), **self.config["names"], **came}
 
     def _trainer(self, **arguments: Any) -> Trainer:
         options = {**self.config["trainer"], **arguments}
         if options["precision"] == "auto":
             options["precision"] = "bf16-mixed" if self._cuda and torch.cuda.is_bf16_supported() else "32-true"
         options["enable_progress_bar"] = options["enable_progress_bar"] and sys.stderr.isatty()
-        return instantiate(
-            {"_target_": options.pop("_target_")},
-            default_root_dir=self.folder,
-            use_distributed_sampler=False,  # the data module shares out the images itself
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            _convert_="object",
-            _partial_=True,
-        )(**options)
+        fixed = {
+            "default_root_dir": self.folder,
+            "use_distributed_sampler": False,  # the data module shares out the images itself
+            "num_sanity_val_steps": 0,
+            "enable_model_summary": False,
+        }
+        return build("trainer", {"_target_": options.pop("_target_")}, self.own, **fixed, **options)
 
     def _fit_in_processes(self) -> None:
         """Start one process a device. They read the configuration from the folder: nothing of a sweep reaches them."""
@@ -282,7 +291,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 def main() -> None:
     """Train as one of several processes."""
     folder, identity = Path(sys.argv[1]), sys.argv[2]
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=True)
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))  # it was resolved when it was written
     cell = Cell(config, folder, identity)
     with interrupt.repeated():
         cell.fit_here(cell.logger())

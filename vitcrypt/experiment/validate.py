@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.experiment.config import SECTIONS, Config
-
-ALLOWED_TARGETS = ("vitcrypt.", "timm.", "torch.optim.", "lightning.")
+from vitcrypt.experiment.ranges import check_ranges
+from vitcrypt.targets import check as check_targets
 
 
 def validate(config: dict[str, Any]) -> None:
@@ -17,21 +17,13 @@ def validate(config: dict[str, Any]) -> None:
         for added in node.keys() - set(known):  # +name=value gets past the schema
             near = get_close_matches(added, known, n=1)
             raise ValueError(f"there is no {name}{added}" + (f"; did you mean {name}{near[0]}?" if near else ""))
+    check_targets(config, config["allow_targets"])
     data, model, scheme = config["data"], config["model"], config["encryption"]
     size, block, patch = data["image_size"], scheme.get("block_size", 1), model["patch_size"]
-    for name, options in (("augment", ("owner", "provider", "none")), ("interpolation", ("bilinear", "bicubic"))):
-        if data[name] not in options:
-            raise ValueError(f"data.{name} is one of {', '.join(options)}; got {data[name]}")
-    if config["key_scope"] not in ("shared", "per_image"):
-        raise ValueError(f"key_scope is shared or per_image; got {config['key_scope']}")
-    if model["schedule"] not in ("cosine", "constant", "multistep"):
-        raise ValueError(f"model.schedule is cosine, constant or multistep; got {model['schedule']}")
-    if model["schedule"] == "multistep" and (config["trainer"]["max_epochs"] or -1) < 1:
-        raise ValueError("model.schedule=multistep counts epochs: say model.epochs=NUMBER, or model.schedule=cosine")
+    check_ranges(config)
+    _check_length(config)
     _check_adaptation(model, scheme)
     _check_patch_embedding(config)
-    if not 0 <= data["validation"] < 1:
-        raise ValueError(f"data.validation is a share of the training images, 0 <= share < 1; got {data['validation']}")
     if block < 1 or size % block:
         fits = [b for b in (2, 4, 8, 16, 32) if size % b == 0]
         raise ValueError(
@@ -53,13 +45,24 @@ def validate(config: dict[str, Any]) -> None:
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]
         raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
-    check_targets(config, (*ALLOWED_TARGETS, *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
+
+
+def _check_length(config: dict[str, Any]) -> None:
+    model, trainer = config["model"], config["trainer"]
+    epochs = trainer["max_epochs"] or -1
+    if epochs < 1 and trainer["max_steps"] < 1:
+        raise ValueError(f"model.epochs={epochs} model.steps={trainer['max_steps']} never ends; set one of the two")
+    if model["schedule"] == "multistep" and epochs < 1:
+        raise ValueError("model.schedule=multistep counts epochs: say model.epochs=NUMBER, or model.schedule=cosine")
+    drops = model["milestones"]
+    if drops != sorted(set(drops)) or any(epoch < 1 for epoch in drops):
+        raise ValueError(f"model.milestones={drops}: set it to epochs from 1 on, each later than the one before")
+    if trainer["deterministic"] not in (None, True, False, "warn"):
+        raise ValueError(f"trainer.deterministic={trainer['deterministic']}: set it to true, false or warn")
 
 
 def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
     adaptation, size = model["adaptation"], model["block_size"]
-    if adaptation not in ("none", "le", "ele"):
-        raise ValueError(f"model.adaptation is none, le or ele; got {adaptation}")
     if adaptation != "none" and model["patch_size"]:
         raise ValueError(f"model.adaptation={adaptation} goes in front of a CNN; say model=shakedrop or model=resnet18")
     if adaptation != "none" and scheme.get("block_size", size) != size:
@@ -71,9 +74,7 @@ def _check_adaptation(model: dict[str, Any], scheme: dict[str, Any]) -> None:
 
 def _check_patch_embedding(config: dict[str, Any]) -> None:
     model, name, scheme = config["model"], config["names"]["model"], config["encryption"]["_target_"]
-    kind, kinds = model["patch_embedding"], ("shared", "per_position", "shared_nibbles", "per_position_nibbles")
-    if kind not in kinds:
-        raise ValueError(f"model.patch_embedding is one of {', '.join(kinds)}; got {kind}")
+    kind = model["patch_embedding"]
     if kind != "shared" and not model["patch_size"]:
         raise ValueError(f"model.patch_embedding={kind} needs a ViT, and {name} embeds no patches; say model=vit_b16")
     if not model["adapt_to_key"]:
@@ -99,16 +100,11 @@ def _check_patch_embedding(config: dict[str, Any]) -> None:
 
 def validate_attack(config: dict[str, Any]) -> None:
     """Check what types cannot: raise ValueError saying what is wrong and the override that mends it."""
-    if config["key_scope"] not in ("shared", "per_image"):
-        raise ValueError(f"key_scope is shared or per_image; got {config['key_scope']}")
+    check_targets(config, config["allow_targets"])
+    check_ranges(config)
     if config["encryption"].get("_target_") is None:
         raise ValueError("encryption=none has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed")
     held = config["attack"]["observation"]
-    if held["ciphertexts"] < 1:
-        raise ValueError(f"attack.observation.ciphertexts={held['ciphertexts']}: there must be something to restore")
-    for name in ("public_images", "known", "queries"):
-        if held[name] < 0:
-            raise ValueError(f"attack.observation.{name}={held[name]} must not be negative")
     if (held["weights"] is None) != (held["public_weights"] is None):
         raise ValueError(
             "weights are compared with the public ones that they were made from: give both "
@@ -117,21 +113,3 @@ def validate_attack(config: dict[str, Any]) -> None:
     for name in ("weights", "public_weights"):
         if held[name] is not None and not Path(held[name]).expanduser().is_file():
             raise FileNotFoundError(f"attack.observation.{name}={held[name]} does not exist")
-    check_targets(config, ("vitcrypt.", *(f"{name.rstrip('.')}." for name in config["allow_targets"])))
-
-
-def check_targets(node: Any, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError if anything below `node` is to be built from elsewhere than `allowed`."""
-    if isinstance(node, list):
-        for child in node:
-            check_targets(child, allowed)
-    if not isinstance(node, dict):
-        return
-    target = node.get("_target_")
-    if target is not None and not target.startswith(allowed):
-        raise ValueError(
-            f"_target_: {target} is not allowed; configurations build things from {', '.join(allowed)} only. "
-            f"To allow your own: 'allow_targets=[{target.split('.')[0]}]'"
-        )
-    for child in node.values():
-        check_targets(child, allowed)

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from torch import Tensor
 
 from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
-from vitcrypt.keys import open_key
+from vitcrypt.keys import Key, open_key
 from vitcrypt.metrics import ssim
 from vitcrypt.models.weights import read_state
+from vitcrypt.targets import build
 
 
 class Victim:
@@ -27,15 +27,16 @@ class Victim:
 
     Args:
         config: The whole configuration, resolved, as plain values.
+        key: The key of the configuration, if it is open already.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], key: Key | None = None) -> None:
         self.config = config
         self.held = config["attack"]["observation"]
-        self.scheme: Scheme = instantiate(config["encryption"])
+        self.scheme: Scheme = build("encryption", config["encryption"], config["allow_targets"])
         size = config["image_size"]
         self.shape = (3, size, size)
-        key = open_key(config["key"])
+        key = key or open_key(config["key"])
         self.encryption = ImageEncryption(self.scheme, key, self.shape, config["key_scope"])
         shared = config["key_scope"] == "shared"
         self.subkeys = self.scheme.subkeys(key, self.shape) if shared else None
@@ -44,7 +45,7 @@ class Victim:
     def splits(self) -> Splits:
         """The images."""
         data = self.config["data"]
-        splits: Splits = instantiate(data["source"])
+        splits: Splits = build("data.source", data["source"], self.config["allow_targets"])
         return splits.limit(data["limit_train"], data["limit_test"], data["split_seed"])
 
     @property

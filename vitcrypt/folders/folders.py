@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from vitcrypt.data.decode import FILTERS, read_image
-from vitcrypt.data.listing import image_files
+from vitcrypt.data.listing import Listing, list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
@@ -33,6 +34,7 @@ def encrypt_folder(
     keep_names: bool = False,
     workers: int | None = None,
     advance: Advance | None = None,
+    tell: Callable[[Listing], None] | None = None,
 ) -> Made:
     """Encrypt a folder of class folders into another one, as PNG.
 
@@ -50,6 +52,7 @@ def encrypt_folder(
         keep_names: Name files as they were. Otherwise names are numbers, as a name may say what is on the image.
         workers: As in `make_folder`.
         advance: As in `make_folder`.
+        tell: Is told what the folder holds, before the first image is encrypted.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -61,11 +64,13 @@ def encrypt_folder(
     if (received := Manifest.of(source)) is not None and received[1].encrypted:
         raise ValueError(f"{source} is encrypted already ({received[1]}); for another key say: vitcrypt rotate")
     refuse_nesting(source, out)
-    classes, files = image_files(source)
+    listing = list_folder(source)
+    if tell is not None:
+        tell(listing)
+    classes, files = listing.classes, listing.files
     names, index = [], {}
     for number, file in enumerate(files):
-        base = source / file.split / classes[file.label]
-        name = file.path.relative_to(base).with_suffix(".png").as_posix() if keep_names else f"{number:06}.png"
+        name = PurePosixPath(file.name).with_suffix(".png").as_posix() if keep_names else f"{number:06}.png"
         names.append("/".join(filter(None, (file.split, classes[file.label], name))))
         if names[-1] in index:
             raise ValueError(f"two images would be called {names[-1]}; rename one of them, or leave --keep-names out")

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitcrypt.data.listing import split_files
+from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked, read_checked_image
 from vitcrypt.folders.folders import refuse_nesting
@@ -62,8 +62,9 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         written_whole(part) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
-        classes, splits = split_files(folder)
-        _write_array(archive, "classes", np.array(classes))
+        listing = list_folder(folder)
+        splits = listing.splits()
+        _write_array(archive, "classes", np.array(listing.classes))
         _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
         for split, files in splits.items():
             _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))

@@ -3,6 +3,6 @@
 from vitcrypt.keys.key import Key
 from vitcrypt.keys.keyfile import is_sealed
 from vitcrypt.keys.keystream import Keystream
-from vitcrypt.keys.opening import looks_like_a_key, open_key
+from vitcrypt.keys.opening import open_key
 
-__all__ = ["Key", "Keystream", "is_sealed", "looks_like_a_key", "open_key"]
+__all__ = ["Key", "Keystream", "is_sealed", "open_key"]

@@ -4,40 +4,40 @@ bundle.json         what it is: network, image size, classes, scheme, fingerprin
 model.safetensors   the state of the network
 model.onnx          the same with normalisation inside: uint8 [batch, 3, S, S] -> logits [batch, classes]
 client.json         what a client needs to encrypt queries
+
+A bundle may come from anyone. What it says is read as typed documents, and builds one of a few networks from numbers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
-import shutil
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitcrypt.experiment.validate import check_targets
-from vitcrypt.jobs.atomic import sha256, sync_folder
+from pydantic import ValidationError
+
+from vitcrypt.jobs.atomic import atomic_folder, sha256
+from vitcrypt.service.description import (
+    CLIENT_FORMAT,
+    MAX_DESCRIPTION_BYTES,
+    BundleFile,
+    Described,
+    Description,
+    read_description,
+)
+from vitcrypt.untrusted.documents import explain, read_document
+from vitcrypt.untrusted.files import open_regular
 
 if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = "vitcrypt bundle 1"
-CLIENT_FORMAT = "vitcrypt client 1"
-NETWORKS = ("vitcrypt.models.", "timm.")
-"""Where the networks of bundles come from: a bundle is data and builds nothing else."""
-
-FOR_CLIENTS = ("image_size", "interpolation", "classes", "scheme", "fingerprint", "key_scope")
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "model": dict,
-    "image_size": int,
-    "interpolation": str,
-    "classes": list,
-    "scheme": (dict, type(None)),
-    "fingerprint": (str, type(None)),
-    "key_scope": str,
-    "origin": dict,
-}
+FOR_CLIENTS = tuple(Description.model_fields)
+MAX_BYTES = {"client.json": MAX_DESCRIPTION_BYTES, "model.onnx": 2**31, "model.safetensors": 2**34}
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Bundle:
     """What is served. `Bundle.read(folder)` checks and reads one, `write` makes one from a network.
 
     Args:
-        model: What `build_network` takes of the group `model`: network, adaptation, block_size and, if it is not
-            "shared", patch_embedding; and patch_size.
+        model: What network it is (`ModelValues`): network, adaptation, block_size and, if it is not "shared",
+            patch_embedding; and patch_size.
         image_size: S, the side of the images.
         interpolation: How images are resized to it: "bilinear" or "bicubic".
         classes: Names of the classes, in the order of the logits.
@@ -56,6 +56,9 @@ class Bundle:
         origin: Where the network comes from: identity of its run, test accuracy, SHA-256 of what was trained; after
             `vitcrypt rekey` also the bundle that it was made from, by the SHA-256 of its bundle.json.
         folder: Where it was read from.
+
+    Raises:
+        ValueError: A value is of another type or out of range, or the network is none that a bundle may name.
     """
 
     model: dict[str, Any]
@@ -69,14 +72,17 @@ class Bundle:
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        """Check what arithmetic relies on, and that the network is one of those that a bundle may name."""
-        if self.image_size < 1 or not self.classes:
-            raise ValueError(f"image_size={self.image_size} and {len(self.classes)} classes: both are at least 1")
-        if missing := {"network", "adaptation", "block_size"} - self.model.keys():
-            raise ValueError(f"the model of a bundle names its {', '.join(sorted(missing))} too")
-        if self.fingerprint is not None and not re.fullmatch("[0-9a-f]{16}", self.fingerprint):
-            raise ValueError(f"a fingerprint is 16 hexadecimal digits; got {self.fingerprint!r}")
-        check_targets(self.model, NETWORKS)
+        """Check every value."""
+        assert self.described
+
+    @cached_property
+    def described(self) -> Described:
+        """The same as typed values."""
+        values = {name: getattr(self, name) for name in Described.model_fields}
+        try:
+            return Described.model_validate(values)
+        except ValidationError as error:
+            raise ValueError(f"no bundle can say this: {explain(error)}") from None
 
     @classmethod
     def read(cls, folder: str | Path) -> Bundle:
@@ -84,37 +90,35 @@ class Bundle:
 
         Raises:
             FileNotFoundError: There is none, or a file of it is missing.
-            ValueError: It is damaged, changed, of another version, or names a network that no bundle may.
+            ValueError: It is damaged, changed, of another version, or says what no bundle may.
         """
         folder = Path(folder)
-        if not (folder / "bundle.json").is_file():
+        if not os.path.lexists(folder / "bundle.json"):
             raise FileNotFoundError(f"{folder} is no bundle: it has no bundle.json; make one: vitcrypt export RUN OUT")
-        described = read_json(folder / "bundle.json", FORMAT)
-        files = described.pop("files", None)
-        if not isinstance(files, dict) or not {"model.safetensors", "model.onnx", "client.json"} <= files.keys():
-            raise ValueError(f"{folder / 'bundle.json'} is damaged: it lists no checksums; export the run again")
-        for name, expected in files.items():
-            if Path(name).name != name or not (folder / name).is_file():
+        described = read_document(folder / "bundle.json", BundleFile, MAX_DESCRIPTION_BYTES, folder)
+        for name, expected in described.files.items():
+            if not os.path.lexists(folder / name):
                 raise FileNotFoundError(f"{folder / name} is missing; copy the whole bundle again")
-            if sha256(folder / name) != expected:
-                raise ValueError(f"{folder / name} is damaged or was changed: its SHA-256 is another than recorded")
-        for name, kind in TYPES.items():
-            if not isinstance(described.get(name, ...), kind):
-                raise ValueError(f"{folder / 'bundle.json'} is damaged: {name} is missing or of another type")
-        bundle = cls(**{name: described[name] for name in TYPES}, folder=folder)
-        if read_json(folder / "client.json", CLIENT_FORMAT) != bundle.for_clients():
+            with open_regular(folder / name, MAX_BYTES[name], folder) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                    raise ValueError(f"{folder / name} is damaged or was changed: its SHA-256 is another than recorded")
+        if read_description(folder / "client.json", folder) != described.for_clients:
             raise ValueError(f"{folder}: bundle.json and client.json contradict each other; export the run again")
-        return bundle
+        return cls(**described.values(), folder=folder)
 
     def network(self) -> nn.Module:
-        """Rebuild the network with its trained weights, on the CPU, in evaluation mode."""
-        from safetensors.torch import load_file
+        """Rebuild the network with its trained weights, on the CPU, in evaluation mode.
 
-        from vitcrypt.experiment.build import build_network
+        Raises:
+            ValueError: The weights are damaged, or not those of the network that the bundle names.
+        """
+        from vitcrypt.models.networks import network_of, read_exactly, state_of
 
         assert self.folder is not None, "only a bundle that was read or written has weights"
-        network = build_network(self.model, self.image_size, len(self.classes))
-        network.load_state_dict(load_file(self.folder / "model.safetensors"))
+        what = self.described.model, self.image_size, len(self.classes)
+        state = read_exactly(self.folder / "model.safetensors", state_of(*what))  # before memory is taken for it
+        network = network_of(*what)
+        network.load_state_dict(state)
         return network.eval()
 
     def for_clients(self) -> dict[str, Any]:
@@ -126,7 +130,7 @@ class Bundle:
 
         Args:
             folder: The new folder.
-            network: What `build_network` makes of `model`, trained; it is put into evaluation mode.
+            network: What `network_of` makes of `model`, trained; it is put into evaluation mode.
 
         Returns:
             The same description with its folder.
@@ -141,41 +145,22 @@ class Bundle:
         from vitcrypt.service.graph import write_onnx
 
         folder = Path(folder)
-        if folder.exists() or folder.is_symlink():
+        if os.path.lexists(folder):
             raise FileExistsError(f"{folder} exists: a bundle is never overwritten; choose another name")
-        partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        described = {name: value for name, value in asdict(self).items() if name != "folder"}
         try:
-            partial.mkdir(parents=True)
-            state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-            save_file(state, partial / "model.safetensors")
-            write_onnx(network.cpu(), partial / "model.onnx", self.image_size)
-            _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
-            files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-            described = {name: value for name, value in asdict(self).items() if name != "folder"}
-            _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})
-            for path in partial.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-            sync_folder(partial)
-            partial.rename(folder)
-            sync_folder(folder.parent)
+            with atomic_folder(folder, names=("bundle.json", *MAX_BYTES)) as partial:
+                state = {
+                    name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()
+                }
+                save_file(state, partial / "model.safetensors")
+                write_onnx(network.cpu(), partial / "model.onnx", self.image_size)
+                _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
+                files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+                _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})
         except OSError as error:
             raise OSError(f"cannot write the bundle {folder}: {error}; nothing of it was kept") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         return Bundle(**described, folder=folder)
-
-
-def read_json(path: Path, expected: str) -> dict[str, Any]:
-    """Read a JSON object that begins with the format `expected`, and return the rest of it."""
-    try:
-        content = json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    found = content.pop("format", None) if isinstance(content, dict) else None
-    if found != expected:
-        raise ValueError(f"{path} is {found or 'of an unknown format'!r}; this vitcrypt reads {expected!r}")
-    return content
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

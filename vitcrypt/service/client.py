@@ -16,7 +16,8 @@ from torch import Tensor
 from vitcrypt.data import read_image, resize
 from vitcrypt.encryption import SCHEMES, ImageEncryption, Plain, Scheme
 from vitcrypt.service.address import is_loopback
-from vitcrypt.service.bundle import CLIENT_FORMAT, FOR_CLIENTS, read_json
+from vitcrypt.service.bundle import FOR_CLIENTS
+from vitcrypt.service.description import read_description
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -82,7 +83,7 @@ class Client:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.url} is no service of vitcrypt: /info lacks {error}") from None
         if description is not None:
-            expected = _agreed(expected, read_json(Path(description), CLIENT_FORMAT), Path(description))
+            expected = _agreed(expected, read_description(Path(description)).model_dump(), Path(description))
         self.image_size, self.interpolation = expected["image_size"], expected["interpolation"]
         self.classes = [str(name) for name in expected["classes"]]
         self.fingerprint, self.scheme = expected["fingerprint"], scheme_of(expected["scheme"])
@@ -174,8 +175,6 @@ class Client:
 def _agreed(told: dict[str, Any], described: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the owner's description after comparing it with the service's; what a service leaves open is filled in."""
     for name in FOR_CLIENTS:
-        if name not in described:
-            raise ValueError(f"{path} is damaged: it lacks {name}")
         if told[name] is not None and told[name] != described[name]:
             raise ValueError(f"the service is another than {path}: {name} is {told[name]}, not {described[name]}")
     return described

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 MANY = 2**30
 
 
-def open_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -> BinaryIO:
+def open_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -> BufferedReader:
     """Open a regular file for reading; never wait for one that is not.
 
     Args:

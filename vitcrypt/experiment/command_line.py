@@ -1,0 +1,77 @@
+"""The command line: no key may stand on it, and overrides as they have to be typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+from vitcrypt.untrusted.secrets import IS_A_KEY, holds_a_key, looks_like_a_key
+
+KEY_OPTIONS = ("key", "key_file", "old_key", "new_key")
+ENVIRONMENT = "VITCRYPT_KEY_FILE"
+
+
+def refuse_keys(arguments: list[str]) -> None:
+    """Raise ValueError if a key stands on the command line, before anything writes the command line down.
+
+    Looked for everywhere: in sweeps, quotes, names of options, and over several arguments. What is part of a path that
+    exists is no key.
+    """
+    named = _values(arguments)
+    whole = " ".join(map(_without_paths, arguments))
+    if holds_a_key(whole) or any(looks_like_a_key(_without_paths(value)) for value in named):
+        raise ValueError(IS_A_KEY)
+    if looks_like_a_key(_without_paths(os.environ.get(ENVIRONMENT, ""))):
+        raise ValueError(f"{ENVIRONMENT}: {IS_A_KEY}")
+
+
+def override(name: str, value: object) -> str:
+    """Return an override that Hydra reads as exactly this value; the shell's quotes are not yet around it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Quote, QuotedString
+    from hydra.errors import HydraException
+
+    plain = f"{name}={value}"
+    if not isinstance(value, str | Path):
+        return plain
+    try:
+        if OverridesParser.create().parse_override(plain).value() == str(value):
+            return plain
+    except HydraException:
+        pass
+    text = str(value).replace("${", r"\${")
+    return f"{name}={QuotedString(text=text, quote=Quote.double).with_quotes()}"
+
+
+def typed(text: str) -> str:
+    """Return the user's own override as it has to be typed in a shell, its value in quotes."""
+    name, _, value = text.partition("=")
+    return shlex.quote(override(name, value))
+
+
+def _values(arguments: list[str]) -> list[str]:
+    """Return what is given to the options that take a key file."""
+    values = []
+    for argument, following in pairwise([*arguments, ""]):
+        name, equals, value = argument.partition("=")
+        if name.lstrip("+-~").replace("-", "_").split(".")[-1] in KEY_OPTIONS:
+            values.append(value if equals else following)
+    return values
+
+
+def _without_paths(argument: str) -> str:
+    """Take away what exists as a file or folder, or begins like one."""
+    for part in re.split(r"[=,()\[\]]", argument):
+        path = Path(part.strip(" '\"")).expanduser()
+        for place in (path, *path.parents):
+            try:
+                found = len(place.parts) > 0 and place != Path(place.anchor) and place.exists()
+            except (OSError, ValueError, RuntimeError):
+                continue
+            if found:
+                argument = argument.replace(part.strip(" '\""), str(path.relative_to(place)))
+                break
+    return argument

@@ -1,0 +1,134 @@
+"""Checks on what Hydra composes, before Hydra acts on it: configuration files may come from someone else.
+
+Hydra itself builds launchers, callbacks and log handlers from the configuration, and OmegaConf calls resolvers while it
+reads a value. So every file is checked when it was read, and every configuration when it was composed. What is typed on
+the command line is the user's own; `allow_targets` counts only there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from vitcrypt.untrusted.text import printable
+
+REFERENCE = re.compile(r"\$\{\s*((hydra:)?[\w.\[\]@/-]+|now:[%\w:-]+)\s*\}")
+"""Another value of the configuration, one of Hydra's own, or the date."""
+
+PLUGIN = re.compile(r"hydra_plugins\.\w+(\.\w+)*|hydra\._internal\.core_plugins\.\w+\.\w+")
+HYDRA_TARGETS = {"launcher": PLUGIN, "sweeper": PLUGIN, "sweeper.sampler": re.compile(r"optuna\.samplers\.\w+")}
+"""What Hydra may build; of launchers and sweepers it takes its plugins alone."""
+
+LOGGING = {
+    "class": ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler"),
+    "()": ("colorlog.ColoredFormatter",),
+    "filename": ("${hydra.runtime.output_dir}/${hydra.job.name}.log", "hydra-${hydra.job.name}.log"),
+    "stream": ("ext://sys.stdout", "ext://sys.stderr"),
+}
+"""What handlers of logs may be and where they write: Python's `dictConfig` would call anything."""
+
+
+@contextmanager
+def checked() -> Iterator[None]:
+    """Within this block Hydra reads files and composes configurations only if they name no code but vitcrypt's.
+
+    Raises:
+        ValueError: One does; the message names the place.
+    """
+    read, compose = FileConfigSource.load_config, ConfigLoaderImpl.load_configuration
+
+    def read_checked(self: FileConfigSource, config_path: str) -> Any:
+        result = read(self, config_path)
+        if result.provider != "hydra":
+            check_references(_raw(result.config), f"{printable(config_path, 200)}.yaml, ")
+        return result
+
+    def compose_checked(
+        self: ConfigLoaderImpl, config_name: Any, overrides: list[str], *more: Any, **options: Any
+    ) -> Any:
+        config = compose(self, config_name, overrides, *more, **options)
+        check_composed(config, overrides)
+        return config
+
+    FileConfigSource.load_config = read_checked  # type: ignore[method-assign]
+    ConfigLoaderImpl.load_configuration = compose_checked  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        FileConfigSource.load_config = read  # type: ignore[method-assign]
+        ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
+
+
+def check_composed(config: Any, overrides: list[str]) -> None:
+    """Raise ValueError if a composed configuration, not yet resolved, names code or reads what is not its own."""
+    node = _raw(config)
+    hydra = node.pop("hydra", None) or {}
+    check_references(node)
+    _check_allowed(node.get("allow_targets"), overrides)
+    _check_hydra(hydra)
+
+
+def check_references(node: Any, source: str = "") -> None:
+    """Raise ValueError if a text below `node` holds an interpolation that is no name of another value."""
+    for place, text in _texts(node):
+        if "${" in REFERENCE.sub("", text):
+            raise ValueError(
+                f"{source}{place}: an interpolation names another value, as ${{model.image_size}}, and nothing else; "
+                "write the value itself, or let your shell fill it in on the command line"
+            )
+
+
+def _check_allowed(allowed: Any, overrides: list[str]) -> None:
+    if not allowed:
+        return
+    said = [o.value() for o in OverridesParser.create().parse_overrides(overrides) if o.key_or_group == "allow_targets"]
+    if not said or said[-1] != allowed:
+        raise ValueError(
+            "allow_targets counts on the command line alone, and a configuration file names "
+            f"{printable(allowed, 200)}. If you trust these modules: 'allow_targets={printable(allowed, 200)}'"
+        )
+
+
+def _check_hydra(hydra: dict[str, Any]) -> None:
+    """Check what Hydra would build, log into or set by itself."""
+    if "allow_targets" in str(hydra.get("sweeper")):
+        raise ValueError("hydra.sweeper names allow_targets, which counts as an override alone; remove it there")
+    job = hydra.get("job") or {}
+    for name, value in (("hydra.callbacks", hydra.get("callbacks")), ("hydra.job.env_set", job.get("env_set"))):
+        if value:
+            raise ValueError(f"{name} is not used by vitcrypt and could run anything; remove it")
+    logging = {name: hydra.pop(name, None) for name in ("job_logging", "hydra_logging")}
+    for place, name, value in _entries(hydra):
+        if name == "_target_" and not (place in HYDRA_TARGETS and HYDRA_TARGETS[place].fullmatch(str(value))):
+            raise ValueError(f"hydra.{place}._target_: {printable(value, 200)} is not allowed; remove it")
+    for place, name, value in _entries(logging):
+        foreign = name in LOGGING and value not in LOGGING[name]
+        if foreign or (name not in LOGGING and isinstance(value, str) and "://" in value):
+            raise ValueError(f"hydra.{place}.{name}: {printable(value, 200)} is not allowed; remove it")
+
+
+def _entries(node: Any, place: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Yield every entry of dicts and lists below a node: where that stands, the entry's name, its value."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        shown = printable(name, 60)
+        yield place, shown, value
+        yield from _entries(value, f"{place}.{shown}".lstrip("."))
+
+
+def _texts(node: Any) -> Iterator[tuple[str, str]]:
+    """Yield every text below a node, names too, and where it stands."""
+    for place, name, value in _entries(node):
+        for text in (name, value):
+            if isinstance(text, str):
+                yield f"{place}.{name}".lstrip("."), text
+
+
+def _raw(config: Any) -> Any:
+    return OmegaConf.to_container(config, resolve=False)
