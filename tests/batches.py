@@ -49,7 +49,7 @@ class Recorder(LightningModule):
         self.seen = {}
 
     def keep(self, stage, batch):
-        self.seen.setdefault(stage, []).append({name: value.clone() for name, value in batch.items()})
+        self.seen.setdefault(stage, []).append({name: batch[name].clone() for name in ("image", "label", "index")})
         return self.weight * batch["image"].mean()
 
     def training_step(self, batch, batch_idx):

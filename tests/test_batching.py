@@ -9,8 +9,9 @@ import pytest
 from bundles import KEY, described
 
 from vitcrypt.service.app import create_app
-from vitcrypt.service.batching import Batcher, QueueFullError
+from vitcrypt.service.batching import Batcher
 from vitcrypt.service.intake import Limits
+from vitcrypt.service.room import FullError, Room
 
 
 class Counted:
@@ -47,7 +48,7 @@ def running(batcher, ask):
 @pytest.mark.parametrize("max_batch", [1, 4, 32])
 def test_everyone_gets_his_own_answer_from_batches_that_are_never_too_large(max_batch):
     backend = Counted(0.002)
-    batcher = Batcher(backend, max_batch, max_queue=10_000)
+    batcher = Batcher(backend, max_batch)
     sent = [[(7 * i + j) % 10 for j in range(1 + i % 9)] for i in range(100)]
 
     async def ask():
@@ -72,16 +73,48 @@ def test_what_arrives_while_a_batch_is_computed_becomes_one_batch():
     assert backend.sizes == [1, 10]
 
 
-def test_too_many_wait_no_longer_than_it_takes_to_say_so():
-    batcher = Batcher(Counted(0.05), 2, max_queue=4)
+def test_places_are_given_in_order_and_not_for_ever():
+    room, told = Room(4), []
+
+    async def visitor(name, count, patience, seconds):
+        try:
+            async with room.hold(count, patience):
+                told.append(name)
+                assert room.taken <= 4
+                await asyncio.sleep(seconds)
+        except FullError:
+            told.append(f"not {name}")
 
     async def ask():
-        asked = [batcher(images(i)) for i in range(8)]
-        return await asyncio.gather(*asked, return_exceptions=True)
+        visitors = [("a", 3, 1, 0.1), ("b", 2, 1, 0), ("c", 1, 1, 0), ("d", 1, 0, 0), ("e", 4, 0.02, 0), ("f", 9, 1, 0)]
+        await asyncio.gather(*(visitor(*one) for one in visitors))
 
-    answers = running(batcher, ask)
-    assert sum(isinstance(answer, QueueFullError) for answer in answers) == 4
-    assert sum(isinstance(answer, np.ndarray) for answer in answers) == 4
+    asyncio.run(asyncio.wait_for(ask(), 10))
+    assert told == ["a", "not d", "not e", "b", "c", "f"] or told == ["a", "not d", "not f", "not e", "b", "c"]
+    assert room.taken == room.asked == 0
+
+
+def test_who_leaves_the_line_gives_up_his_place():
+    room = Room(3)
+
+    async def ask():
+        async def hold(count, seconds=0.0):
+            async with room.hold(count, 5):
+                await asyncio.sleep(seconds)
+
+        first = asyncio.create_task(hold(3, 0.05))
+        await asyncio.sleep(0)
+        large, small = asyncio.create_task(hold(2)), asyncio.create_task(hold(1))
+        await asyncio.sleep(0.01)
+        large.cancel()
+        await asyncio.gather(first, small)
+        late = asyncio.create_task(hold(3, 1))
+        await asyncio.sleep(0)
+        late.cancel()
+        await asyncio.gather(late, large, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(ask(), 10))
+    assert room.taken == room.asked == 0
 
 
 def test_who_left_is_not_computed_and_who_stays_is():
@@ -110,8 +143,8 @@ def test_a_backend_that_fails_fails_its_batch_alone():
 
 
 def test_an_overloaded_service_asks_for_patience():
-    limits = Limits(max_images=1)
-    app = create_app(described(), Counted(0.2), limits, max_batch=1, max_wait=0)  # four may wait
+    limits = Limits(max_images=1, wait_seconds=0.1)
+    app = create_app(described(), Counted(0.2), limits, max_batch=1, max_wait=0)  # eight may wait
 
     async def ask():
         transport = httpx.ASGITransport(app)
@@ -120,7 +153,7 @@ def test_an_overloaded_service_asks_for_patience():
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://x") as http,
         ):
-            asked = [http.post("/predict", content=images(1).tobytes(), headers=headers) for _ in range(12)]
+            asked = [http.post("/predict", content=images(1).tobytes(), headers=headers) for _ in range(20)]
             return await asyncio.gather(*asked)
 
     answers = asyncio.run(ask())

@@ -14,9 +14,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
-from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps
+from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import STAMP, AtomicCheckpointIO, read_checkpoint
 from vitcrypt.models import ImageClassifier
+from vitcrypt.report.results import validation
 
 CONTENT = {"epoch": 3, "state_dict": {"weight": torch.arange(5000.0), "bias": torch.zeros(2)}, "callbacks": {}}
 
@@ -176,10 +177,10 @@ def loader(count=12):
     return DataLoader(items, batch_size=None)
 
 
-def classifier():
+def classifier(rate=0.1):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 3))
-    return ImageClassifier(network, 3, lambda parameters: torch.optim.SGD(parameters, lr=0.1), schedule="constant")
+    return ImageClassifier(network, 3, lambda parameters: torch.optim.SGD(parameters, lr=rate), schedule="constant")
 
 
 class Draws(Callback):
@@ -198,16 +199,17 @@ class Draws(Callback):
 def train(tmp_path, make_trainer):
     """Return a function that trains in a folder, from its checkpoint if there is one."""
 
-    def run(epochs, folder="run", seed=0, drawn_before=0):
+    def run(epochs, folder="run", seed=0, drawn_before=0, rate=0.1, stop_on_nan=False, **options):
         last = tmp_path / folder / "last.ckpt"
         saving = ModelCheckpoint(last.parent, "last", enable_version_counter=False, save_on_train_epoch_end=True)
-        history, draws, module = EpochHistory(), Draws(), classifier()
+        history, draws, module = EpochHistory(stop_on_nan), Draws(), classifier(rate)
         torch.manual_seed(drawn_before)
         trainer = make_trainer(
             max_epochs=epochs,
             callbacks=[history, SeedSteps(seed), draws, saving],
             plugins=[writer()],
             enable_checkpointing=True,
+            **options,
         )
         resumed = str(last) if last.exists() else None
         trainer.fit(module, loader(), loader(8), ckpt_path=resumed, weights_only=True)
@@ -253,6 +255,26 @@ def test_the_history_names_every_epoch_its_steps_and_its_measures(train):
     callbacks = read_checkpoint(last, "run-1")["callbacks"]
     (kept,) = (state for name, state in callbacks.items() if name.startswith("EpochHistory"))
     assert kept == {"epochs": history}
+
+
+@pytest.mark.parametrize("interrupted", [None, 2, 3])
+def test_only_epochs_that_validated_have_measures_of_validation(train, interrupted, capsys):
+    every_other = {"check_val_every_n_epoch": 2}
+    if interrupted:
+        train(interrupted, **every_other)
+    _, history, _, _ = train(5, **every_other)
+    assert ["val/loss" in epoch and "val/acc" in epoch for epoch in history] == [False, True, False, True, False]
+    assert validation(history)["last"] == history[3]["val/acc"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert ["val/" in line for line in lines][-2:] == [True, False]
+
+
+@pytest.mark.parametrize("stop_on_nan", [True, False])
+def test_a_training_whose_loss_is_no_number_ends_unless_it_is_to_go_on(train, stop_on_nan):
+    _, history, _, _ = train(4, rate=float("inf"), stop_on_nan=stop_on_nan)
+    assert diverged(history) == 1
+    assert len(history) == (1 if stop_on_nan else 4)
+    assert diverged(train(2, "other")[1]) is None
 
 
 def test_a_line_an_epoch_is_printed_where_there_is_no_terminal(train, capsys, monkeypatch):

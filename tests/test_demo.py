@@ -1,5 +1,6 @@
 """The demo page: in a real browser, and closed to all other pages."""
 
+import io
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -82,13 +83,27 @@ def test_the_process_of_the_service_is_another_than_the_one_with_the_key(demo):
     assert httpx.get(demo[0] + "/info", trust_env=False).json()["fingerprint"] == KEY.fingerprint
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"X-Demo": "guess"}, {"X-Demo": "guess", "Origin": "https://provider.example"}]
-)
-def test_no_other_page_may_have_pictures_encrypted(demo, headers):
-    answer = httpx.post(demo[1] + "/picture", content=b"any", headers=headers, trust_env=False)
-    assert answer.status_code == 403
-    assert "access-control-allow-origin" not in answer.headers
+def test_who_does_not_have_the_address_has_nothing(demo):
+    secret = demo[1].rstrip("/").rsplit("/", 1)[1]
+    root = demo[1].removesuffix(secret + "/")
+    assert len(secret) >= 22
+    for path in ("", "picture", "x/", "x/picture", secret[:-1] + "/", secret[:-1] + "/picture", "%00/", "openapi.json"):
+        for headers in ({}, {"Origin": "https://provider.example"}, {"Cookie": secret}, {"X-Demo": secret}):
+            for answer in (
+                httpx.get(root + path, headers=headers, trust_env=False),
+                httpx.post(root + path, content=b"any", headers=headers, trust_env=False),
+            ):
+                assert answer.status_code in (404, 405), path
+                assert secret not in answer.text + str(answer.headers)
+                assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_picture_is_encrypted_for_who_has_the_address(demo):
+    file = io.BytesIO()
+    Image.fromarray(sample_images(64)[1].permute(1, 2, 0).numpy()).save(file, "PNG")
+    answer = httpx.post(demo[1] + "picture", content=file.getvalue(), trust_env=False)
+    assert len(answer.json()["top"]) == 5
+    assert httpx.post(demo[1] + "picture", content=b"any", trust_env=False).status_code == 422
 
 
 def test_a_name_that_was_bent_to_this_machine_is_refused(demo):
@@ -98,6 +113,7 @@ def test_a_name_that_was_bent_to_this_machine_is_refused(demo):
 def test_the_page_is_one_file_that_loads_nothing(demo):
     page = httpx.get(demo[1], trust_env=False)
     assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.headers["referrer-policy"] == "no-referrer"
     assert "{{" not in page.text
     assert "http" not in page.text.replace(demo[0], ""), "no address but that of the service"
 

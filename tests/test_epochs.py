@@ -7,6 +7,7 @@ import torch
 from batches import Recorder, encrypting, levels, module_of, of_index, same
 
 from vitcrypt.data import Splits
+from vitcrypt.data.steps import Division, StepSampler
 from vitcrypt.encryption import LE
 
 
@@ -66,8 +67,9 @@ def test_neither_order_nor_augmentation_touches_the_global_generator(splits):
         world_size=1, global_rank=0, training=True, current_epoch=1, lightning_module=Recorder()
     )
     state = torch.get_rng_state()
-    list(data.train_dataloader().sampler)
-    data.on_after_batch_transfer({"position": torch.arange(8)}, 0)
+    loader = data.train_dataloader()
+    for chosen in loader.sampler:
+        data.on_after_batch_transfer(loader.dataset[chosen], 0)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -81,18 +83,33 @@ def test_validation_in_the_middle_of_an_epoch_does_not_change_what_training_sees
         assert same(without.seen["train", epoch], with_val.seen["train", epoch])
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 8])
-@pytest.mark.parametrize("micro_batch_size", [None, 1, 5, 7, 64, 1000])
-@pytest.mark.parametrize("batch_size", [24, 120, 504])
-def test_micro_batches_on_all_devices_add_up_to_the_batch(splits, batch_size, micro_batch_size, world_size):
-    data = module_of(splits, batch_size=batch_size, micro_batch_size=micro_batch_size)
-    steps, share = data.accumulation(world_size), batch_size // world_size
-    assert share % steps == 0
-    limit = micro_batch_size or share
-    assert share // steps <= limit
-    assert not any(share % fewer == 0 and share // fewer <= limit for fewer in range(1, steps))
-    data.trainer = SimpleNamespace(world_size=world_size, global_rank=0)
-    assert data.train_dataloader().batch_size * steps * world_size == batch_size
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("micro_batch_size", [None, 1, 5, 7, 1000])
+@pytest.mark.parametrize("batch_size", [12, 61, 120])
+@pytest.mark.parametrize("images", [1, 2, 61, 122, 125])
+def test_micro_batches_on_all_devices_add_up_to_the_step(images, batch_size, micro_batch_size, world_size):
+    division = Division(batch_size, micro_batch_size, world_size)
+    whole = list(StepSampler(images, Division(batch_size), seed=3))
+    devices = [list(StepSampler(images, division, rank, seed=3)) for rank in range(world_size)]
+    assert {len(device) for device in devices} == {len(StepSampler(images, division, seed=3))}
+    for step, (positions, _) in enumerate(whole):
+        parts = [part for device in devices for part in device[step * division.accumulation :][: division.accumulation]]
+        seen = [position for part, share in parts for position in part[: share.images]]
+        assert sorted(seen) == sorted(positions)
+        rows = [row for _, share in parts if share.images for row in range(len(positions))[share.rows]]
+        assert sorted(rows) == list(range(len(positions)))
+        assert sum(share.weight for _, share in parts) == pytest.approx(division.accumulation * world_size)
+        sizes = [len(part) for part, share in parts if share.images]
+        assert max(sizes) <= (micro_batch_size or max(sizes))
+        assert max(sizes) - min(sizes) <= 1 or world_size > 1
+        assert all(len(part) >= 1 for part, _ in parts)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "micro", "sizes"), [(61, 32, [31, 30]), (67, 64, [34, 33]), (512, 64, [64] * 8)]
+)
+def test_a_prime_batch_is_no_reason_for_small_micro_batches(batch_size, micro, sizes):
+    assert [len(positions) for positions, _ in StepSampler(batch_size, Division(batch_size, micro))] == sizes
 
 
 @pytest.mark.parametrize(("batch_size", "world_size", "suggested"), [(8, 3, 9), (512, 7, 518), (2, 4, 4)])
@@ -100,25 +117,49 @@ def test_a_batch_that_the_devices_cannot_share_is_refused_with_one_that_they_can
     splits, batch_size, world_size, suggested
 ):
     with pytest.raises(ValueError, match=rf"batch_size={batch_size} .* {world_size} devices; try {suggested}$"):
-        module_of(splits, batch_size=batch_size).accumulation(world_size)
+        module_of(splits, batch_size=batch_size).division(world_size)
 
 
-def test_accumulated_micro_batches_are_the_parts_of_the_batch(splits, ran):
-    whole = ran(module_of(splits, batch_size=8)).seen["train", 0]
-    data = module_of(splits, batch_size=8, micro_batch_size=3)
-    parts = ran(data, accumulate_grad_batches=data.accumulation(1)).seen["train", 0]
-    assert [len(batch["index"]) for batch in whole] == [8, 8, 8, 2]
-    assert [len(batch["index"]) for batch in parts] == [2] * 13
-    assert torch.equal(torch.cat([b["index"] for b in parts]), torch.cat([b["index"] for b in whole]))
+@pytest.mark.parametrize("augment", ["owner", "provider"])
+@pytest.mark.parametrize("key_scope", ["shared", "per_image"])
+def test_micro_batches_are_the_parts_of_the_step_with_the_same_crops_and_keys(splits, ran, augment, key_scope):
+    options = {"encryption": encrypting(LE(4), key_scope), "augment": augment, "crop_padding": 2, "flip": True}
+    whole = ran(module_of(splits, **options), epochs=2)
+    data = module_of(splits, **options, micro_batch_size=3)
+    parts = ran(data, epochs=2, accumulate_grad_batches=data.division(1).accumulation)
+    for epoch in range(2):
+        stage = "train", epoch
+        assert [len(batch["index"]) for batch in whole.seen[stage]] == [8, 8, 8, 2]
+        assert [len(batch["index"]) for batch in parts.seen[stage]] == [3, 3, 2] * 3 + [2]
+        for name in ("index", "label", "image"):
+            assert torch.equal(parts.together(stage)[name], whole.together(stage)[name])
 
 
 @pytest.mark.parametrize("resident_gib", [4.0, 0.0])
-def test_two_devices_share_the_training_images_between_them(splits, resident_gib):
-    data, seen = module_of(splits, resident_gib=resident_gib, seed=2), []
+def test_devices_share_the_training_images_between_them_and_see_the_crops_of_one(splits, resident_gib):
+    def epoch(world_size, rank):
+        data = module_of(splits, crop_padding=2, flip=True, resident_gib=resident_gib, seed=2)
+        data.trainer = SimpleNamespace(
+            world_size=world_size, global_rank=rank, training=True, current_epoch=1, lightning_module=Recorder()
+        )
+        loader = data.train_dataloader()
+        loader.sampler.set_epoch(1)
+        batches = [data.on_after_batch_transfer(batch, 0) for batch in loader]
+        return {int(i): image for b in batches for i, image in zip(b["index"], b["image"], strict=True)}
+
+    (alone,), together = [epoch(1, 0)], [epoch(2, rank) for rank in range(2)]
+    assert sorted([*together[0], *together[1]]) == sorted(alone) == list(range(26))
+    for part in together:
+        assert all(torch.equal(image, alone[index]) for index, image in part.items())
+
+
+@pytest.mark.parametrize("count", [1, 3, 9, 10])
+def test_devices_count_every_validation_image_once(splits, count):
+    val = splits.val.subset(torch.arange(min(count, 9)))
+    data, seen = module_of(Splits(splits.train, splits.test, splits.classes, val), batch_size=4), []
     for rank in range(2):
         data.trainer = SimpleNamespace(world_size=2, global_rank=rank)
-        loader = data.train_dataloader()
-        assert loader.batch_size == 4
-        loader.sampler.set_epoch(1)
-        seen.append([i for batch in loader for i in batch["position" if resident_gib else "index"].tolist()])
-    assert sorted(seen[0] + seen[1]) == list(range(26))
+        batches = list(data.val_dataloader())
+        seen += [int(i) for batch in batches for i in batch["position"][: batch["share"].images]]
+        assert len(batches) == len(data.val_dataloader())
+    assert sorted(seen) == list(range(len(val)))

@@ -82,6 +82,7 @@ def test_a_folder_is_packed_as_its_name_says(vitcrypt, photos, tmp_path):
         "10/10",
     ):
         assert told in printed
+    assert "finished before, nothing to do" in vitcrypt("pack", "enc", "enc.npz")[1]
     code, printed = vitcrypt("pack", "enc", "shards", "--shard-mib", 1)
     assert code == 0, printed
     assert "vitcrypt verify shards" in printed
@@ -91,7 +92,7 @@ def test_a_folder_is_packed_as_its_name_says(vitcrypt, photos, tmp_path):
     (tmp_path / "shards" / "000000.tar").write_bytes(b"")
     assert vitcrypt("verify", "shards")[0] == 1
     for wrong in (
-        ("enc", "enc.npz"),
+        ("enc", "photos"),
         ("enc", "x.tar"),
         ("enc", "x.npz", "--shard-mib", 1),
         ("photos", "x"),

@@ -10,21 +10,23 @@ import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
 import vitcrypt
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.attack_config import register_attack
 from vitcrypt.experiment.command_line import refuse_keys
-from vitcrypt.experiment.composition import checked
+from vitcrypt.experiment.composition import checked, resolved
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
+from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.report.results import read_result, write_result
+from vitcrypt.report.results import finite, read_result, write_result
 from vitcrypt.untrusted.text import console
 
 SHOWN = 8  # images that are drawn and kept
@@ -35,7 +37,7 @@ register_attack()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="attack_config")
 def task(cfg: DictConfig) -> float:
     """Attack; return the median SSIM of what was restored."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = resolved(cfg)
     try:
         validate_attack(config)
         return attack(config)["metrics"]["restored"]["ssim"]["median"]
@@ -121,11 +123,18 @@ def _carry_out(job: Job) -> dict[str, Any]:
         "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
     }
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
-    image_grid(folder / "images.png", pictures, [f"{value:.3f}" for value in result["first"]["restored"]])
-    np.savez_compressed(folder / "images.npz", **pictures)
+    scores = [f"{value:.3f}" for value in result["first"]["restored"]]
     write_result(folder, result)
+    tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
+    tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
+    result = finite(result)
     _tell(result, folder, "finished")
     return result
+
+
+def _keep(path: Path, images: dict[str, Any]) -> None:
+    with written_whole(path) as file:
+        np.savez_compressed(file, **images)
 
 
 def _lpips_weights(config: dict[str, Any]) -> tuple[Path | None, str | None]:
@@ -168,7 +177,8 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
         joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics["blocks"].items())
         console.print(f"  blocks: {joined}")
     for file in ("result.json", "images.png"):
-        console.print(f"  {shown(folder / file)}")
+        if (folder / file).exists():
+            console.print(f"  {shown(folder / file)}")
 
 
 def main(arguments: list[str] | None = None) -> None:

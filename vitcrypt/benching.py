@@ -58,7 +58,9 @@ def bench(
     for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):
         _print(group)
         rows += group
-    output.write_text(json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    output.write_text(
+        json.dumps({"machine": where, "rows": [asdict(row) for row in rows]}, indent=2, allow_nan=False) + "\n"
+    )
     console.print(f"{len(rows)} figures in {output}")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -20,7 +21,6 @@ from rich.text import Text
 from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
-    from vitcrypt.data.listing import Listing
     from vitcrypt.encryption import Scheme
     from vitcrypt.folders import Made
     from vitcrypt.folders.job import Advance
@@ -61,7 +61,7 @@ def encrypt(
         console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with _progress("encrypting") as advance:
         made = encrypt_folder(
-            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_listing
+            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_lines
         )
     _tell(made, out)
     console.print(f"  for the provider: all of {out}; class folders keep their names. The key stays here.")
@@ -72,6 +72,9 @@ def decrypt(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A folder that vitcrypt encrypt made.")],
     out: Out,
     key_file: KeyFile,
+    names: Annotated[
+        Path | None, typer.Option(metavar="PHOTOS", help="What was encrypted: take its file names.")
+    ] = None,
     workers: Workers = None,
 ) -> None:
     """Decrypt a folder: the bytes of the resized images, exactly. A wrong key is an error."""
@@ -79,7 +82,7 @@ def decrypt(
     from vitcrypt.folders import decrypt_folder
 
     with _progress("decrypting") as advance:
-        made = decrypt_folder(source, out, key, workers, advance)
+        made = decrypt_folder(source, out, key, workers, advance, names)
     _tell(made, out)
 
 
@@ -106,16 +109,17 @@ def verify(
     workers: Workers = None,
 ) -> None:
     """Compare every file with the manifest. Needs no key; exit code 1 if anything is missing, changed or foreign."""
+    from vitcrypt.data.received import contents
     from vitcrypt.folders import verify_folder
 
     with _progress("verifying") as advance:
         manifest, wrong = verify_folder(folder, workers, advance)
     console.print(f"{folder}: {len(manifest.index):,} images, {len(manifest.classes)} classes; {manifest}")
-    for complaint in wrong:
-        console.print(f"  {complaint}")
+    _tell_lines([f"  {line}" for line in (*wrong, contents(folder).left_out) if line])
     if wrong:
         raise ValueError(
-            f"{folder}: {len(wrong)} of its files are not as they should be; get them again from the owner"
+            f"{folder}: {len(wrong)} of its files are not as they should be; get them again from the owner, and move "
+            "away what is foreign"
         )
     console.print(Text.assemble(("whole", "bold green"), f", manifest {manifest.digest}"))
 
@@ -135,6 +139,7 @@ def pack(
     from vitcrypt.experiment.command_line import override
     from vitcrypt.folders import pack_npz, pack_shards
 
+    before = os.path.lexists(out)
     with _progress("packing") as advance:
         if out.suffix == ".npz":
             manifest = pack_npz(folder, out, workers, advance)
@@ -143,7 +148,10 @@ def pack(
             manifest = pack_shards(folder, out, shard_mib or 1024, workers, advance)
             size, then = sum(file.stat().st_size for file in out.iterdir()), ["verify", str(out)]
     console.print(
-        Text.assemble((f"{len(manifest.index):,} images in {out}", "bold green"), f" ({size / 2**20:,.1f} MiB)")
+        Text.assemble(
+            (f"{len(manifest.index):,} images in {out}", "bold green"),
+            f" ({size / 2**20:,.1f} MiB)" + (", finished before, nothing to do" if before else ""),
+        )
     )
     console.print(f"  {manifest}")
     console.print(f"  {shlex.join(['vitcrypt', *then])}")
@@ -207,8 +215,8 @@ def _scheme(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> 
     return SCHEMES[name](16 if block_size is None else block_size)
 
 
-def _tell_listing(listing: Listing) -> None:
-    for line in listing.lines():
+def _tell_lines(lines: list[str]) -> None:
+    for line in lines:
         console.print(line)
 
 
@@ -217,6 +225,8 @@ def _tell(made: Made, out: Path) -> None:
     size = sum((out / name).stat().st_size for name in manifest.index) / 2**20
     how = f"{made.written:,} made now" if made.written else "finished before, nothing to do"
     console.print(Text.assemble((f"{total:,} images in {out}", "bold green"), f" ({size:,.1f} MiB), {how}"))
+    if made.note:
+        console.print(f"  {made.note}", style="yellow")
     console.print(f"  {manifest}")
     console.print(f"  {shlex.join(['vitcrypt', 'verify', str(out)])}")
 

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.text import Text
 
 from vitcrypt.experiment import errors
+from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.command_line import refuse_keys
-from vitcrypt.experiment.composition import checked
+from vitcrypt.experiment.composition import checked, resolved
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
@@ -30,7 +31,7 @@ register()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def task(cfg: DictConfig) -> float:
     """Run one job; return its test accuracy, for sweepers that look for the best."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = resolved(cfg)
     try:
         validate(config)
         return run(config)["metrics"]["acc"]
@@ -70,6 +71,7 @@ def _carry_out(job: Job) -> dict[str, Any]:
     cell.provide()
     inputs = job.settle()
     from vitcrypt.experiment import loggers
+    from vitcrypt.experiment.plan import warnings_of
     from vitcrypt.experiment.record import pictures, record
 
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
@@ -84,15 +86,15 @@ def _carry_out(job: Job) -> dict[str, Any]:
     if config["model"]["adapt_to_key"]:
         console.print("Whoever has the checkpoint and the original weights reads the key from the two.", style="yellow")
     logger = None
+    for line in warnings_of(config, cell.plan, validated=cell.splits.val is not None):
+        console.print(line, style="yellow")
     try:
         logger = cell.logger()
         cell.fit(logger)
         metrics, history = cell.evaluate()
-        drawn = pictures(cell, metrics)
-        result = record(
-            cell, metrics, history, job.fingerprint, inputs
-        )  # comes last: with it the run counts as finished
-        loggers.publish(logger, result, drawn)
+        result = record(cell, metrics, history, job.fingerprint, inputs)  # with it the run is finished
+        drawn = [path for path, draw in pictures(cell, metrics) if tried(draw, f"{path.name} is missing")]
+        tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
     finally:
         sync = loggers.finish(logger)
     _tell(result, folder, "finished")
@@ -107,10 +109,17 @@ def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
     accuracy = (f"{cell}: test accuracy {100 * metrics['acc']:.2f} %", "bold green")
     console.print(Text.assemble(accuracy, f" ({metrics['images']} images), {how}"))
     training = result["training"]
+    if "diverged" in training:
+        console.print(
+            f"  the loss is not finite in epoch {training['diverged']}, and the training ended with epoch "
+            f"{training['epochs']}: lower model.optimizer.lr, or set model.gradient_clip=1.0",
+            style="red",
+        )
     peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
     console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
     for file in ("result.json", "images.png"):
-        console.print(f"  {shown(folder / file)}")
+        if (folder / file).exists():
+            console.print(f"  {shown(folder / file)}")
 
 
 def _tell_failure(config: dict[str, Any], error: Exception) -> None:

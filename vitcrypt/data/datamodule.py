@@ -14,12 +14,12 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.distributed import DistributedSampler
 
-from vitcrypt.data.augment import random_crop, random_flip, random_roll, seed_of
+from vitcrypt.data.augment import Part, random_crop, random_flip, random_roll, seed_of
 from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.resize import resize
+from vitcrypt.data.steps import Division, Share, StepSampler
 from vitcrypt.encryption import ImageEncryption, Scheme
 
 Augment = Literal["owner", "provider", "none"]
@@ -33,7 +33,7 @@ class ImageDataModule(LightningDataModule):
         image_size: Side of the images that the network sees; smaller and larger ones are resized to it.
         encryption: What encrypts; None if the images are encrypted already (or need not be).
         received: The manifest of images that come encrypted: with it, what would destroy them is an error.
-        batch_size: Images in one optimiser step, over all devices.
+        batch_size: Images in one optimiser step, over all devices; the last step of an epoch takes what is left.
         micro_batch_size: At most so many images at once on one device; a step then accumulates several. None: no limit.
         augment: Who augments training images. "owner" does before encryption, with `crop_padding` and `flip`.
             "provider" only has encrypted images: crop and flip if they are plain or nothing is known of them, cyclic
@@ -46,7 +46,8 @@ class ImageDataModule(LightningDataModule):
         compile: Encrypt and normalise in one pass over the pixels, by `torch.compile`, which takes some seconds.
         seed: Of order and augmentation. Both depend on seed and epoch alone, so a resumed run repeats them.
 
-    Batches: a dict of `image` (float [B, C, S, S] in [-1, 1]), `label` (int64 [B]) and `index` (int64 [B]).
+    Batches: a dict of `image` (float [B, C, S, S] in [-1, 1]), `label` (int64 [B]), `index` (int64 [B]), and `share`,
+    which says what the batch weighs in its step and how many of its images count.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ImageDataModule(LightningDataModule):
         self.num_workers, self.resident_gib, self.seed = num_workers, resident_gib, seed
         self._generator = torch.Generator()
         self._generator_epoch: int | None = None
+        self._step_state = self._generator.get_state()
         self._on_device: dict[str, ArrayDataset] = {}
         if compile:
             self._check_compilable()
@@ -93,16 +95,14 @@ class ImageDataModule(LightningDataModule):
         """How many classes there are."""
         return len(self.splits.classes)
 
-    def accumulation(self, world_size: int) -> int:
-        """Return how many micro batches make one step, so that batch_size is what it says on any number of devices."""
+    def division(self, world_size: int) -> Division:
+        """Return how steps are divided, so that batch_size is what it says on any number of devices."""
         if self.batch_size % world_size:
             raise ValueError(
                 f"data.batch_size={self.batch_size} is the batch over all devices and does not divide by "
                 f"{world_size} devices; try {math.ceil(self.batch_size / world_size) * world_size}"
             )
-        share = self.batch_size // world_size
-        steps = math.ceil(share / (self.micro_batch_size or share))
-        return next(n for n in range(steps, share + 1) if share % n == 0)
+        return Division(self.batch_size, self.micro_batch_size, world_size)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled by seed and epoch, every image once an epoch."""
@@ -125,21 +125,40 @@ class ImageDataModule(LightningDataModule):
         """Make what the network sees out of what was transferred."""
         assert self.trainer is not None
         stage = "train" if self.trainer.training else "val" if self._validating else "test"
+        share: Share = batch.pop("share")
         if "position" in batch:
             batch = self._gather(stage, batch["position"])
-        if stage == "train" and self.trainer.current_epoch != self._generator_epoch:
-            self._generator_epoch = self.trainer.current_epoch
-            self._generator.manual_seed(seed_of(self.seed, self.trainer.current_epoch, self.trainer.global_rank))
+        if stage == "train":
+            self._draw_for(share)
         dtype = getattr(self.trainer.lightning_module, "dtype", torch.float32)
-        image = self.prepare(batch["image"], batch["index"], training=stage == "train", dtype=dtype)
-        return {"image": image, "label": batch["label"], "index": batch["index"]}
+        of = (share.step, share.rows)
+        image = self.prepare(batch["image"], batch["index"], training=stage == "train", dtype=dtype, of=of)
+        return {"image": image, "label": batch["label"], "index": batch["index"], "share": share}
 
-    def prepare(self, image: Tensor, index: Tensor, training: bool, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _draw_for(self, share: Share) -> None:
+        """Let all micro batches of a step, on all devices, see the same random numbers."""
+        assert self.trainer is not None
+        if self.trainer.current_epoch != self._generator_epoch:
+            self._generator_epoch = self.trainer.current_epoch
+            self._generator.manual_seed(seed_of(self.seed, self.trainer.current_epoch, 0))
+        if share.first:
+            self._step_state = self._generator.get_state()
+        else:
+            self._generator.set_state(self._step_state)
+
+    def prepare(
+        self,
+        image: Tensor,
+        index: Tensor,
+        training: bool,
+        dtype: torch.dtype = torch.float32,
+        of: Part | None = None,
+    ) -> Tensor:
         """Augment (if training), resize, encrypt and normalise uint8 [B, C, h, w] to float [B, C, S, S] in [-1, 1]."""
         if training and self.augment == "provider":
-            return normalise(self._augmented(self.encrypted(image, index)), dtype)
+            return normalise(self._augmented(self.encrypted(image, index), of), dtype)
         if training and self.augment == "owner":
-            image = self._augmented(image)
+            image = self._augmented(image, of)
         return self._encrypt_and_normalise(self.plain(image), index, dtype)
 
     def plain(self, image: Tensor) -> Tensor:
@@ -156,13 +175,13 @@ class ImageDataModule(LightningDataModule):
     def _encrypt_and_normalise(self, plain: Tensor, index: Tensor, dtype: torch.dtype) -> Tensor:
         return normalise(self._encrypt(plain, index), dtype)
 
-    def _augmented(self, image: Tensor) -> Tensor:
+    def _augmented(self, image: Tensor, of: Part | None) -> Tensor:
         if self.augment == "provider" and self._encrypted:
             assert self.scheme is not None
-            return random_roll(image, self.scheme.block_size, self._generator)
+            return random_roll(image, self.scheme.block_size, self._generator, of)
         if self.crop_padding:
-            image = random_crop(image, self.crop_padding, self._generator)
-        return random_flip(image, self._generator) if self.flip else image
+            image = random_crop(image, self.crop_padding, self._generator, of)
+        return random_flip(image, self._generator, of) if self.flip else image
 
     @property
     def _encrypted(self) -> bool:
@@ -207,15 +226,15 @@ class ImageDataModule(LightningDataModule):
 
     def _loader(self, dataset: ImageDataset, shuffle: bool) -> DataLoader:
         assert self.trainer is not None
-        world_size, rank = self.trainer.world_size, self.trainer.global_rank
-        rows = _Positions(dataset) if self._resident(dataset) else dataset
+        division = self.division(self.trainer.world_size)
+        order = seed_of(self.seed) if shuffle else None
+        in_memory = isinstance(dataset, ArrayDataset)
         return DataLoader(
-            rows,
-            batch_size=self.batch_size // (world_size * self.accumulation(world_size)),
-            sampler=DistributedSampler(rows, world_size, rank, shuffle=shuffle, seed=seed_of(self.seed)),
-            collate_fn=_already_a_batch,
-            num_workers=0 if isinstance(dataset, ArrayDataset) else self.num_workers,
-            persistent_workers=self.num_workers > 0 and not isinstance(dataset, ArrayDataset),
+            _Shares(dataset, self._resident(dataset)),
+            batch_size=None,  # the sampler chooses whole batches
+            sampler=StepSampler(len(dataset), division, self.trainer.global_rank, order),
+            num_workers=0 if in_memory else self.num_workers,
+            persistent_workers=self.num_workers > 0 and not in_memory,
             pin_memory=not self._resident(dataset) and torch.cuda.is_available(),
         )
 
@@ -231,21 +250,16 @@ class ImageDataModule(LightningDataModule):
         return Batch(image=held.images_at(positions), label=held.labels[positions], index=held.index[positions])
 
 
-class _Positions(Dataset[dict[str, Tensor]]):
-    """Stands for a data set whose images are on the device already: a batch of it is just positions."""
+class _Shares(Dataset[dict[str, Any]]):
+    """A data set by micro batches; of one whose images are on the device already a batch is just positions."""
 
-    def __init__(self, dataset: ImageDataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: ImageDataset, resident: bool) -> None:
+        self.dataset, self.resident = dataset, resident
 
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitems__(self, positions: list[int]) -> dict[str, Tensor]:
-        return {"position": torch.tensor(positions)}
-
-
-def _already_a_batch(batch: Any) -> Any:
-    return batch
+    def __getitem__(self, chosen: tuple[list[int], Share]) -> dict[str, Any]:
+        positions, share = chosen
+        batch = {"position": torch.tensor(positions)} if self.resident else self.dataset.__getitems__(positions)
+        return {**batch, "share": share}
 
 
 def normalise(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -122,10 +122,28 @@ class Splits:
     val: ImageDataset | None = None
     notes: tuple[str, ...] = ()
 
+    def usable(self) -> Splits:
+        """Return the same after checking that there is something to train on, to test on, and to tell apart.
+
+        Raises:
+            ValueError: There is not.
+        """
+        for purpose, part in (("train", self.train), ("test", self.test), ("validate", self.val)):
+            if part is not None and not len(part):
+                raise ValueError(f"the data have no image to {purpose} on; add some")
+        if len(self.classes) < 2:
+            raise ValueError(f"there is one class, {self.classes}: nothing to tell apart; add images of another class")
+        return self
+
     def hold_out(self, fraction: float, seed: int) -> Splits:
         """Return the same with a validation split taken out of the training images, unless there is one."""
         if self.val is not None or fraction == 0:
             return self
+        if (held_out := math.ceil(fraction * len(self.train))) >= len(self.train):
+            raise ValueError(
+                f"data.validation={fraction} holds out {held_out} of {len(self.train)} training images, which leaves "
+                "none; set data.validation=0, or a smaller share"
+            )
         kept, held = stratified_split(self.train.labels, fraction, seed)
         return replace(self, train=self.train.subset(kept), val=self.train.subset(held))
 
@@ -141,7 +159,12 @@ class Splits:
             order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
             return dataset.subset(order[skip:][:count].sort().values)
 
-        if not 0 <= skip < len(self.train):
+        for name, count in (("limit_train", train), ("limit_test", test), ("skip_train", skip)):
+            if count is not None and count < 0:
+                raise ValueError(
+                    f"data.{name}={count} is a number of images and cannot be negative; set it to null for all"
+                )
+        if skip and skip >= len(self.train):
             raise ValueError(f"data.skip_train={skip} leaves none of {len(self.train)} training images; skip fewer")
         return replace(self, train=some(self.train, train, skip), test=some(self.test, test))
 

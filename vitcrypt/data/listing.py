@@ -17,7 +17,7 @@ from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.data.layout import class_folders, find_splits, normal, split_role, training_folders
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.received import listed
+from vitcrypt.data.received import check_names, listed
 from vitcrypt.data.walk import Folder, count_files, shortened, told
 
 KEPT_NAMES = ("train", "test", "val", "valid", "validation")
@@ -152,12 +152,9 @@ def list_images(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
 
 def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
     """List a folder that has a manifest in `place`."""
-    depth = int(manifest.split) + 1
-    files = [
-        ImageFile(path, split, label, index, "/".join(path.relative_to(place).parts[depth:]))
-        for path, split, label, index in listed(base, place, manifest)
-    ]
-    return Listing(base, manifest.classes, files)
+    found = check_names(place, manifest)
+    files = [ImageFile(*image) for image in listed(base, place, manifest)]
+    return Listing(base, manifest.classes, files, notes=[found.left_out] if found.junk else [])
 
 
 def _files(folders: list[Folder], classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:

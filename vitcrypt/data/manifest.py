@@ -10,6 +10,7 @@ import json
 import os
 import re
 import zipfile
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,6 +37,7 @@ from vitcrypt.untrusted.scheme import SchemeValues
 
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"
+SHOWN = 3  # differences of a kind that are named
 MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
 
@@ -143,7 +145,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """SHA-256 of all that it says: equal for equal folders only."""
-        return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def __str__(self) -> str:
         """Say what the images are, in a few words."""
@@ -159,12 +161,19 @@ class Manifest:
     def differences(self, other: Manifest) -> list[str]:
         """Say in which settings another manifest differs; checksums do not count."""
         named = [entry.name for entry in fields(self) if entry.name not in ("index", "sha256", "origin", "source")]
-        mine, theirs = self._content(), other._content()
-        told = [f"{name}: {mine[name]} and {theirs[name]}" for name in named if mine[name] != theirs[name]]
+        here, there = self._content(), other._content()
+        told = [f"{name}: {here[name]} and {there[name]}" for name in named if here[name] != there[name]]
         same_key = self.fingerprint == other.fingerprint  # else `source` differs anyway
         if self.index != other.index or (same_key and self.source != other.source):
-            told.append(f"the images they are made from: {len(self.index)} and {len(other.index)}, or other names")
+            mine, theirs = self._counts(), other._counts()
+            changed = [f"{n}: {mine[n]} and {theirs[n]}" for n in sorted(mine | theirs) if mine[n] != theirs[n]]
+            why = ", ".join(changed[:SHOWN]) or "as many in each class, but other names or another state of that folder"
+            told.append(f"the images they are made from: {len(self.index)} and {len(other.index)} ({why})")
         return told
+
+    def _counts(self) -> Counter[str]:
+        """Return how many images each class has, of each split."""
+        return Counter("/".join(name.split("/")[: 1 + self.split]) for name in self.index)
 
     def write(self, path: Path) -> None:
         """Write it as a whole or not at all."""
@@ -173,7 +182,9 @@ class Manifest:
 
     def text(self, indent: int | None = None) -> str:
         """Return it as JSON."""
-        return json.dumps({"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent)
+        return json.dumps(
+            {"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent, allow_nan=False
+        )
 
     @classmethod
     def read(cls, path: Path, data: bytes | None = None) -> Manifest:

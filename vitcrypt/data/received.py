@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import shlex
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +33,10 @@ SHOWN = 3  # files that are named in a message
 
 @dataclass
 class Contents:
-    """What lies in a folder, by its path there: files with their kind, folders, and what file managers left."""
+    """What lies in a folder, by its path there: files with their kind and size, folders, what file managers left."""
 
     files: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     junk: list[str] = field(default_factory=list)
 
@@ -45,6 +45,8 @@ class Contents:
         known = {name[:end] for name in manifest.index for end, letter in enumerate(name) if letter == "/"}
         told = dict.fromkeys(sorted(manifest.index.keys() - self.files.keys()), "missing")
         told |= {n: f"{self.files[n]}, not a regular file" for n in sorted(self.odd & manifest.index.keys())}
+        large = {n for n, size in self.sizes.items() if n in manifest.index and size > manifest.max_file_bytes}
+        told |= {n: f"larger than an image can be: {self.sizes[n]:,} bytes" for n in sorted(large)}
         strange = self.folders - known | self.files.keys() - manifest.index.keys() - {FILENAME, ".lock"}
         return told | dict.fromkeys(sorted(strange), "foreign: the manifest does not know it")
 
@@ -80,8 +82,8 @@ def contents(folder: Path) -> Contents:
                     found.folders.add(name)
                     waiting.append((Path(entry.path), f"{name}/"))
                 else:
-                    mode = stat.S_IFREG if regular else entry.stat(follow_symlinks=False).st_mode
-                    found.files[name] = kind_of_file(mode)
+                    status = entry.stat(follow_symlinks=False)
+                    found.files[name], found.sizes[name] = kind_of_file(status.st_mode), status.st_size
     found.junk.sort()
     return found
 
@@ -109,8 +111,8 @@ def check_names(folder: Path, manifest: Manifest) -> Contents:
     return found
 
 
-def listed(base: Path, place: Path, manifest: Manifest) -> list[tuple[Path, str, int, int]]:
-    """Return path, split, label and index of the images below `base`: of each split, in the order of the indices.
+def listed(base: Path, place: Path, manifest: Manifest) -> list[tuple[Path, str, int, int, str]]:
+    """Return path, split, label, index and name in its class of the images below `base`, by split and index.
 
     The splits come in the order train, test, val. Their names say nothing here: indices of test images count from
     `TEST_INDEX`, those for validation from half of it.
@@ -121,9 +123,8 @@ def listed(base: Path, place: Path, manifest: Manifest) -> list[tuple[Path, str,
         manifest: It.
 
     Raises:
-        ValueError: The folder is not as its manifest says, or `base` is one of its classes.
+        ValueError: `base` is one of its classes, or holds none of its images.
     """
-    check_names(place, manifest)
     within = base.absolute().relative_to(place.absolute()).as_posix()
     if within != "." and not manifest.split:
         raise ValueError(f"{base} is a part of the folder {place}, which has a manifest: name that folder")
@@ -133,12 +134,13 @@ def listed(base: Path, place: Path, manifest: Manifest) -> list[tuple[Path, str,
         parts = name.split("/")
         split = parts[0] if depth else ""
         if within in (".", split):
-            found.append((place / name, split if within == "." else "", labels[parts[depth]], index))
+            path, called = (place / name, split) if within == "." else (base / "/".join(parts[1:]), "")
+            found.append((path, called, labels[parts[depth]], index, "/".join(parts[depth + 1 :])))
     if not found:
         raise ValueError(f"{base} holds none of the {len(manifest.index):,} images of its manifest, {place / FILENAME}")
     found.sort(key=lambda image: image[3])
     first: dict[str, int] = {}
-    for _, split, _, index in found:
+    for _, split, _, index, _ in found:
         first.setdefault(split, index)
     order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
     return [image for split in order for image in found if image[1] == split]
@@ -221,4 +223,5 @@ class CheckedReader:
 
     def __call__(self, path: Path) -> Tensor:
         """Return the image, uint8 [3, S, S]."""
-        return read_checked_image(self.folder, path.relative_to(self.folder).as_posix(), self.manifest)
+        name = path.absolute().relative_to(self.folder.absolute()).as_posix()
+        return read_checked_image(self.folder, name, self.manifest)

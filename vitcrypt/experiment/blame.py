@@ -13,6 +13,7 @@ from typing import Any
 
 PACKAGE = str(Path(__file__).parent.parent)
 RAISE = dis.opmap["RAISE_VARARGS"]
+SIGNATURE = re.compile(r"unexpected keyword argument|missing \d+ required")  # found where the call stands, here
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def blame(option: str, node: Any = None) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        if _last_frame_is_ours(error):
+        if _last_frame_is_ours(error) and not (isinstance(error, TypeError) and SIGNATURE.search(str(error))):
             raise
         raise ValueError(f"{option}: {reason(error)}{_remedy(option, node, error)}") from error
 

@@ -1,5 +1,6 @@
 """What accompanies a training: a history that survives resuming, and seeds that follow the epoch."""
 
+import math
 import resource
 import sys
 import time
@@ -13,19 +14,30 @@ from vitcrypt.untrusted.text import console
 
 
 class EpochHistory(Callback):
-    """Keep the measures of every epoch, in the checkpoint; print them as lines where there is no terminal."""
+    """Keep the measures of every epoch, in the checkpoint; print them as lines where there is no terminal.
 
-    def __init__(self) -> None:
+    Args:
+        stop_on_nan: End the training after an epoch whose loss is not finite.
+    """
+
+    def __init__(self, stop_on_nan: bool = False) -> None:
         self.epochs: list[dict[str, Any]] = []
+        self.stop_on_nan = stop_on_nan
         self._started = 0.0
+        self._validated = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._started = time.perf_counter()
+        self._started, self._validated = time.perf_counter(), False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that this epoch has measures of the validation split; Lightning keeps those of earlier ones."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the epoch."""
-        measures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measures = {name: v for name, v in measured.items() if self._validated or not name.startswith("val/")}
         seconds = time.perf_counter() - self._started
         self.epochs.append(
             {"epoch": trainer.current_epoch, "step": trainer.global_step, **measures, "seconds": seconds}
@@ -35,6 +47,8 @@ class EpochHistory(Callback):
             told = "  ".join(f"{name} {value:.4f}" for name, value in measures.items())
             of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
             console.print(f"epoch {trainer.current_epoch + 1}{of}  {told}  {seconds:.1f} s")
+        if self.stop_on_nan and diverged(self.epochs):
+            trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Go into the checkpoint."""
@@ -43,6 +57,12 @@ class EpochHistory(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Come out of it."""
         self.epochs = state_dict["epochs"]
+
+
+def diverged(history: list[dict[str, Any]]) -> int | None:
+    """Return the first epoch, from 1, whose training loss is not finite; None if there is none."""
+    lost = (epoch["epoch"] + 1 for epoch in history if not math.isfinite(epoch.get("train/loss", 0.0)))
+    return next(lost, None)
 
 
 def _peak_gib(device: torch.device) -> float:

@@ -64,7 +64,7 @@ class ModelConf:  # noqa: D101
 
 @dataclass
 class TrainerConf:
-    """The arguments of lightning.Trainer that can be configured."""
+    """The arguments of lightning.Trainer that can be configured, and `stop_on_nan`."""
 
     _target_: str = "lightning.Trainer"
     accelerator: str = "auto"
@@ -75,8 +75,8 @@ class TrainerConf:
     max_epochs: int | None = "${model.epochs}"  # type: ignore[assignment]
     max_steps: int = "${model.steps}"  # type: ignore[assignment]
     gradient_clip_val: float | None = "${model.gradient_clip}"  # type: ignore[assignment]
-    limit_train_batches: float | None = None
-    limit_val_batches: float | None = None
+    limit_train_batches: Any = None  # of batch_size images each: 1 is one batch, 1.0 is all of them
+    limit_val_batches: Any = None
     check_val_every_n_epoch: int = 1
     log_every_n_steps: int = 50
     enable_progress_bar: bool = True
@@ -84,6 +84,7 @@ class TrainerConf:
     benchmark: bool | None = None
     sync_batchnorm: bool = False
     detect_anomaly: bool = False
+    stop_on_nan: bool = True  # end a training whose loss is not finite; false: go on to the last epoch
 
 
 @dataclass

@@ -56,13 +56,13 @@ def identity(config: dict[str, Any], fingerprint: str | None, received: str | No
         what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
     if received is not None:
         what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
-    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly")
+    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly", "stop_on_nan")
     later = {"patch_embedding": "shared", "adapt_to_key": False, "skip_train": 0}  # unused, they leave identities alone
     for name in ("data", "model"):
         what[name] = {k: v for k, v in what[name].items() if k not in later or v != later[k]}
     what["trainer"] = {k: v for k, v in config["trainer"].items() if k not in cosmetic}
     what["key"] = fingerprint
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]
 
 
 def published(config: dict[str, Any]) -> dict[str, Any]:
@@ -83,10 +83,10 @@ def attack_identity(config: dict[str, Any], fingerprint: str | None) -> str:
     what["data"] = {name: config["data"][name] for name in kept}
     if what["data"]["source"]["_target_"].startswith("vitcrypt.data.cifar"):
         what["data"]["source"] = what["data"]["source"]["_target_"]
-    what["attack"] = json.loads(json.dumps(what["attack"]))
+    what["attack"] = json.loads(json.dumps(what["attack"], allow_nan=False))
     what["attack"]["method"].pop("device", None)
     for name in ("weights", "public_weights"):
         if (path := what["attack"]["observation"].pop(name)) is not None:
             what[name] = sha256(Path(path).expanduser())
     what["key"] = fingerprint
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]

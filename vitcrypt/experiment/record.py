@@ -1,7 +1,9 @@
 """What a finished run leaves behind: result.json and its pictures."""
 
+import math
 import os
 import platform
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ from typing import Any
 import torch
 
 import vitcrypt
+from vitcrypt.experiment.callbacks import diverged
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.inputs import Inputs
 from vitcrypt.experiment.training import Cell
 from vitcrypt.report.figures import confusion_matrix, image_grid
-from vitcrypt.report.results import validation, write_result
+from vitcrypt.report.results import finite, validation, write_result
 
 PACKAGES = (
     "torch",
@@ -55,6 +58,7 @@ def record(
             "seconds": sum(epoch["seconds"] for epoch in history),
             "devices": cell.devices,
             "history": history,
+            **({"diverged": epoch} if (epoch := _lost(metrics, history)) else {}),
         },
         "weights": {
             "parameters": sum(p.numel() for p in cell.classifier.network.parameters()),
@@ -66,14 +70,26 @@ def record(
         "hardware": hardware(next(cell.classifier.parameters()).is_cuda),
     }
     write_result(cell.folder, result)
-    return result
+    return finite(result)
 
 
-def pictures(cell: Cell, metrics: dict[str, Any]) -> list[Path]:
-    """Draw FOLDER/images.png and FOLDER/confusion.png and return their paths."""
-    rows, names = cell.pictures()
-    images = image_grid(cell.folder / "images.png", rows, names)
-    return [images, confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)]
+def pictures(cell: Cell, metrics: dict[str, Any]) -> Iterator[tuple[Path, Callable[[], object]]]:
+    """Yield FOLDER/images.png and FOLDER/confusion.png, each with what draws it."""
+
+    def images() -> None:
+        rows, names = cell.pictures()
+        image_grid(cell.folder / "images.png", rows, names)
+
+    def confusion() -> None:
+        confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)
+
+    yield cell.folder / "images.png", images
+    yield cell.folder / "confusion.png", confusion
+
+
+def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:
+    """Return the epoch, from 1, with which the loss was no number any more."""
+    return diverged(history) or (None if math.isfinite(metrics["loss"]) else len(history))
 
 
 def _public_test_key(cell: Cell, fingerprint: str | None) -> str | None:

@@ -1,13 +1,11 @@
 """One cell of the table: its data, its encryption, its network, trained and tested in its folder.
 
-`python -m vitcrypt.experiment.training FOLDER` is one process of a training on several devices; `Cell.fit` starts them.
+`python -m vitcrypt.experiment.training FOLDER` is one process of a training on several devices; see `devices`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +23,14 @@ from torch import Tensor, nn
 
 from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
+from vitcrypt.experiment import beforehand, devices
+from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.build import build_network
-from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps
+from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import received_manifest
+from vitcrypt.experiment.plan import Plan, limited, planned
 from vitcrypt.jobs import interrupt
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
 from vitcrypt.targets import build, builder
@@ -96,22 +97,26 @@ class Cell:
                 missing.append(str(error))
         if missing:
             raise FileNotFoundError("\n".join(missing))
-        wanted, found = self.config["trainer"]["accelerator"], torch.accelerator.device_count()
-        if wanted not in ("auto", "cpu") and not 0 < self.devices <= found:
-            raise ValueError(
-                f"trainer.accelerator={wanted} with {self.devices} devices, and this machine has {found}; "
-                + (f"say trainer.devices={found}" if found else "say trainer=cpu")
-            )
-        self.data.accumulation(self.world_size)
-        assert self.classifier
+        devices.check(self.config["trainer"])
+        beforehand.check_compiler(self.config)
+        with blame("trainer"):
+            self._fitting(logger=None)
+        with blame("model.optimizer", self.config["model"]["optimizer"]):
+            self.classifier.optimizer(self.classifier.parameters())
+        beforehand.check_single_images(self.classifier.network, self.plan, self.config)
 
     @cached_property
     def splits(self) -> Splits:
         """The images."""
         data = self.config["data"]
-        splits: Splits = build("data.source", data["source"], self.own)
+        splits: Splits = build("data.source", data["source"], self.own).usable()
         splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"], data["skip_train"])
         return splits.hold_out(data["validation"], data["split_seed"])
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How long the training is, and how its steps are divided."""
+        return planned(self.config["trainer"], len(self.splits.train), self.data.division(self.devices))
 
     @cached_property
     def pretrained(self) -> Path | None:
@@ -135,7 +140,8 @@ class Cell:
         """The Lightning module, its network initialised by the seed and the pretrained weights."""
         model = self.config["model"]
         seed_everything(self.config["seed"], verbose=False)
-        network = build_network(model, self.config["data"]["image_size"], self.data.num_classes, self.own)
+        with blame("model.network", model["network"]):
+            network = build_network(model, self.config["data"]["image_size"], self.data.num_classes, self.own)
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
         if model["adapt_to_key"]:
@@ -164,57 +170,65 @@ class Cell:
 
     @property
     def devices(self) -> int:
-        """How many devices train, on this machine."""
-        devices = self.config["trainer"]["devices"]
-        if isinstance(devices, list):
-            return len(devices)
-        if devices in ("auto", -1, "-1"):
-            return max(1, torch.cuda.device_count()) if self._cuda else 1
-        return int(devices)
-
-    @property
-    def world_size(self) -> int:
-        """How many devices train, on all machines."""
-        return self.devices * self.config["trainer"]["num_nodes"]
+        """How many devices train."""
+        return devices.count(self.config["trainer"])
 
     def fit(self, logger: Logger | None) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
         if self.checkpoint_path.exists():
-            read_checkpoint(self.checkpoint_path, self.identity, digests_of(self.folder))
-        if self.world_size == 1:
+            checkpoint = read_checkpoint(self.checkpoint_path, self.identity, digests_of(self.folder))
+            if self.config["trainer"]["stop_on_nan"] and diverged(_history(checkpoint)):
+                return  # it was stopped there
+        if self.devices == 1:
             self.fit_here(logger)
         else:
-            self._fit_in_processes()
+            devices.train_in_processes(self.folder, self.identity, self.devices)
 
     def fit_here(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> None:
         """Train in this process, which may be one of several; further callbacks may watch."""
-        checkpoints = ModelCheckpoint(
-            self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
-        )
-        callbacks: list[Callback] = [*watching, EpochHistory(), SeedSteps(self.config["seed"]), checkpoints]
-        trainer = self._trainer(
-            devices=self.devices,
-            logger=logger or False,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpointIO(self._stamp)],
-            accumulate_grad_batches=self.data.accumulation(self.world_size),
-        )
+        trainer = self._fitting(logger, watching)
         resumed = str(self.checkpoint_path) if self.checkpoint_path.exists() else None
         with _interruptible(trainer):
             trainer.fit(self.classifier, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+
+    def _fitting(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> Trainer:
+        checkpoints = ModelCheckpoint(
+            self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
+        )
+        options, plan = self.config["trainer"], self.plan
+        history, val = EpochHistory(options["stop_on_nan"]), len(self.splits.val) if self.splits.val is not None else 0
+        batches = limited(options, "limit_val_batches", len(plan.division.steps(val)))
+        return self._trainer(
+            devices=devices.chosen(options),
+            logger=logger or False,
+            callbacks=[*watching, history, SeedSteps(self.config["seed"]), checkpoints],
+            plugins=[AtomicCheckpointIO(self._stamp), devices.environment(self.devices)],
+            accumulate_grad_batches=plan.division.accumulation,
+            # Lightning counts micro batches
+            limit_train_batches=None
+            if options["limit_train_batches"] is None
+            else plan.epoch * plan.division.accumulation,
+            limit_val_batches=None if options["limit_val_batches"] is None else batches * plan.division.accumulation,
+        )
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Test the trained network on one device; return its measures and the history of the training."""
         checkpoint = read_checkpoint(self.checkpoint_path, self.identity)
         self.classifier.load_state_dict(checkpoint["state_dict"])
-        trainer = self._trainer(devices=1, num_nodes=1, strategy="auto", logger=False, enable_checkpointing=False)
+        which = devices.chosen(self.config["trainer"])
+        trainer = self._trainer(
+            devices=which[:1] if isinstance(which, list) else 1,
+            strategy="auto",
+            logger=False,
+            enable_checkpointing=False,
+            plugins=[devices.environment(1)],
+        )
         with _interruptible(trainer):
             trainer.test(self.classifier, datamodule=self.data, verbose=False)
         metrics = self.classifier.test_result
         if metrics["images"] != len(self.splits.test):
             raise RuntimeError(f"evaluated {metrics['images']} of {len(self.splits.test)} test images: this is a bug")
-        history = next(s for name, s in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
-        return metrics, history["epochs"]
+        return metrics, _history(checkpoint)
 
     def trained_sha256(self) -> str:
         """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""
@@ -239,7 +253,7 @@ class Cell:
 
     @property
     def _cuda(self) -> bool:
-        return self.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        return devices.uses_cuda(self.config["trainer"])
 
     @property
     def _stamp(self) -> dict[str, Any]:
@@ -249,32 +263,21 @@ class Cell:
 
     def _trainer(self, **arguments: Any) -> Trainer:
         options = {**self.config["trainer"], **arguments}
+        options.pop("stop_on_nan")
         if options["precision"] == "auto":
             options["precision"] = "bf16-mixed" if self._cuda and torch.cuda.is_bf16_supported() else "32-true"
         options["enable_progress_bar"] = options["enable_progress_bar"] and sys.stderr.isatty()
         fixed = {
-            "default_root_dir": self.folder,
+            "default_root_dir": self.folder / "lightning",  # where it would look for checkpoints of its own making
             "use_distributed_sampler": False,  # the data module shares out the images itself
             "num_sanity_val_steps": 0,
             "enable_model_summary": False,
         }
         return build("trainer", {"_target_": options.pop("_target_")}, self.own, **fixed, **options)
 
-    def _fit_in_processes(self) -> None:
-        """Start one process a device. They read the configuration from the folder: nothing of a sweep reaches them."""
-        trainer = self.config["trainer"]
-        if trainer["num_nodes"] > 1:
-            raise ValueError(
-                f"trainer.num_nodes={trainer['num_nodes']}: several machines are not supported yet; use one"
-            )
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.devices}"]
-        command += ["-m", "vitcrypt.experiment.training", str(self.folder), self.identity]
-        mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
-        environment = {name: value for name, value in os.environ.items() if name not in mine}
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.devices)))
-        code = subprocess.call(command, env=environment, close_fds=False)  # they hold the lock of the folder too
-        if code:
-            raise RuntimeError(f"training on {self.devices} devices failed (exit code {code}); its output is above")
+
+def _history(checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
+    return next(state["epochs"] for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
 
 
 @contextmanager

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hmac
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from vitcrypt.data.decode import FILTERS, read_image
-from vitcrypt.data.listing import Listing, list_folder
+from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked_image
+from vitcrypt.data.survey import survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
-from vitcrypt.folders.job import Advance, Made, make_folder
+from vitcrypt.folders.job import Advance, Made, Work, make_folder
+from vitcrypt.folders.origins import Origins, kept_names, names_digest, numbers, original_names
+from vitcrypt.jobs.place import real_place
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -34,7 +36,7 @@ def encrypt_folder(
     keep_names: bool = False,
     workers: int | None = None,
     advance: Advance | None = None,
-    tell: Callable[[Listing], None] | None = None,
+    tell: Callable[[list[str]], None] | None = None,
 ) -> Made:
     """Encrypt a folder of class folders into another one, as PNG.
 
@@ -52,7 +54,7 @@ def encrypt_folder(
         keep_names: Name files as they were. Otherwise names are numbers, as a name may say what is on the image.
         workers: As in `make_folder`.
         advance: As in `make_folder`.
-        tell: Is told what the folder holds, before the first image is encrypted.
+        tell: Is told what the folder holds, in lines for the user, before the first image is encrypted.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -62,21 +64,11 @@ def encrypt_folder(
     if interpolation not in FILTERS:
         raise ValueError(f"interpolation is one of {', '.join(FILTERS)}; got {interpolation}")
     if (received := Manifest.of(source)) is not None and received[1].encrypted:
-        raise ValueError(f"{source} is encrypted already ({received[1]}); for another key say: vitcrypt rotate")
+        raise ValueError(f"{source} is encrypted already ({received[1]}); for another key: vitcrypt rotate")
     refuse_nesting(source, out)
     listing = list_folder(source)
-    if tell is not None:
-        tell(listing)
-    classes, files = listing.classes, listing.files
-    names, index = [], {}
-    for number, file in enumerate(files):
-        name = PurePosixPath(file.name).with_suffix(".png").as_posix() if keep_names else f"{number:06}.png"
-        names.append("/".join(filter(None, (file.split, classes[file.label], name))))
-        if names[-1] in index:
-            raise ValueError(f"two images would be called {names[-1]}; rename one of them, or leave --keep-names out")
-        index[names[-1]] = file.index
-    originals = "\n".join(str(file.path.relative_to(source)) for file in files).encode(errors="surrogateescape")
-    subkey = key.derive("names of a folder") if key is not None else b"plain"
+    names = kept_names(listing) if keep_names else numbers(listing)
+    index = {name: file.index for name, file in zip(names, listing.files, strict=True)}
     manifest = Manifest(
         scheme=scheme,
         image_size=image_size,
@@ -84,31 +76,50 @@ def encrypt_folder(
         key_scope=key_scope if key is not None else "shared",
         fingerprint=key.fingerprint if key is not None else None,
         public_test_key=key.test_name if key is not None else None,
-        classes=classes,
-        source=hmac.new(subkey, originals, "sha256").hexdigest(),
+        classes=listing.classes,
+        source=names_digest(listing, key),
         index=index,
     )
     scheme.check_shape(manifest.shape)
+    sources = {name: file.path for name, file in zip(names, listing.files, strict=True)}
+    lines = listing.lines() + survey(list(sources.values()), f"reading headers in {source}").lines()
+    if tell is not None:
+        tell(lines)
     encryption = _encryption(manifest, key) if key is not None else None
-    paths = {name: file.path for name, file in zip(names, files, strict=True)}
 
     def make(name: str) -> Tensor:
-        image = read_image(paths[name], image_size, interpolation)
+        image = read_image(sources[name], image_size, interpolation)
         return image if encryption is None else encryption(image, torch.tensor([index[name]]))
 
-    return make_folder(out, manifest, paths, make, workers, advance)
+    origins = Origins(key)
+    work = Work(sources, make, lambda name: origins.of(sources[name], index[name]))
+    return make_folder(out, manifest, work, workers, advance)
 
 
 def decrypt_folder(
-    source: Path, out: Path, key: Key, workers: int | None = None, advance: Advance | None = None
+    source: Path,
+    out: Path,
+    key: Key,
+    workers: int | None = None,
+    advance: Advance | None = None,
+    photos: Path | None = None,
 ) -> Made:
     """Decrypt a folder that `encrypt_folder` made into another one: the bytes of the resized images, exactly.
 
+    Args:
+        source: The encrypted folder.
+        out: The new folder; see `make_folder`, also for more errors.
+        key: The owner's key.
+        workers: As in `make_folder`.
+        advance: As in `make_folder`.
+        photos: The folder that was encrypted: files get the names that they have there. None: those of `source`.
+
     Raises:
-        ValueError: It is under another key, or not encrypted, or a file is not what its manifest says.
-        The errors of `make_folder`.
+        ValueError: It is under another key, or not encrypted, or a file is not what its manifest says; or `photos` is
+            another folder than it was made from.
     """
     received = _received(source, out, key)
+    names = {name: name for name in received.index} if photos is None else original_names(photos, source, received, key)
     decryption = _encryption(received, key)
     wanted = dataclasses.replace(
         received,
@@ -117,13 +128,18 @@ def decrypt_folder(
         fingerprint=None,
         public_test_key=None,
         source=received.digest,
+        index={names[name]: index for name, index in received.index.items()},
         sha256={},
+        origin={},
     )
+    encrypted = {plain: name for name, plain in names.items()}
 
     def make(name: str) -> Tensor:
-        return decryption.decrypt(read_checked_image(source, name, received), torch.tensor([received.index[name]]))
+        image = read_checked_image(source, encrypted[name], received)
+        return decryption.decrypt(image, torch.tensor([wanted.index[name]]))
 
-    return make_folder(out, wanted, {name: source / name for name in received.index}, make, workers, advance)
+    sources = {plain: source / name for plain, name in encrypted.items()}
+    return make_folder(out, wanted, Work(sources, make), workers, advance)
 
 
 def rotate_folder(
@@ -139,7 +155,12 @@ def rotate_folder(
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
     wanted = dataclasses.replace(
-        received, fingerprint=new.fingerprint, public_test_key=new.test_name, source=received.digest, sha256={}
+        received,
+        fingerprint=new.fingerprint,
+        public_test_key=new.test_name,
+        source=received.digest,
+        sha256={},
+        origin={},
     )
     before, after = _encryption(received, old), _encryption(wanted, new)
 
@@ -147,7 +168,8 @@ def rotate_folder(
         index = torch.tensor([received.index[name]])
         return after(before.decrypt(read_checked_image(source, name, received), index), index)
 
-    return make_folder(out, wanted, {name: source / name for name in received.index}, make, workers, advance)
+    sources = {name: source / name for name in received.index}
+    return make_folder(out, wanted, Work(sources, make), workers, advance)
 
 
 def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
@@ -168,11 +190,12 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
             "written. vitcrypt key show FILE says which key is in a file"
         )
     check_names(source, received)
+    read_checked_image(source, next(iter(received.index)), received)  # before a cipher of the size that it says is made
     return received
 
 
 def refuse_nesting(source: Path, out: Path) -> None:
     """Raise ValueError if one of them lies in the other."""
-    inner, outer = out.resolve(), source.resolve()
+    inner, outer = real_place(out), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise ValueError(f"{out} and {source} lie in each other; name a folder outside")

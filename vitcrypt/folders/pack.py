@@ -1,7 +1,8 @@
 """Packing a folder of encrypted images, for sets of very many: into one .npz file, or into tar files. Needs no key.
 
     OUT.part/.lock     held while a process works here
-    OUT.part/OUT       becomes OUT, in one step, when it is whole; removed if it does not come so far
+    OUT.part/OUT       becomes OUT, in one step, when it is whole; removed if it does not come so far, at the latest by
+                       the next attempt
 
 Files go through memory one by one, a few of them ahead of their turn.
 """
@@ -11,7 +12,8 @@ from __future__ import annotations
 import io
 import math
 import os
-import shutil
+import re
+import shlex
 import tarfile
 import zipfile
 from collections import deque
@@ -27,13 +29,14 @@ from numpy.typing import NDArray
 
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.received import check_names, read_checked, read_checked_image
+from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_image
 from vitcrypt.folders.folders import refuse_nesting
 from vitcrypt.folders.job import Advance, said_of_disk
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import sync_folder, written_whole
 from vitcrypt.jobs.lock import alone_in
 
 AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
+AHEAD_BYTES = 2**29
 
 
 def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance | None = None) -> Manifest:
@@ -51,38 +54,23 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
 
     Raises:
         FileNotFoundError: The folder has no manifest.
-        FileExistsError: Something is at `out`, or an earlier attempt was killed.
+        FileExistsError: Something else is at `out`. What this same folder was packed into before is no error.
         BlockingIOError: Another process is making it.
         ValueError: A file of the folder is missing, foreign or not the one of the manifest.
         OSError: The disk is full. Nothing is left at `out`.
     """
+    manifest = _manifest(folder, out)
+    if os.path.lexists(out):
+        found = Manifest.of(out) if out.is_file() and not out.is_symlink() else None
+        _refuse_other(out, found[1] if found else None, manifest)
+        return manifest
     with (
-        _made_whole(folder, out) as (manifest, part),
+        _made_whole(folder, out) as part,
         ThreadPoolExecutor(workers) as pool,
         written_whole(part) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
-        listing = list_folder(folder)
-        splits = listing.splits()
-        _write_array(archive, "classes", np.array(listing.classes))
-        _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
-        for split, files in splits.items():
-            _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
-            _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
-        names = {
-            split: [image.path.relative_to(folder).as_posix() for image in files] for split, files in splits.items()
-        }
-        images = _in_turn(pool, partial(_pixels, folder, manifest=manifest), chain(*names.values()))
-        done = count(1)
-        for split, within in names.items():
-            shape = (len(within), manifest.image_size, manifest.image_size, 3)
-            with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(member, header)
-                for image in islice(images, len(within)):
-                    member.write(image)
-                    if advance is not None:
-                        advance(next(done), 0, len(manifest.index))
+        _write_npz(archive, folder, manifest, pool, advance)
     return manifest
 
 
@@ -105,14 +93,25 @@ def pack_shards(
         ValueError: An image is larger than a shard may be.
         The errors of `pack_npz`.
     """
-    with _made_whole(folder, out) as (manifest, part), ThreadPoolExecutor(workers) as pool:
-        names = sorted(manifest.index)
-        contents = _in_turn(pool, partial(read_checked, folder, manifest=manifest), names)
+    manifest = _manifest(folder, out)
+    names = sorted(manifest.index)
+    shards = {f"{number:06}.tar": members for number, members in enumerate(_planned(folder, names, shard_mib))}
+    if os.path.lexists(out):
+        found = Manifest.read(out / FILENAME) if (out / FILENAME).is_file() and not out.is_symlink() else None
+        _refuse_other(out, found, manifest)
+        if contents(out).files.keys() != {*shards, FILENAME}:
+            raise FileExistsError(
+                f"{out} holds this folder in other tar files than {len(shards)} of at most {shard_mib} MiB, or not all "
+                f"of them: name another folder, or see what it holds: vitcrypt verify {shlex.quote(str(out))}"
+            )
+        return manifest
+    with _made_whole(folder, out) as part, ThreadPoolExecutor(workers) as pool:
+        files = _in_turn(pool, partial(_file, folder, manifest=manifest), names, manifest)
         part.mkdir()
         done = count(1)
-        for number, members in enumerate(_planned(folder, names, shard_mib)):
-            with written_whole(part / f"{number:06}.tar") as file, tarfile.open(fileobj=file, mode="w") as shard:
-                for name, data in zip(members, contents, strict=False):
+        for shard_name, members in shards.items():
+            with written_whole(part / shard_name) as file, tarfile.open(fileobj=file, mode="w") as shard:
+                for name, data in zip(members, files, strict=False):
                     shard.addfile(_member(name, len(data)), io.BytesIO(data))
                     if advance is not None:
                         advance(next(done), 0, len(names))
@@ -120,30 +119,51 @@ def pack_shards(
     return manifest
 
 
-@contextmanager
-def _made_whole(folder: Path, out: Path) -> Iterator[tuple[Manifest, Path]]:
-    """Return the manifest of a folder and a new path; what is written there becomes `out` if the block ends well."""
+def _manifest(folder: Path, out: Path) -> Manifest:
+    """Return the manifest of a folder that is to be packed, after a look at its names."""
     if not (folder / FILENAME).is_file():
         raise FileNotFoundError(f"{folder / FILENAME} does not exist; pack takes a folder that vitcrypt encrypt made")
     refuse_nesting(folder, out)
     manifest = Manifest.read(folder / FILENAME)
     check_names(folder, manifest)
+    return manifest
+
+
+def _refuse_other(out: Path, found: Manifest | None, wanted: Manifest) -> None:
+    """Raise FileExistsError unless what is there was packed from the same folder."""
+    if found is None:
+        raise FileExistsError(f"{out} exists, and nothing is overwritten; name another one")
+    if found.digest != wanted.digest:
+        told = found.differences(wanted) or ["its files have other contents"]
+        raise FileExistsError(
+            f"{out} was packed from another folder, or from this one as it was before ({'; '.join(told)}): nothing is "
+            f"overwritten; name another one, or remove it first: rm -r {shlex.quote(str(out))}"
+        )
+
+
+@contextmanager
+def _made_whole(folder: Path, out: Path) -> Iterator[Path]:
+    """Give a new path; what is written there becomes `out` if the block ends well."""
     place = out.absolute().with_name(f"{out.absolute().name}.part")
     part = place / out.absolute().name
+    begun = (place / ".lock").exists()
     try:
-        _refuse_existing(out)
         with alone_in(place):
+            if begun:
+                _remove_left(place, part)
             if any(entry.name != ".lock" for entry in place.iterdir()):
-                raise FileExistsError(f"{place} exists; if a killed job left it, remove it: rm -r {place}")
+                raise FileExistsError(
+                    f"{place} holds files that are none of this job; move them away, or remove it: "
+                    f"rm -r {shlex.quote(str(place))}"
+                )
             try:
-                yield manifest, part
-                _refuse_existing(out)
+                yield part
+                if os.path.lexists(out):
+                    raise FileExistsError(f"{out} exists by now, and nothing is overwritten; name another one")
                 part.rename(out)
+                sync_folder(out.absolute().parent)
             except BaseException:
-                if part.is_dir():
-                    shutil.rmtree(part)
-                else:
-                    part.unlink(missing_ok=True)
+                _remove_left(place, part)
                 raise
     except OSError as error:
         if error.errno is None:  # raised here, with a message of its own
@@ -152,29 +172,66 @@ def _made_whole(folder: Path, out: Path) -> Iterator[tuple[Manifest, Path]]:
         raise said_of_disk(error, place, state, "which starts over") from error
 
 
-def _refuse_existing(out: Path) -> None:
-    if os.path.lexists(out):
-        raise FileExistsError(f"{out} exists, and nothing is overwritten; name another one")
+def _remove_left(place: Path, part: Path) -> None:
+    """Remove what an attempt left that did not come to its end, and nothing else."""
+    for path in (part, place / f"{part.name}.part"):
+        if path.is_file() and not path.is_symlink():
+            path.unlink()
+    if part.is_dir() and not part.is_symlink():
+        ours = r"[0-9]{6,}\.tar(\.part)?|manifest\.json(\.part)?"
+        for path in part.iterdir():
+            if re.fullmatch(ours, path.name) and path.is_file() and not path.is_symlink():
+                path.unlink()
+        if not any(part.iterdir()):
+            part.rmdir()
 
 
-def _in_turn(pool: ThreadPoolExecutor, function: Callable[[str], bytes], names: Iterable[str]) -> Iterator[bytes]:
-    """Map in threads and in order, with at most `AHEAD` results that wait for their turn."""
+def _write_npz(
+    archive: zipfile.ZipFile, folder: Path, manifest: Manifest, pool: ThreadPoolExecutor, advance: Advance | None
+) -> None:
+    listing = list_folder(folder)
+    splits = listing.splits()
+    _write_array(archive, "classes", np.array(listing.classes))
+    _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
+    for split, files in splits.items():
+        _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
+        _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
+    names = {split: [image.path.relative_to(folder).as_posix() for image in files] for split, files in splits.items()}
+    images = _in_turn(pool, partial(_pixels, folder, manifest=manifest), chain(*names.values()), manifest)
+    done = count(1)
+    for split, within in names.items():
+        shape = (len(within), manifest.image_size, manifest.image_size, 3)
+        with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for image in islice(images, len(within)):
+                member.write(image)
+                if advance is not None:
+                    advance(next(done), 0, len(manifest.index))
+
+
+def _in_turn(
+    pool: ThreadPoolExecutor, function: Callable[[str], bytes], names: Iterable[str], manifest: Manifest
+) -> Iterator[bytes]:
+    """Map in threads and in order, with at most `AHEAD` results, or `AHEAD_BYTES`, that wait for their turn."""
+    ahead = max(1, min(AHEAD, AHEAD_BYTES // manifest.max_file_bytes))
     waiting: deque[Future[bytes]] = deque()
     for name in names:
         waiting.append(pool.submit(function, name))
-        if len(waiting) == AHEAD:
+        if len(waiting) == ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
+def _file(folder: Path, name: str, manifest: Manifest) -> bytes:
+    data = read_checked(folder, name, manifest)
+    if complaint := image_complaint(data, name, manifest):
+        raise ValueError(f"{folder / name} {complaint}; take it from its owner again")
+    return data
+
+
 def _pixels(folder: Path, name: str, manifest: Manifest) -> bytes:
-    image = read_checked_image(folder, name, manifest)
-    if image.shape != manifest.shape:
-        raise ValueError(
-            f"{folder / name} is an image {list(image.shape)}, not {list(manifest.shape)} as its manifest says"
-        )
-    return image.permute(1, 2, 0).numpy().tobytes()
+    return read_checked_image(folder, name, manifest).permute(1, 2, 0).numpy().tobytes()
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, array: NDArray, compression: int = zipfile.ZIP_STORED) -> None:

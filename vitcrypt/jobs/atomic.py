@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and their SHA-256. Lies below everything else and loads nothing."""
 
 import contextlib
+import errno
 import fcntl
 import glob
 import hashlib
@@ -12,9 +13,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without hard links answer
+
 
 @contextlib.contextmanager
-def written_whole(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
+def written_whole(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file that becomes `path` at the end of the block, when it is all on the disk.
 
     Until then it lies beside it and ends in `.part`. If anything goes wrong it is removed, and what was there stays.
@@ -23,6 +26,7 @@ def written_whole(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
     Args:
         path: The file, in a folder that exists. What is there is replaced.
         new: Replace nothing.
+        mode: Who may read and write it, less what the umask takes away.
 
     Raises:
         FileExistsError: Something is there, and `new` was said.
@@ -32,12 +36,13 @@ def written_whole(path: Path, *, new: bool = False) -> Iterator[BinaryIO]:
     if new:
         _remove_left(path)
     try:
+        part.touch(mode, exist_ok=not new)
         with part.open("wb") as file, _held(part, must=False) if new else contextlib.nullcontext():
             yield file
             file.flush()
             os.fsync(file.fileno())
         if new:
-            os.link(part, path)  # fails where there is something, which a rename would replace
+            _put(part, path)
         else:
             part.replace(path)
         sync_folder(path.parent)
@@ -77,6 +82,17 @@ def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
             sync_folder(folder.parent)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _put(part: Path, path: Path) -> None:
+    """Give a file its name unless something is called so; a rename would replace that."""
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.replace(path)
 
 
 def _remove_left(path: Path, names: Collection[str] | None = None) -> None:

@@ -21,6 +21,12 @@ def alone_in(folder: Path) -> Iterator[None]:
             f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
             "configuration or folder)"
         ) from None
+    except OSError as error:
+        os.close(descriptor)
+        raise OSError(
+            f"{folder} lies on a file system without locks ({error.strerror}), so two processes could write there at "
+            "once; name a place on another disk"
+        ) from error
     os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
     try:
         yield

@@ -65,7 +65,7 @@ class ImageClassifier(LightningModule):
         if num_classes > 5:
             top["acc5"] = MulticlassAccuracy(num_classes, average="micro", top_k=5, validate_args=False)
         self.train_accuracy = top["acc"].clone()
-        self.train_loss, self.train_penalty = (MeanMetric(nan_strategy="disable") for _ in range(2))
+        self.train_loss, self.train_penalty, self.val_loss = (MeanMetric(nan_strategy="disable") for _ in range(3))
         self.val_measures = MetricCollection(dict(top), prefix="val/")
         self.test_measures = MetricCollection(dict(top)).clone()
         self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
@@ -81,30 +81,38 @@ class ImageClassifier(LightningModule):
             self.network.compile()
             self.compile_network = False
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch: the cross-entropy, and the network's own penalty if it has one."""
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Return the loss of a batch: the cross-entropy, and the network's own penalty if it has one.
+
+        It is weighted by the batch's share of its step, so that the step does not depend on how it was divided.
+        """
         logits = self(batch["image"])
         loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
         measures = {"train/loss": self.train_loss, "train/acc": self.train_accuracy}
-        self.train_loss.update(loss.detach().expand(len(logits)))
-        self.train_accuracy.update(logits, batch["label"])
+        count = _counted(batch)
+        if count:
+            self.train_loss.update(loss.detach().expand(count))
+            self.train_accuracy.update(logits, batch["label"])
         if isinstance(self.network, Penalised) and (penalty := self.network.penalty()) is not None:
             measures["train/penalty"] = self.train_penalty
-            self.train_penalty.update(penalty.detach().expand(len(logits)))
+            if count:
+                self.train_penalty.update(penalty.detach().expand(count))
             loss = loss + penalty
         if (
             batch_idx == 0
         ):  # Lightning computes them at the end of the epoch; logging every step takes a tenth of the time
             self.log_dict(measures, on_step=False, on_epoch=True, batch_size=len(logits))
-        return loss
+        return loss * batch["share"].weight if "share" in batch else loss
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Measure a batch of the validation split."""
         logits = self(batch["image"])
-        self.val_measures.update(logits, batch["label"])
-        loss = F.cross_entropy(logits, batch["label"])
-        self.log("val/loss", loss, batch_size=len(logits), sync_dist=True)
-        self.log_dict(self.val_measures, batch_size=len(logits))
+        if count := _counted(batch):
+            self.val_measures.update(logits, batch["label"])
+            self.val_loss.update(F.cross_entropy(logits, batch["label"]).expand(count))
+        if batch_idx == 0:
+            self.log("val/loss", self.val_loss, batch_size=len(logits))
+            self.log_dict(self.val_measures, batch_size=len(logits))
 
     def on_test_epoch_start(self) -> None:
         """Forget earlier tests."""
@@ -157,3 +165,8 @@ class ImageClassifier(LightningModule):
             return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+
+def _counted(batch: dict[str, Any]) -> int:
+    """Return how many images of a batch count: none of one that only keeps a device company."""
+    return batch["share"].images if "share" in batch else len(batch["label"])

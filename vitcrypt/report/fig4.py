@@ -56,7 +56,10 @@ def _title(attack: str) -> str:
 
 
 def _images(result: dict[str, Any], which: int) -> dict[str, NDArray[np.uint8]]:
-    with np.load(Path(result["folder"], IMAGES), allow_pickle=False) as file:
+    path = Path(result["folder"], IMAGES)
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: the attack could not keep its images; repeat it with resume=false")
+    with np.load(path, allow_pickle=False) as file:
         if which >= len(file["plain"]):
             raise ValueError(f"{result['folder']} keeps {len(file['plain'])} images, there is no number {which}")
         return {name: file[name][which] for name in ("plain", "encrypted", "restored")}

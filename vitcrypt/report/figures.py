@@ -1,11 +1,21 @@
-"""Pictures of a run: what the server saw, and which classes it confused."""
+"""Pictures of a run: what the server saw, and which classes it confused.
 
+Names of classes are data: they are drawn as they are, shortened, and never taken for mathematics.
+"""
+
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.untrusted.text import printable
+
+LITERAL = {"parse_math": False, "usetex": False}
+LONGEST = 24
 
 
 def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titles: list[str]) -> Path:
@@ -25,14 +35,13 @@ def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titl
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=9)
-    figure.savefig(path, dpi=150)
-    return path
+        axis.set_title(_short(title), fontsize=9, **LITERAL)
+    return _saved(figure, path, dpi=150)
 
 
 def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str]) -> Path:
     """Draw a confusion matrix (rows are true classes), with numbers up to 20 classes."""
-    counts = np.asarray(confusion)
+    counts, names = np.atleast_2d(confusion), [_short(name) for name in classes]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(3 + 0.35 * len(classes), 14)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -40,11 +49,22 @@ def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str])
     shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axis.set(xlabel="predicted", ylabel="true")
     if len(classes) <= 20:
-        axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        axis.set_yticks(range(len(classes)), classes)
+        axis.set_xticks(range(len(classes)), names, rotation=45, ha="right", **LITERAL)
+        axis.set_yticks(range(len(classes)), names, **LITERAL)
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=120)
+    return _saved(figure, path, dpi=120)
+
+
+def _short(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _saved(figure: Figure, path: Path, dpi: int) -> Path:
+    with written_whole(path) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a box is drawn where the font lacks a letter
+        figure.savefig(file, format="png", dpi=dpi)
     return path

@@ -67,7 +67,7 @@ def _run(result: dict[str, Any]) -> dict[str, Any]:
     key = result["key"]
     facts = {
         "test accuracy": f"{_percent(result['metrics']['acc'])} after the last epoch",
-        "validation accuracy": f"{_percent(held_out['last'])} after the last epoch, {_percent(held_out['best'])} after "
+        "validation accuracy": f"{_percent(held_out['last'])} at the last one, {_percent(held_out['best'])} after "
         f"the best ({held_out['best_epoch']})"
         if held_out
         else "no split",

@@ -1,6 +1,7 @@
 """`result.json`: the one record of a finished run."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ WHOLE = {  # what a run writes
 def write_result(folder: Path, result: dict[str, Any]) -> Path:
     """Write a result as a whole or not at all: on a full disk the one that was there stays.
 
+    Numbers that are not finite become null, as JSON has none.
+
     Raises:
         OSError: It could not be written.
     """
     path = folder / FILENAME
-    text = json.dumps({"format": FORMAT, **result}, indent=2) + "\n"
+    text = json.dumps(finite({"format": FORMAT, **result}), indent=2, allow_nan=False) + "\n"
     try:
         with written_whole(path) as file:
             file.write(text.encode())
@@ -43,6 +46,15 @@ def write_result(folder: Path, result: dict[str, Any]) -> Path:
             f"cannot write {path}: {error}; nothing that was there is lost: free some space and repeat"
         ) from error
     return path
+
+
+def finite(node: Any) -> Any:
+    """Return the same with None in place of numbers that are not finite."""
+    if isinstance(node, dict):
+        return {name: finite(child) for name, child in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [finite(child) for child in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -92,7 +104,7 @@ def attacked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the accuracy on held-out images after the "last" epoch and the "best", and the "best_epoch" (from 1).
+    """Return the accuracy on held-out images at the "last" validation and the "best", and the "best_epoch" (from 1).
 
     None if there was no such split. The test split has no part in it: nothing is ever chosen by that.
     """

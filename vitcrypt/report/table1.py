@@ -95,7 +95,7 @@ def _recipe(result: dict[str, Any]) -> str:
     data = {name: value for name, value in config["data"].items() if name not in ("root", "num_workers", "source")}
     what = [data, config["encryption"], config["model"], config["key_scope"], config["trainer"]["max_epochs"]]
     what += [config["trainer"]["max_steps"], result["images"], result["hardware"]["device"]]
-    return json.dumps(what, sort_keys=True)
+    return json.dumps(what, sort_keys=True, allow_nan=False)
 
 
 def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:

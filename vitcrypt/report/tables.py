@@ -45,4 +45,4 @@ def _recipe(result: dict[str, Any]) -> str:
     """Return what a run has in common with its plain counterpart: all but encryption and learning rate."""
     config = result["config"]
     model = {name: value for name, value in config["model"].items() if name != "optimizer"}
-    return json.dumps([config["data"], model, config["trainer"], config["seed"]], sort_keys=True)
+    return json.dumps([config["data"], model, config["trainer"], config["seed"]], sort_keys=True, allow_nan=False)

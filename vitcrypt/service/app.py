@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import prometheus_client as prometheus
@@ -19,14 +19,18 @@ from starlette.exceptions import HTTPException
 
 import vitcrypt
 from vitcrypt.service.backends import Backend
-from vitcrypt.service.batching import Batcher, QueueFullError
+from vitcrypt.service.batching import Batcher
 from vitcrypt.service.bundle import CLIENT_FORMAT, Bundle
-from vitcrypt.service.intake import FORM, PNG, RAW, Limits, RefusedError, decode_all, parts_of, read_body
+from vitcrypt.service.intake import FORM, PNG, RAW, Limits, body_of, count_of, decode_all, files_of, kind_of
+from vitcrypt.service.refused import RefusedError
+from vitcrypt.service.room import FullError, Room
 
 FINGERPRINT = "X-Key-Fingerprint"
 PATHS = ("/health", "/info", "/metrics", "/predict")
 INLINE = 2**15
-"""Bodies up to so many bytes are decoded at once; handing them to a thread would take longer."""
+"""Bytes of a body and of its pixels that are decoded at once; handing them to a thread would take longer."""
+
+T = TypeVar("T")
 
 
 class Score(BaseModel):
@@ -70,7 +74,7 @@ REFUSALS = {
     415: "not a PNG, not bare bytes",
     422: "damaged, of another size or mode",
     428: f"the header {FINGERPRINT} is missing",
-    429: "too many images are waiting",
+    429: "too many images are waiting, or too many bytes are under way",
 }
 PREDICT: dict[str, Any] = {
     "parameters": [
@@ -116,7 +120,7 @@ def create_app(
     Args:
         bundle: What is served.
         backend: What computes, of `load_backend`.
-        limits: Of one request.
+        limits: Of one request. Eight times as much may be under way at once.
         max_batch: Images computed together, at most; 1 computes one by one.
         max_wait: Seconds that an image waits for others, at most.
         token: What clients must send as `Authorization: Bearer TOKEN`; None asks for nothing.
@@ -129,12 +133,14 @@ def create_app(
     sizes = prometheus.Histogram(
         "vitcrypt_batch_images", "Images in a batch", registry=registry, buckets=[2**i for i in range(11)]
     )
-    batcher = Batcher(
-        backend, max_batch, max_wait, max_queue=4 * max(limits.max_images, max_batch), on_batch=sizes.observe
-    )
-    prometheus.Gauge("vitcrypt_waiting_images", "Images that wait", registry=registry).set_function(
-        lambda: batcher.queued
-    )
+    drops = prometheus.Counter("vitcrypt_dropped", "Connections ended, by the reason", ["reason"], registry=registry)
+    batcher = Batcher(backend, max_batch, max_wait, on_batch=sizes.observe)
+    places, memory = Room(8 * max(limits.max_images, max_batch)), Room(8 * limits.max_bytes)
+    for name, text, value in (
+        ("images", "Images that wait or are computed", lambda: places.taken),
+        ("bytes", "Bytes of requests that are not answered", lambda: memory.taken),
+    ):
+        prometheus.Gauge(f"vitcrypt_waiting_{name}", text, registry=registry).set_function(value)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -151,7 +157,9 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # these pages would load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would go wherever the request says this service is
     )
+    app.state.on_drop = lambda reason: drops.labels(reason).inc()
 
     def authorise(request: Request) -> None:
         sent = request.headers.get("authorization", "").encode()
@@ -165,12 +173,18 @@ def create_app(
 
     @app.exception_handler(RefusedError)
     async def refuse(request: Request, refused: RefusedError) -> Response:
-        headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}.get(refused.status, {})
+        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else {}
         return answer(request, refused.status, {"detail": refused.reason}, **headers)
+
+    @app.exception_handler(FullError)
+    async def too_many(request: Request, _: FullError) -> Response:
+        detail = "too many images are waiting, or too many bytes are under way; try again in a second"
+        return answer(request, 429, {"detail": detail}, **{"Retry-After": "1"})
 
     @app.exception_handler(HTTPException)
     async def not_here(request: Request, error: HTTPException) -> Response:
-        return answer(request, error.status_code, {"detail": error.detail}, **(error.headers or {}))
+        detail = f"Not Found; there are {', '.join(PATHS)}" if error.status_code == 404 else error.detail
+        return answer(request, error.status_code, {"detail": detail}, **(error.headers or {}))
 
     @app.get("/health", response_model=Health)
     async def health(request: Request) -> Response:
@@ -197,20 +211,17 @@ def create_app(
         started = time.perf_counter()
         authorise(request)
         _compare(request.headers.get(FINGERPRINT), bundle.fingerprint)
-        try:
-            async with asyncio.timeout(limits.read_seconds):
-                body = await read_body(request, limits)
-        except TimeoutError:
-            raise RefusedError(408, f"the request took longer than {limits.read_seconds:g} s to arrive") from None
-        kind, files = await parts_of(request, body, limits)
-        if len(body) <= INLINE:
-            images = decode_all(kind, files, bundle.image_size, limits)
-        else:
-            images = await asyncio.to_thread(decode_all, kind, files, bundle.image_size, limits)
-        try:
-            logits = await batcher(images)
-        except QueueFullError:
-            raise RefusedError(429, "too many images are waiting; try again in a second") from None
+        kind = kind_of(request)
+        if places.crowded:
+            raise FullError
+        async with body_of(request, limits, memory) as body:
+            files = [body]
+            if kind == FORM:
+                files = await _worked(len(body), files_of, request.headers["content-type"], body, limits)
+            count = count_of(kind, files, bundle.image_size, limits)
+            async with places.hold(count, limits.wait_seconds):
+                work = 0 if kind == RAW else max(len(body), 3 * count * bundle.image_size**2)
+                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.image_size))
         seconds.observe(time.perf_counter() - started)
         return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
 
@@ -227,6 +238,11 @@ def scores(logits: NDArray[np.floating], classes: list[str], count: int = 5) -> 
         top = [{"label": label, "name": classes[label], "probability": row[label]} for label in labels]
         told.append({**top[0], "top": top})
     return told
+
+
+async def _worked(size: int, work: Callable[..., T], *arguments: Any) -> T:
+    """Return what `work` makes of `size` bytes; in a thread if that is slow."""
+    return work(*arguments) if size <= INLINE else await asyncio.to_thread(work, *arguments)
 
 
 def _compare(sent: str | None, expected: str | None) -> None:

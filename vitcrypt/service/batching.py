@@ -14,10 +14,6 @@ from numpy.typing import NDArray
 from vitcrypt.service.backends import Backend
 
 
-class QueueFullError(RuntimeError):
-    """More images are waiting than may wait; the client should come again later."""
-
-
 class Batcher:
     """Call it with images; it returns their logits when the batch that they came into is computed.
 
@@ -27,7 +23,6 @@ class Batcher:
         backend: uint8 [B, 3, S, S] -> float [B, K].
         max_batch: Images in one batch, at most.
         max_wait: Seconds that the first image of a batch waits for others, at most.
-        max_queue: Images that may wait at once.
         on_batch: Is told the size of every batch.
     """
 
@@ -36,26 +31,19 @@ class Batcher:
         backend: Backend,
         max_batch: int = 32,
         max_wait: float = 0.001,
-        max_queue: int = 1024,
         on_batch: Callable[[int], object] | None = None,
     ) -> None:
-        if max_batch < 1 or max_wait < 0 or max_queue < 1:
-            raise ValueError(f"max_batch={max_batch}, max_wait={max_wait}, max_queue={max_queue}: none may be less")
+        if max_batch < 1 or max_wait < 0:
+            raise ValueError(f"max_batch={max_batch}, max_wait={max_wait}: at least 1 and 0")
         self.backend, self.on_batch = backend, on_batch
-        self.max_batch, self.max_wait, self.max_queue = max_batch, max_wait, max_queue
+        self.max_batch, self.max_wait = max_batch, max_wait
         self.queued = 0
         self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[NDArray[np.float32]]]] = deque()
         self._arrived, self._full = asyncio.Event(), asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "inference")
 
     async def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits of images, uint8 [B, 3, S, S] -> float [B, K], in their order.
-
-        Raises:
-            QueueFullError: Too many are waiting already.
-        """
-        if self.queued + len(images) > max(self.max_queue, len(images)):
-            raise QueueFullError
+        """Return the logits of images, uint8 [B, 3, S, S] -> float [B, K], in their order."""
         loop = asyncio.get_running_loop()
         parts = [images[i : i + self.max_batch] for i in range(0, len(images), self.max_batch)]
         futures: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in parts]

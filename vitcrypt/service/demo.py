@@ -10,34 +10,40 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from PIL import Image
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from torch import Tensor
 
 from vitcrypt.service.client import Client
-from vitcrypt.service.intake import Limits, RefusedError, read_body
+from vitcrypt.service.intake import Limits, body_of
+from vitcrypt.service.refused import RefusedError
+from vitcrypt.service.room import FullError, Room
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
-def create_demo(client: Client) -> FastAPI:
+def create_demo(client: Client, secret: str) -> FastAPI:
     """Build the application that serves the page, encrypts the pictures chosen there, and asks the service.
 
-    Only its own page may use it: any other that is open in the browser could have images of its choice encrypted, and a
-    few pairs of image and ciphertext give the key away.
+    Whoever can have images of his choice encrypted has the key after a few of them: all is below /SECRET/, and nobody
+    else gets an answer, be it another page in the browser or another process or user of this machine.
+
+    Args:
+        client: Of the service, with the owner's key.
+        secret: What the address of the page holds; of `new_secret`.
     """
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
-    password = secrets.token_urlsafe(16)
     page = (Path(__file__).parent / "demo.html").read_text()
     facts = {
-        "PASSWORD": password,
         "SERVICE": client.url,
         "SCHEME": client.scheme.name,
         "SIZE": str(client.image_size),
@@ -45,24 +51,37 @@ def create_demo(client: Client) -> FastAPI:
     }
     for name, value in facts.items():
         page = page.replace(f"{{{{{name}}}}}", html.escape(value))
+    limits, one_by_one = Limits(), asyncio.Semaphore(1)
+    memory = Room(2 * limits.max_bytes)
 
-    @app.get("/")
-    async def show() -> Response:
+    def admit(told: str) -> None:
+        if not secrets.compare_digest(told.encode(), secret.encode()):
+            raise HTTPException(404, "the address of the demo is the one that it printed", HEADERS)
+
+    @app.get("/{told}/")
+    async def show(told: str) -> Response:
+        admit(told)
         return HTMLResponse(page, headers=HEADERS)
 
-    @app.post("/picture")
-    async def picture(request: Request) -> Response:
-        if not secrets.compare_digest(request.headers.get("x-demo", "").encode(), password.encode()):
-            return JSONResponse({"detail": "only the page of this demo may ask"}, 403)
+    @app.post("/{told}/picture")
+    async def picture(told: str, request: Request) -> Response:
+        admit(told)
         try:
-            data = await read_body(request, Limits())
-            return JSONResponse(await asyncio.to_thread(_classified, client, data))
+            async with body_of(request, limits, memory) as data, one_by_one:
+                return JSONResponse(await asyncio.to_thread(_classified, client, data), headers=HEADERS)
         except RefusedError as refused:
-            return JSONResponse({"detail": refused.reason}, refused.status)
+            return JSONResponse({"detail": refused.reason}, refused.status, HEADERS)
+        except FullError:
+            return JSONResponse({"detail": "too many pictures at once; try again"}, 429, HEADERS)
         except (ValueError, OSError) as error:
-            return JSONResponse({"detail": str(error)}, 422)
+            return JSONResponse({"detail": str(error)}, 422, HEADERS)
 
     return app
+
+
+def new_secret() -> str:
+    """Return a secret that fits into an address."""
+    return secrets.token_urlsafe(24)
 
 
 def _classified(client: Client, data: bytes) -> dict[str, Any]:

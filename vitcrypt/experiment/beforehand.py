@@ -1,0 +1,48 @@
+"""What is asked before a training begins, and would fail in the middle of it."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from vitcrypt.experiment.blame import reason
+from vitcrypt.experiment.devices import uses_cuda
+from vitcrypt.experiment.plan import Plan
+
+
+def check_compiler(config: dict[str, Any]) -> None:
+    """Raise ValueError if something is to be compiled and nothing can be, here."""
+    asked = [f"{part}.compile" for part in ("model", "data") if config[part]["compile"]]
+    if not asked:
+        return
+    try:
+        torch.compile(torch.sin)(torch.ones(1, device="cuda" if uses_cuda(config["trainer"]) else "cpu"))
+    except Exception as error:  # a compiler can fail in any way
+        raise ValueError(
+            f"{asked[0]}=true needs a compiler that works, and here: {reason(error)}; "
+            f"set {' '.join(f'{option}=false' for option in asked)}"
+        ) from error
+
+
+def check_single_images(network: nn.Module, plan: Plan, config: dict[str, Any]) -> None:
+    """Raise ValueError if a batch of one image comes up and the network cannot train on one, as its batch norm says."""
+    division = plan.division
+    common = division.world_size > 1 and config["trainer"]["sync_batchnorm"]  # then others have an image
+    if common or division.smallest(plan.sizes) > 1:
+        return
+    size = config["data"]["image_size"]
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy.deepcopy(network).cpu().train()(torch.zeros(1, 3, size, size))
+    except ValueError as error:
+        other = next(plan.without_single_images(), None)
+        advice = f"set data.batch_size={other.batch_size}" if other else "take more training images"
+        if other and other.micro_batch_size != division.micro_batch_size:
+            advice += f" data.micro_batch_size={other.micro_batch_size or 'null'}"
+        micro = f" and data.micro_batch_size={division.micro_batch_size}" if division.micro_batch_size else ""
+        devices = f" on {division.world_size} devices" if division.world_size > 1 else ""
+        raise ValueError(
+            f"{plan.images} training images in steps of data.batch_size={division.batch_size}{micro}{devices} leave a "
+            f"batch of one image, and the batch normalisation of {config['names']['model']} needs two; {advice}"
+        ) from error

@@ -1,0 +1,91 @@
+"""The devices of a training, and the processes that use them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    TorchElasticEnvironment,
+)
+
+
+def uses_cuda(trainer: dict[str, Any]) -> bool:
+    """Return whether a training with these settings runs on GPUs."""
+    return trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def chosen(trainer: dict[str, Any]) -> int | list[int]:
+    """Return how many devices train on this machine, or which.
+
+    Raises:
+        ValueError: `trainer.devices` is neither a number nor a list of numbers nor "auto".
+    """
+    devices = trainer["devices"]
+    if isinstance(devices, str) and "," in devices:
+        devices = [part for part in devices.split(",") if part.strip()]
+    if devices in ("auto", -1, "-1"):
+        return max(1, torch.cuda.device_count()) if uses_cuda(trainer) else 1
+    try:
+        which = [int(one) for one in devices] if isinstance(devices, list) else int(devices)
+    except (TypeError, ValueError):
+        which = 0
+    if isinstance(devices, (bool, float)) or not which or (isinstance(which, int) and which < 0):
+        raise ValueError(
+            f"trainer.devices={trainer['devices']}: set a number of devices from 1, 'trainer.devices=[0,1]' for which "
+            "ones, or trainer.devices=auto for all"
+        )
+    return which
+
+
+def count(trainer: dict[str, Any]) -> int:
+    """Return how many devices train on this machine."""
+    which = chosen(trainer)
+    return len(which) if isinstance(which, list) else which
+
+
+def check(trainer: dict[str, Any]) -> None:
+    """Raise ValueError if this machine does not have what is asked for."""
+    if trainer["num_nodes"] != 1:
+        raise ValueError(
+            f"trainer.num_nodes={trainer['num_nodes']}: several machines are not supported yet; set trainer.num_nodes=1"
+        )
+    wanted, found, devices = trainer["accelerator"], torch.accelerator.device_count(), count(trainer)
+    if wanted not in ("auto", "cpu") and devices > found:
+        raise ValueError(
+            f"trainer.accelerator={wanted} with {devices} devices, and this machine has {found}; "
+            + (f"say trainer.devices={found}" if found else "say trainer=cpu")
+        )
+
+
+def environment(devices: int) -> ClusterEnvironment:
+    """Return how Lightning learns about other processes: from `train_in_processes`, or that there are none.
+
+    What a scheduler set in the environment for jobs of its own (SLURM_NTASKS, SLURM_PROCID, ...) counts for nothing:
+    one `vitcrypt run` is one training, which neither requeues itself nor writes checkpoints on a signal.
+    """
+    if devices > 1 and TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    alone = LightningEnvironment()
+    alone.set_global_rank(0)
+    return alone
+
+
+def train_in_processes(folder: Path, identity: str, devices: int) -> None:
+    """Start one process a device. They read the configuration from the folder: nothing of a sweep reaches them.
+
+    Raises:
+        RuntimeError: One of them failed; it said why.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    command += ["-m", "vitcrypt.experiment.training", str(folder), identity]
+    mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
+    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
+    code = subprocess.call(command, env=kept, close_fds=False)  # they hold the lock of the folder too
+    if code:
+        raise RuntimeError(f"training on {devices} devices failed (exit code {code}); its output is above")

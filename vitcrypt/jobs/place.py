@@ -1,0 +1,36 @@
+"""Where a new folder or file may be made: beside its place, which it then takes in one step."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+
+def real_place(out: Path) -> Path:
+    """Return a path without links in it: what is made there stands at `out` too.
+
+    Raises:
+        ValueError: Its links lead in a circle.
+    """
+    try:
+        return out.resolve()
+    except (OSError, RuntimeError):
+        raise ValueError(f"{out} is a link that leads in a circle; name another place") from None
+
+
+def refuse_place(out: Path) -> None:
+    """Raise ValueError, with a remedy, if a finished folder could not take the place of `out` by renaming.
+
+    Args:
+        out: Without links; see `real_place`. Whether something is there already is for the caller to say.
+    """
+    instead = f"name a new folder in it: {shlex.quote(str(out / 'new'))}"
+    if not out.exists():
+        return
+    if out.samefile(Path.cwd()):
+        raise ValueError(f"{out} is the folder that you are in, and a new one would take its place; {instead}")
+    if os.path.ismount(out) or out.stat().st_dev != out.parent.stat().st_dev:
+        raise ValueError(f"{out} is a mount point (a disk of its own), which no new folder can replace; {instead}")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{out.parent} cannot be written, and a new folder is made there first; {instead}")
