@@ -39,16 +39,46 @@ def test_a_checkpoint_of_lightning_loads(tmp_path, make_trainer):
     assert equal(target, classifier.network)
 
 
-@pytest.mark.parametrize(
-    "prefix", ["module.", "_orig_mod.", "network.", "model.", "module._orig_mod.", "network._orig_mod.module."]
-)
-@pytest.mark.parametrize("wrapped", ["", "state_dict", "model", "state_dict_ema"])
-def test_what_others_put_around_the_names_is_taken_off(tmp_path, prefix, wrapped):
+PREFIXES = ["module.", "_orig_mod.", "network.", "model.", "backbone.", "anything.1.", "network._orig_mod.module."]
+AROUND = ["state_dict", "model", "state_dict_ema", "model_state_dict", "net", "teacher", "weights", "anything"]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("network", [tiny, lambda seed: ResNet18(5, width=4)], ids=["vit", "resnet"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_prefix_of_all_names_is_taken_off(tmp_path, prefix, suffix, network):
+    source, target = network(1), network(2)
+    state = {prefix + name: value for name, value in source.state_dict().items()}
+    load_weights(target, saved(tmp_path / f"x{suffix}", state))
+    assert equal(source, target)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("around", AROUND)
+def test_the_only_tensors_one_level_down_are_meant(tmp_path, around, prefix):
     source, target = tiny(1), tiny(2)
     state = {prefix + name: value for name, value in source.state_dict().items()}
-    state = {wrapped: state, "epoch": 3, "args": {"lr": 0.1}} if wrapped else state
-    load_weights(target, saved(tmp_path / "x.pth", state))
+    optimizer = {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}
+    others = {"epoch": 3, "step": torch.tensor(7), "args": {"lr": 0.1}, "optimizer": optimizer}
+    load_weights(target, saved(tmp_path / "x.pth", {**others, around: state}))
     assert equal(source, target)
+
+
+@pytest.mark.parametrize("other", ["state_dict_ema", "ema", "teacher"])
+@pytest.mark.parametrize("usual", ["state_dict", "model", "model_state_dict"])
+def test_of_averaged_and_trained_weights_the_trained_are_used_and_a_line_says_so(tmp_path, usual, other, capsys):
+    source, target = tiny(1), tiny(2)
+    load_weights(target, saved(tmp_path / "x.pth", {other: tiny(3).state_dict(), usual: source.state_dict()}))
+    assert equal(source, target)
+    assert f"{usual} is used, not {other}; to use such, save it alone" in capsys.readouterr().out
+
+
+def test_a_network_whose_own_names_share_a_prefix_loads_with_and_without_it(tmp_path):
+    source, target = (torch.nn.ModuleDict({"inner": tiny(seed)}) for seed in (1, 2))
+    load_weights(target, saved(tmp_path / "x.pth", source.state_dict()))
+    assert equal(source, target)
+    load_weights(target, saved(tmp_path / "y.pth", tiny(3).state_dict()))
+    assert equal(tiny(3), target["inner"])
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".npz"])

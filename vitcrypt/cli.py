@@ -35,11 +35,13 @@ def new(
 ) -> None:
     """Make a new secret key from the operating system's randomness. An existing file is never overwritten."""
     from vitcrypt.keys import Key
+    from vitcrypt.keys.opening import passphrase_said
 
     word = None
     if passphrase:
-        word = os.environ.get("VITCRYPT_PASSPHRASE") or getpass.getpass("Passphrase: ")
-        if not os.environ.get("VITCRYPT_PASSPHRASE") and getpass.getpass("Once more: ") != word:
+        said = passphrase_said()
+        word = said or getpass.getpass("Passphrase: ")
+        if not said and getpass.getpass("Once more: ") != word:
             raise ValueError("the two passphrases differ; nothing was written")
         if not word:
             raise ValueError("an empty passphrase seals nothing; nothing was written")
@@ -65,8 +67,11 @@ def show(path: KeyFile = DEFAULT_KEY) -> None:
 def check(path: KeyFile = DEFAULT_KEY) -> None:
     """Open a key file and check it through; a passphrase is asked for where needed."""
     from vitcrypt.keys import open_key
+    from vitcrypt.keys.keyfile import is_private
 
-    console.print(f"{open_key(str(path)).fingerprint}: whole, and readable by you alone")
+    key = open_key(str(path))
+    private = ", and readable by you alone" if key.test_name is None and is_private(path) else ""
+    console.print(f"{key.fingerprint}: whole{private}")
 
 
 HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

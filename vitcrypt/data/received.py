@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import shlex
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +33,10 @@ SHOWN = 3  # files that are named in a message
 
 @dataclass
 class Contents:
-    """What lies in a folder, by its path there: files with their kind, folders, and what file managers left."""
+    """What lies in a folder, by its path there: files with their kind and size, folders, what file managers left."""
 
     files: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     junk: list[str] = field(default_factory=list)
 
@@ -45,6 +45,8 @@ class Contents:
         known = {name[:end] for name in manifest.index for end, letter in enumerate(name) if letter == "/"}
         told = dict.fromkeys(sorted(manifest.index.keys() - self.files.keys()), "missing")
         told |= {n: f"{self.files[n]}, not a regular file" for n in sorted(self.odd & manifest.index.keys())}
+        large = {n for n, size in self.sizes.items() if n in manifest.index and size > manifest.max_file_bytes}
+        told |= {n: f"larger than an image can be: {self.sizes[n]:,} bytes" for n in sorted(large)}
         strange = self.folders - known | self.files.keys() - manifest.index.keys() - {FILENAME, ".lock"}
         return told | dict.fromkeys(sorted(strange), "foreign: the manifest does not know it")
 
@@ -80,8 +82,8 @@ def contents(folder: Path) -> Contents:
                     found.folders.add(name)
                     waiting.append((Path(entry.path), f"{name}/"))
                 else:
-                    mode = stat.S_IFREG if regular else entry.stat(follow_symlinks=False).st_mode
-                    found.files[name] = kind_of_file(mode)
+                    status = entry.stat(follow_symlinks=False)
+                    found.files[name], found.sizes[name] = kind_of_file(status.st_mode), status.st_size
     found.junk.sort()
     return found
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
+from vitcrypt.data.archive import open_archive
 from vitcrypt.data.listing import list_folder
 from vitcrypt.untrusted.documents import Document, Sha256
 from vitcrypt.untrusted.files import open_regular
@@ -21,6 +21,7 @@ NAMED = 20_000
 """Of larger folders single files are not listed; they still count."""
 ENDLESS = 2**63 - 1
 FOLDER = ("vitcrypt.data.folder", "vitcrypt.data.sources.folder")
+NPZ = ("vitcrypt.data.npz", "vitcrypt.data.sources.npz")
 Counts = dict[str, dict[str, int]]
 
 
@@ -80,8 +81,9 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
         raise FileNotFoundError(f"data.root={source['root']} does not exist")
     if root.is_file():
         stamp = stamp_file(root, before)
-        known = isinstance(stamp, DataStamp)
-        return stamp if known else DataStamp(**stamp.model_dump(), images=_labelled(root))  # type: ignore[return-value]
+        if isinstance(stamp, DataStamp):
+            return stamp
+        return DataStamp(**stamp.model_dump(), images=_labelled(root) if source["_target_"] in NPZ else {})
     found = list(_images(root) if source["_target_"] in FOLDER else _all_files(root))
     paths = [path for path, _, _ in found]
     names = [_name(path.relative_to(root)) for path in paths]
@@ -112,15 +114,13 @@ def _all_files(root: Path) -> Iterator[tuple[Path, str, str]]:
 
 
 def _labelled(path: Path) -> Counts:
-    """Return how many images of each class an .npz file holds; nothing of any other file."""
-    if path.suffix != ".npz":
-        return {}
+    """Return how many images of each class an .npz file holds."""
     counts: Counts = {}
-    with np.load(path, allow_pickle=False) as arrays:
-        classes = dict(enumerate(arrays["classes"].tolist())) if "classes" in arrays.files else {}
+    with open_archive(path) as archive:
+        classes = dict(enumerate(archive.read("classes").tolist())) if "classes" in archive.names else {}
         for split in ("train", "val", "test"):
-            if f"{split}_labels" in arrays.files:
-                found = Counter(arrays[f"{split}_labels"].reshape(-1).tolist())
+            if f"{split}_labels" in archive.names:
+                found = Counter(archive.read(f"{split}_labels").reshape(-1).tolist())
                 counts[split] = {_name(classes.get(label, label)): found[label] for label in sorted(found)}
     return counts
 
@@ -137,7 +137,7 @@ def _on_disk(path: Path) -> str:
 
 def _contents(path: Path) -> str:
     with open_regular(path, ENDLESS) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(lines: list[str]) -> str:

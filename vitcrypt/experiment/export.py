@@ -33,6 +33,7 @@ from vitcrypt.untrusted.documents import (
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.network import Network
 from vitcrypt.untrusted.scheme import SchemeValues
+from vitcrypt.untrusted.text import one_line
 
 MAX_RECORD_BYTES = 256 * 2**20
 
@@ -162,7 +163,7 @@ def _trained(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
         try:
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(file).infolist())
         except Exception as error:  # a damaged archive can raise anything
-            raise ValueError(f"{path} is damaged: {error}") from error
+            raise ValueError(f"{path} is damaged: {one_line(error)}") from error
     if packed:
         raise ValueError(f"{path} is compressed, as no checkpoint of vitcrypt is")
     state, prefix = read_checkpoint(path, identity).get("state_dict"), "network."

@@ -15,7 +15,7 @@ from vitcrypt.data import Splits, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.keys import Key, open_key
 from vitcrypt.metrics import ssim
-from vitcrypt.models.weights import read_state
+from vitcrypt.models.weight_files import check_finite, read_state
 from vitcrypt.targets import build
 
 
@@ -98,6 +98,8 @@ class Victim:
         if None in paths:
             return None
         victim, public = (read_state(Path(path).expanduser()) for path in paths)
+        for state, path in zip((victim, public), paths, strict=True):
+            check_finite(state, path)
         return victim, public
 
     def similarity(self, images: Tensor, count: int) -> list[float]:

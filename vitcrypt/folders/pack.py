@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.received import check_names, contents, read_checked, read_checked_image
+from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_image
 from vitcrypt.folders.folders import refuse_nesting
 from vitcrypt.folders.job import Advance, said_of_disk
 from vitcrypt.jobs.atomic import sync_folder, written_whole
@@ -106,7 +106,7 @@ def pack_shards(
             )
         return manifest
     with _made_whole(folder, out) as part, ThreadPoolExecutor(workers) as pool:
-        files = _in_turn(pool, partial(read_checked, folder, manifest=manifest), names, manifest)
+        files = _in_turn(pool, partial(_file, folder, manifest=manifest), names, manifest)
         part.mkdir()
         done = count(1)
         for shard_name, members in shards.items():
@@ -221,6 +221,13 @@ def _in_turn(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _file(folder: Path, name: str, manifest: Manifest) -> bytes:
+    data = read_checked(folder, name, manifest)
+    if complaint := image_complaint(data, name, manifest):
+        raise ValueError(f"{folder / name} {complaint}; take it from its owner again")
+    return data
 
 
 def _pixels(folder: Path, name: str, manifest: Manifest) -> bytes:

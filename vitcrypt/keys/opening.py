@@ -10,6 +10,11 @@ from vitcrypt.keys.key import Key
 from vitcrypt.untrusted.secrets import IS_A_KEY, looks_like_a_key
 
 
+def passphrase_said() -> str | None:
+    """Return what VITCRYPT_PASSPHRASE says, without the line end that files of secrets have; None if nothing."""
+    return os.environ.get("VITCRYPT_PASSPHRASE", "").rstrip("\r\n") or None
+
+
 def open_key(name: str) -> Key:
     """Return the public test key `test-0`, `test-1`, ..., or the key in the file of that path.
 
@@ -24,7 +29,7 @@ def open_key(name: str) -> Key:
     path = Path(name).expanduser()
     if looks_like_a_key(name) and not path.exists():
         raise ValueError(IS_A_KEY)
-    passphrase = os.environ.get("VITCRYPT_PASSPHRASE") or None
+    passphrase = passphrase_said()
     if passphrase is None and path.is_file() and sys.stdin.isatty() and keyfile.is_sealed(path):
         passphrase = getpass.getpass(f"Passphrase of {path}: ")
     return Key.read(path, passphrase)

@@ -8,38 +8,40 @@ import os
 import re
 import urllib.error
 import urllib.request
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, kind_of_weight, widen
+from vitcrypt.models.weight_files import check_file, check_finite, common_prefix, read_state
 
-PREFIXES = ("network.", "model.", "module.", "_orig_mod.")
 GOOGLE_APART = re.compile(r"(^|/)(head|pre_logits|pos_embedding|posembed_input)(/|$)|^opt/state")
 CONNECT_SECONDS = 4
 CLASSIFIERS = ("head", "fc", "classifier")
 PATCHES = "patch_embed.proj.weight"
+OTHERS = {"embeddings.patch_embeddings.": "Hugging Face transformers", "encoder_layer_0.": "torchvision"}
+"""Parts of the names that others give to the tensors of a ViT."""
 
 
 def load_weights(network: nn.Module, path: str | Path) -> str:
     """Load a local weight file into a network and return the file's SHA-256.
 
-    Reads `.safetensors`, `.pth` / `.pt` / `.bin` / `.ckpt` (plain tensors, also a Lightning checkpoint's) and, for
-    timm's ViT, Google's `.npz`. The classifier is left as it is where its size differs; a position embedding of another
-    image size is interpolated. A patch embedding that is one for all positions is also loaded into a richer one
-    (`vitcrypt.models.widen`), which then computes the same.
+    Reads `.safetensors`, `.pth` / `.pt` / `.bin` / `.ckpt` (see `read_state`) and, for timm's ViT, Google's `.npz`. The
+    classifier is left as it is where its size differs; a position embedding of another image size is interpolated. A
+    patch embedding that is one for all positions is also loaded into a richer one (`vitcrypt.models.widen`), which
+    then computes the same.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It cannot be read, or is of another architecture.
+        ValueError: It cannot be read, is of another architecture, or holds NaN.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"model.weights={path} does not exist")
     state = None if path.suffix == ".npz" else read_state(path)
     kind = kind_of(network)
@@ -54,7 +56,7 @@ def classes_in(path: str | Path) -> int:
     """Return the number of classes of the classifier in a weight file; 0 if it has none."""
     path = Path(path).expanduser()
     if path.suffix != ".npz":
-        state = read_state(path) if path.is_file() else {}
+        state = read_state(path) if path.exists() else {}
         return next((len(state[f"{name}.bias"]) for name in CLASSIFIERS if f"{name}.bias" in state), 0)
     with np.load(path, allow_pickle=False) as arrays:
         return next((len(arrays[name]) for name in arrays.files if name.endswith("head/bias")), 0)
@@ -128,40 +130,14 @@ def _unreachable(url: str) -> str | None:
         return str(getattr(error, "reason", error))
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a `.safetensors` or PyTorch file by their names, without what wrappers put before them.
-
-    Raises:
-        ValueError: It cannot be read, or holds no tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make the readers raise anything
-        raise ValueError(
-            f"model.weights={path} cannot be read ({error or type(error).__name__}); give .safetensors, .npz, or a "
-            "file that torch.save wrote with plain tensors in it"
-        ) from error
-    for name in ("state_dict", "model", "state_dict_ema"):
-        if isinstance(state, dict) and isinstance(state.get(name), dict):
-            state = state[name]
-            break
-    entries = state.items() if isinstance(state, dict) else ()
-    tensors = {name: value for name, value in entries if isinstance(name, str) and isinstance(value, Tensor)}
-    if not tensors:
-        raise ValueError(f"model.weights={path} holds no tensors by name")
-    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
-        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
-
-
 def _load_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 
     own = network.state_dict()
+    state = {common_prefix(own) + name: value for name, value in state.items()}
     theirs, ours = (tensors.get(PATCHES, torch.empty(0)) for tensors in (state, own))
     if isinstance(network, VisionTransformer) and ours.dim() == 4 and theirs.shape == ours.shape:
+        _check_positions(network, state, path)
         state = checkpoint_filter_fn(state, network)  # interpolates the position embedding, but never the patches
     classifier = _classifier(network)
     state = {
@@ -174,6 +150,12 @@ def _load_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> Non
     unknown = [name for name in unknown if not name.startswith(("head.", "head_dist."))]
     shapes = [name for name in sorted(own.keys() & state.keys()) if own[name].shape != state[name].shape]
     if missing or unknown or shapes:
+        other = next((whose for part, whose in OTHERS.items() if any(part in name for name in state)), None)
+        if other and isinstance(network, VisionTransformer):
+            raise ValueError(
+                f"model.weights={path} has the names that {other} gives to a ViT's tensors; give the same weights as "
+                "timm has them (hf download timm/vit_base_patch16_224.orig_in21k model.safetensors, say)"
+            )
         details = [("lacks", missing), ("has unknown", unknown), ("has other shapes for", shapes)]
         said = "; ".join(f"it {verb} {len(names)} ({', '.join(names[:3])}, ...)" for verb, names in details if names)
         hint = ""
@@ -184,7 +166,23 @@ def _load_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> Non
             f"model.weights={path} is of another architecture than {type(network).__name__}: {said}. "
             f"Nothing was loaded: the network would have stayed random where the file does not fit{hint}"
         )
-    network.load_state_dict({name: value for name, value in state.items() if name in own}, strict=False)
+    state = {name: value for name, value in state.items() if name in own}
+    check_finite(state, path)
+    network.load_state_dict(state, strict=False)
+
+
+def _check_positions(network: Any, state: dict[str, Tensor], path: Path) -> None:
+    """Raise ValueError if a position embedding is not one of a square image with the tokens that stand before it."""
+    positions, before = state.get("pos_embed"), 0 if network.no_embed_class else network.num_prefix_tokens
+    if positions is None or network.pos_embed is None or positions.shape == network.pos_embed.shape:
+        return
+    count = positions.shape[1] if positions.dim() == 3 else 0
+    if isqrt(max(count - before, 0)) ** 2 != count - before or count == before:
+        lacks = "lacks the class token" if before and isqrt(count) ** 2 == count else "is not that of a square image"
+        raise ValueError(
+            f"model.weights={path} is of another architecture than {type(network).__name__}: its position embedding "
+            f"{list(positions.shape)} {lacks}, and the network has {list(network.pos_embed.shape)}"
+        )
 
 
 def _load_npz(network: nn.Module, path: Path) -> None:
@@ -196,12 +194,14 @@ def _load_npz(network: nn.Module, path: Path) -> None:
     apart = ("head", "pos_embed")  # may be of another size
     values = sum(value.numel() for name, value in network.state_dict().items() if not name.startswith(apart))
     before = {name: value.clone() for name, value in network.state_dict().items()}
+    check_file(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             theirs = sum(arrays[name].size for name in arrays.files if not GOOGLE_APART.search(name))
         if theirs != values:  # timm would read the blocks that it finds and ignore others
             raise ValueError(f"it has {theirs:,} values where the network has {values:,}")
         load(str(path))
+        check_finite(network.state_dict(), path)
     except Exception as error:
         network.load_state_dict(before)
         raise ValueError(f"model.weights={path} is damaged or of another architecture: {error}") from error

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from vitcrypt.untrusted.files import read_regular
-from vitcrypt.untrusted.text import printable
+from vitcrypt.untrusted.text import one_line, printable
 
 MAX_BYTES = 64 * 2**20
 MAX_SIDE = 4096
@@ -84,16 +84,16 @@ def parse_json(text: bytes | str, source: str) -> Any:
     except RecursionError:
         raise ValueError(f"{printable(source, 300)} is damaged: it is nested too deep") from None
     except ValueError as error:
-        raise ValueError(f"{printable(source, 300)} is damaged: {printable(error, 300)}") from None
+        raise ValueError(f"{printable(source, 300)} is damaged: {one_line(error)}") from None
 
 
 def explain(error: ValidationError) -> str:
     """Return what is wrong in a document, in one sentence, without its values."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
     first = details[0]
-    place = ".".join(printable(part, 60) for part in first["loc"]) or "the whole"
+    place = ".".join(one_line(part, 60) for part in first["loc"]) or "the whole"
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{place}: {printable(first['msg'], 200)}{more}"
+    return f"{place}: {one_line(first['msg'], 200)}{more}"
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -27,17 +27,17 @@ def open_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -
     if below is not None:
         refuse_links(path, below)
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if below is not None else 0)
-    file = os.fdopen(os.open(path, flags), "rb")
+    descriptor = os.open(path, flags)
     try:
-        found = os.fstat(file.fileno())
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError(f"{path} is {kind_of_file(found.st_mode)}, not a regular file")
         if found.st_size > max_bytes:
             raise ValueError(f"{path} has {found.st_size:,} bytes; at most {max_bytes:,} are read")
     except BaseException:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -> bytes:

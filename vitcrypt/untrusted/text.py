@@ -13,6 +13,11 @@ from rich.text import Text
 KEPT = "\n\t"
 
 
+def one_line(text: object, limit: int = 300) -> str:
+    """Return text as one line: white space of any kind as single blanks, otherwise as `printable`."""
+    return printable(" ".join(str(text).split()), limit)
+
+
 def printable(text: object, limit: int | None = None) -> str:
     r"""Return text without characters that move the cursor, change colours or turn the direction of writing.
 

@@ -1,0 +1,165 @@
+"""An encrypted folder that another party changed: every command refuses it alike, and reads no more than it must."""
+
+import hashlib
+import io
+import os
+import socket
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+import torch
+from commands import COMMANDS, KEY, by_every_command, described, first, refused
+from PIL import Image
+from samples import class_folders, every, noise, save
+
+from vitcrypt.data import folder
+from vitcrypt.data.listing import ImageFile, Listing
+from vitcrypt.data.received import decode_png
+from vitcrypt.encryption import Proposed
+from vitcrypt.folders import decrypt_folder, encode_png, encrypt_folder
+from vitcrypt.folders.origins import numbers
+
+
+@pytest.fixture
+def enc(tmp_path):
+    photos = class_folders(tmp_path / "photos", {"ant": 6, "bee": 6})
+    encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, image_size=16)
+    return tmp_path / "enc"
+
+
+ODD = {
+    "pipe": os.mkfifo,
+    "endless link": lambda path: path.symlink_to("/dev/zero"),
+    "link to a picture": lambda path: path.symlink_to(path.parent.parent.parent / "photos" / "ant" / "000.png"),
+    "link without target": lambda path: path.symlink_to("nowhere.png"),
+    "socket": lambda path: bound(path),
+    "folder": lambda path: path.mkdir(),
+    "device": lambda path: os.mknod(path, 0o020600, os.makedev(1, 5)),
+}
+
+
+def bound(path):
+    before = Path.cwd()
+    os.chdir(path.parent)  # the path of a socket is short
+    try:
+        socket.socket(socket.AF_UNIX).bind(path.name)
+    finally:
+        os.chdir(before)
+
+
+@by_every_command
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_no_regular_file_is_refused_at_once_by_every_command(enc, tmp_path, command, kind):
+    path = first(enc)
+    path.unlink()
+    try:
+        ODD[kind](path)
+    except PermissionError:
+        pytest.skip("not everybody may make a device")
+    assert path.name in refused(command, enc, tmp_path)
+
+
+@by_every_command
+def test_a_link_in_place_of_a_class_folder_is_refused(enc, tmp_path, command):
+    (enc / "ant").rename(tmp_path / "elsewhere")
+    (enc / "ant").symlink_to(tmp_path / "elsewhere")
+    assert "ant" in refused(command, enc, tmp_path)
+
+
+@by_every_command
+def test_a_file_larger_than_its_image_can_be_is_not_read(enc, tmp_path, command):
+    with first(enc).open("r+b") as file:
+        file.truncate(2**40)
+    assert "larger than an image can be" in refused(command, enc, tmp_path)
+
+
+def png(*headers, extra=b""):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) for side in headers]
+    pixels = zlib.compress(bytes(16 * (1 + 3 * 16)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def saved(kind, mode="RGB", side=16):
+    file = io.BytesIO()
+    Image.fromarray(noise(side, side, 3)).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+PICTURES = {
+    "two headers": png(16, 13300),
+    "a larger image": saved("PNG", side=32),
+    "grey": saved("PNG", "L"),
+    "transparent": saved("PNG", "RGBA"),
+    "a JPEG": saved("JPEG"),
+    "a GIF": saved("GIF"),
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\nshowpage\n",
+    "nothing": b"",
+    "no pixels": png(16)[:33],
+}
+
+
+@by_every_command
+@pytest.mark.parametrize("picture", PICTURES)
+def test_what_the_checksum_fits_but_is_not_the_png_of_the_manifest_is_refused_by_every_command(
+    enc, tmp_path, command, picture
+):
+    path = first(enc)
+    path.write_bytes(PICTURES[picture])
+    name, checksum = path.relative_to(enc).as_posix(), hashlib.sha256(PICTURES[picture]).hexdigest()
+    described(enc, lambda content: content["files"][name].update(sha256=checksum))
+    assert path.name in refused(command, enc, tmp_path)
+
+
+def test_a_png_of_the_right_size_is_decoded_to_its_bytes():
+    image = torch.from_numpy(noise(3, 16, 16))
+    assert torch.equal(decode_png(encode_png(image), 16), image)
+
+
+JUNK = [".DS_Store", "ant/.DS_Store", "ant/._000000.png", "Thumbs.db", "bee/desktop.ini", "@eaDir/x.png"]
+JUNK += ["ant/.ipynb_checkpoints/000000.png", "__MACOSX/ant/._000000.png", "bee/.directory"]
+
+
+@by_every_command
+def test_what_file_managers_leave_is_passed_over_by_every_command(enc, tmp_path, command):
+    for name in JUNK:
+        (enc / name).parent.mkdir(parents=True, exist_ok=True)
+        (enc / name).write_bytes(b"\0\0\0\1Bud1")
+    COMMANDS[command](enc, tmp_path / "out")
+
+
+@by_every_command
+@pytest.mark.parametrize("name", ["notes.txt", "ant/foreign.png", "cow/foreign.png", ".hidden.png", "ant/000000.PNG"])
+def test_what_else_is_there_is_foreign_to_every_command(enc, tmp_path, command, name):
+    save(enc / "x.png", noise(16, 16, 3))
+    (enc / name).parent.mkdir(exist_ok=True)
+    (enc / "x.png").rename(enc / name)
+    assert Path(name).parts[0] in refused(command, enc, tmp_path)
+
+
+# The order of its images
+
+
+def test_the_split_goes_by_the_index_whatever_files_are_called(tmp_path):
+    for name in ("ant", "bee"):
+        for i in range(8):
+            suffix = [".jpg", ".k.png", ".png"][i % 3]
+            save(tmp_path / "photos" / name / f"{'ab'[i % 2]}{i // 2}{suffix}", noise(16, 16, 3, seed=i))
+    encrypt_folder(tmp_path / "photos", tmp_path / "enc", Proposed(4), KEY, 16, keep_names=True)
+    decrypt_folder(tmp_path / "enc", tmp_path / "dec", KEY)
+    plain, encrypted, decrypted = (folder(str(tmp_path / name), 16) for name in ("photos", "enc", "dec"))
+    for part in ("train", "test"):
+        want = every(getattr(plain, part))
+        assert torch.equal(every(getattr(encrypted, part))["index"], want["index"])
+        assert torch.equal(every(getattr(decrypted, part))["image"], want["image"])
+
+
+def test_numbers_of_a_million_images_sort_as_they_count():
+    files = [ImageFile(Path(), "", 0, 0, "x")] * 1_000_001
+    names = numbers(Listing(Path(), ["ant"], files))
+    assert names == sorted(names)
+    assert names[:2] == ["ant/0000000.png", "ant/0000001.png"]
