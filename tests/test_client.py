@@ -105,7 +105,10 @@ def test_the_verbs_print_predictions_and_what_went_wrong(service, photographs, t
         p.label for p in Client(url, KEY, bundle / "client.json").predict(photographs)
     ]
     for arguments, reason in (
-        (("predict", "--url", url, "--key-file", "test-0", tmp_path), "at least 128 are needed; nothing was sent"),
+        (
+            ("predict", "--url", url, "--key-file", "test-0", tmp_path),
+            "at least 128 are needed; nothing was sent",
+        ),
         (("predict", "--url", url, "--key-file", "test-1", tmp_path), "wrong key"),
         (("predict", "--url", url, "--key-file", 64 * "a", tmp_path), "looks like a key itself"),
         (("serve", bundle, "--host", "0.0.0.0"), "set a token"),

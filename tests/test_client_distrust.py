@@ -70,14 +70,21 @@ WEAK = {
     "few pixels": {"image_size": 4, "scheme": {"name": "pe", "block_size": 1}},
     "no fingerprint": {"fingerprint": None},
     "large images": {"image_size": 2048},
+    "all of it": {"image_size": 2, "scheme": {"name": "proposed", "block_size": 2}, "fingerprint": None},
+}
+WEAK_WORDS = {
+    "no fingerprint": "does not name the key",
+    "large images": "2048 pixels",
+    "all of it": "so that yours cannot be compared with it, and asks for proposed with blocks of 2",
 }
 
 
 @pytest.mark.parametrize("weak", WEAK)
 def test_what_a_service_alone_may_not_ask_for_the_owner_may(tmp_path, weak):
     with other(info=info(**WEAK[weak])) as service:
-        with pytest.raises(ValueError, match=r"nothing was sent.*--client FILE"):
+        with pytest.raises(ValueError, match=r"nothing was sent.*--client FILE") as error:
             Client(service.url, KEY)
+        assert WEAK_WORDS.get(weak, "bits of key") in str(error.value)
         client = Client(service.url, KEY, owners(tmp_path, **WEAK[weak]))
         assert client.image_size == info(**WEAK[weak])["image_size"]
         assert not service.sent

@@ -161,22 +161,24 @@ class Client:
 
     def _distrust(self, key: Key | None) -> None:
         """Raise ValueError if what the service alone says would show the images, or take too much to prepare them."""
-        instead = "nothing was sent. If the owner means it so, give the owner's client.json: --client FILE"
-        if self.image_size > LARGEST:
-            raise ValueError(f"{self.url} asks for images of {self.image_size} pixels, more than {LARGEST}; {instead}")
-        if key is None:
-            return
-        if self.fingerprint is None:
-            raise ValueError(
-                f"{self.url} does not name the key of its network, so yours cannot be compared with it; {instead}"
-            )
         shape = (3, self.image_size, self.image_size)
-        self.scheme.check_shape(shape)
-        bits = self.scheme.effective_key_bits(shape)
-        if bits < LEAST_BITS:
+        faults = []
+        if self.image_size > LARGEST:
+            faults.append(f"asks for images of {self.image_size} pixels, more than {LARGEST}")
+        if key is not None and self.fingerprint is None:
+            faults.append("does not name the key of its network, so that yours cannot be compared with it")
+        if key is not None:
+            self.scheme.check_shape(shape)
+            if (bits := self.scheme.effective_key_bits(shape)) < LEAST_BITS:
+                scheme, block, size = self.scheme.name, self.scheme.block_size, self.image_size
+                faults.append(
+                    f"asks for {scheme} with blocks of {block} on images of {size} pixels, which has {bits:.0f} bits "
+                    f"of key, where at least {LEAST_BITS} are needed"
+                )
+        if faults:
             raise ValueError(
-                f"{self.url} asks for {self.scheme.name} with blocks of {self.scheme.block_size} on images of "
-                f"{self.image_size} pixels: a key of {bits:.0f} bits, and at least {LEAST_BITS} are needed; {instead}"
+                f"{self.url} {', and '.join(faults)}; nothing was sent. If the owner of the training images "
+                "means it so, give the client.json that vitcrypt export wrote: --client FILE"
             )
 
 
