@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from vitcrypt.bench.folder import pieces
-from vitcrypt.data.listing import image_files
+from vitcrypt.data.listing import list_folder
 
 OPTIONS = ("--encryption", "proposed", "--block-size", "16")
 ENCRYPT = [sys.executable, "-m", "vitcrypt.cli", "encrypt"]
@@ -57,7 +57,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(dir=arguments.folder))
     try:
         source = arguments.source or pieces(folder / "pieces", arguments.images)
-        total = len(image_files(source)[1])
+        total = len(list_folder(source).files)
         options = ("--image-size", str(arguments.size), *OPTIONS)
         finish(encrypt(source, folder / "unbroken", *options))
         out, journal = folder / "killed", folder / "killed.part" / "journal"

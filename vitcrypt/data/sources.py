@@ -22,6 +22,7 @@ from vitcrypt.data.datasets import (
     Splits,
     stratified_split,
 )
+from vitcrypt.data.labels import class_names
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import CheckedReader
@@ -58,23 +59,21 @@ def npz(root: str | None) -> Splits:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit.
+        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit; or there
+            is no image of a class, and no `classes` to say that there is one.
     """
     path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     received = Manifest.of(path)
     try:
         named, arrays = _arrays(path, received is not None)
+        labels = {split: arrays[f"{split}_labels"].reshape(-1) for split in named}
+        names, notes = class_names(path, labels, arrays.get("classes"))
         splits = {split: _from_arrays(arrays, split, received is not None) for split in named}
     except MemoryError:
         raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
-    labels = torch.cat([split.labels for split in splits.values()])
-    names = [str(name) for name in arrays.get("classes", range(int(labels.max()) + 1))]
-    if labels.min() < 0 or labels.max() >= len(names):
-        found = f"{int(labels.min())}..{int(labels.max())}"
-        raise ValueError(f"{path}: labels are {found}; expected 0..{len(names) - 1}, one for each class")
     if received is not None:
         _check_packed(path, splits, names, received[1])
-    return Splits(splits["train"], splits["test"], names, splits.get("val"))
+    return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
 def folder(

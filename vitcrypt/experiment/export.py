@@ -33,6 +33,7 @@ from vitcrypt.untrusted.documents import (
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.network import Network
 from vitcrypt.untrusted.scheme import SchemeValues
+from vitcrypt.untrusted.text import one_line
 
 MAX_RECORD_BYTES = 256 * 2**20
 
@@ -141,7 +142,7 @@ def _record(run: Path) -> Record:
     path = run / FILENAME
     if not os.path.lexists(path):
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
-    content = parse_json(read_regular(path, MAX_RECORD_BYTES, run), str(path))
+    content = parse_json(read_regular(path, MAX_RECORD_BYTES, run), str(path), constants=lambda _: None)  # older ones
     if isinstance(content, dict) and "kind" in content:
         raise ValueError(f"{run} is an attack; a network is exported from the run of a training")
     try:
@@ -162,7 +163,7 @@ def _trained(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
         try:
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(file).infolist())
         except Exception as error:  # a damaged archive can raise anything
-            raise ValueError(f"{path} is damaged: {error}") from error
+            raise ValueError(f"{path} is damaged: {one_line(error)}") from error
     if packed:
         raise ValueError(f"{path} is compressed, as no checkpoint of vitcrypt is")
     state, prefix = read_checkpoint(path, identity).get("state_dict"), "network."
