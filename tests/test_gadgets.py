@@ -115,3 +115,11 @@ def test_links_in_a_bundle_are_not_followed(bundle, tmp_path, name):
     (foreign / name).rename(tmp_path / "elsewhere")
     (foreign / name).symlink_to(tmp_path / "elsewhere")
     assert "is a link" in refused(Bundle.read, foreign)
+
+
+def test_records_from_before_numbers_were_checked_are_read(tmp_path):
+    """Older runs wrote NaN, which is no JSON."""
+    write_result(tmp_path, RECORD)
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace('"classes"', '"history": [NaN, Infinity], "classes"'))
+    assert "has no last.ckpt" in refused(export, tmp_path, tmp_path / "out")
