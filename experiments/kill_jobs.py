@@ -4,9 +4,9 @@
     python experiments/kill_jobs.py --source cifar10/test --jobs encrypt decrypt
 
 The source is a folder of class folders; without it, `--images` pieces of scikit-learn's photographs are taken. Each job
-is done once without a break. Then, again and again, its command is started, killed (SIGKILL) when a random part of it is
-written, and started again on what is left. In the end it may finish; what it made is compared, byte by byte, with what was
-made without a break, and nothing else may lie there.
+is done once without a break. Then, again and again, its command is started, killed (SIGKILL) when a random part of it
+is written, and started again on what is left. In the end it may finish; what it made is compared, byte by byte, with
+what was made without a break, and nothing else may lie there.
 """
 
 import argparse
