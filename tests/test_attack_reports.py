@@ -1,5 +1,6 @@
 """Tables and pictures of attacks: worst verdicts, break curves, accuracy against restoration, exhaustive search."""
 
+import copy
 import math
 
 import numpy as np
@@ -101,6 +102,39 @@ def test_accuracy_meets_restoration_only_where_all_is_the_same():
         "proposed, digits, 16",
         "vit_tiny on ele, digits, 16",
     ]
+
+
+def changed(run, where, value):
+    run = copy.deepcopy(run)
+    *path, last = where.split(".")
+    node = run
+    for part in path:
+        node = node.setdefault(part, {})
+    node[last] = value
+    return run
+
+
+@pytest.mark.parametrize(
+    ("where", "values"),
+    [
+        ("config.trainer.max_epochs", (200, 1)),
+        ("training.epochs", (200, 1)),
+        ("config.model.optimizer.lr", (0.1, 0.3)),
+        ("config.data.limit_train", (None, 100)),
+        ("config.data.augment", ("owner", "none")),
+        ("config.model.weights", ("a.pth", "b.pth")),
+    ],
+)
+def test_runs_by_different_recipes_are_points_of_their_own(where, values, tmp_path):
+    runs = [
+        changed(TRAINED[0], where, value) | {"metrics": {"acc": acc, "images": 10}}
+        for value, acc in zip(values, (0.95, 0.1), strict=True)
+    ]
+    sheet, points, _ = tradeoff([*RECORDS, *runs])
+    rows = cells(sheet)
+    assert {(row["accuracy"], row["runs"]) for row in rows} == {("95.00", "1"), ("10.00", "1")}
+    assert len({row["network"] for row in rows}) == 2
+    assert draw_tradeoff([*RECORDS, *runs], points, tmp_path / "picture.png").is_file()
 
 
 def test_break_curves_count_ciphertexts_or_pairs():

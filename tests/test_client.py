@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import torch
 from bundles import KEY, described, network_of, ran, serving, written
+from other_service import info, other
 from PIL import Image
 
 from vitcrypt.data import read_image
 from vitcrypt.encryption import ImageEncryption, Proposed
-from vitcrypt.keys import Key
 from vitcrypt.service import Client
 from vitcrypt.service.graph import Served, sample_images
+from vitcrypt.serving import _token
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def photographs(tmp_path):
 
 
 def test_what_is_sent_is_what_the_pipeline_encrypts(service, photographs):
-    client = Client(service[0], KEY)
+    client = Client(service[0], KEY, service[1] / "client.json")
     plain = torch.stack([read_image(path, 16) for path in photographs])
     encrypted = ImageEncryption(Proposed(4), KEY, (3, 16, 16))(plain)
     assert torch.equal(client.encrypted(client.plain(photographs)), encrypted)
@@ -51,89 +51,64 @@ def read_image_of(image):
     ).permute(2, 0, 1)
 
 
-def test_a_wrong_key_is_an_error_before_anything_is_sent(service):
-    with pytest.raises(ValueError, match=rf"wrong key.*{KEY.fingerprint}; nothing was sent"):
-        Client(service[0], Key.test("test-1"))
-    with pytest.raises(ValueError, match="give the key"):
-        Client(service[0], None)
+def test_the_owners_description_is_believed_and_not_the_service(service):
+    described = service[1] / "client.json"
+    Client(service[0], KEY, described)
+    with other(info=info(image_size=16, scheme={"name": "le", "block_size": 4})) as weaker:
+        Client(weaker.url, KEY)  # with nothing to compare it with
+        with pytest.raises(ValueError, match="the service is another than"):
+            Client(weaker.url, KEY, described)
+    with other(
+        info=info(image_size=16, scheme=None, fingerprint=None)
+    ) as vague:  # a service that does not know is filled in
+        assert Client(vague.url, KEY, described).scheme == Proposed(4)
 
 
-def answering(monkeypatch, **changes):
-    """A service that says of itself what it likes."""
-    info = described().for_clients() | {"limits": {"max_images": 9, "max_bytes": 9999}} | changes
-    asked = []
-
-    def request(self, method, url, **options):
-        asked.append((method, options.get("content")))
-        return httpx.Response(200, json=info, request=httpx.Request(method, url))
-
-    monkeypatch.setattr(httpx.Client, "request", request)
-    return asked
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"scheme": {"name": "plain"}}, "wants images in plain; with a key none is sent that way"),
-        ({"scheme": {"name": "os.system"}}, "no scheme"),
-        ({"scheme": {"name": "le", "block_size": 3}}, "does not divide"),
-        ({"scheme": None}, "nothing says how"),
-        ({"image_size": 100000}, "at most 4096"),
-        ({"limits": None}, "no service of vitcrypt"),
-        ({"fingerprint": "0" * 16}, "wrong key"),
-    ],
-)
-def test_a_service_cannot_talk_a_client_into_anything(monkeypatch, changes, told):
-    asked = answering(monkeypatch, **changes)
-    with pytest.raises(ValueError, match=told):
-        Client("http://127.0.0.1:9", KEY)
-    assert asked == [("GET", None)]
-
-
-def test_the_owners_description_is_believed_and_not_the_service(monkeypatch, service):
-    Client(service[0], KEY, service[1] / "client.json")
-    answering(monkeypatch, scheme={"name": "le", "block_size": 4})
-    Client("http://127.0.0.1:9", KEY)  # with nothing to compare it with
-    with pytest.raises(ValueError, match="the service is another than"):
-        Client("http://127.0.0.1:9", KEY, service[1] / "client.json")
-    answering(monkeypatch, scheme=None, fingerprint=None)  # a service that does not know is filled in
-    assert Client("http://127.0.0.1:9", KEY, service[1] / "client.json").scheme == Proposed(4)
-
-
-def test_predictions_that_are_none_are_refused(monkeypatch):
-    answering(monkeypatch, predictions=[{"label": 10, "name": "x", "probability": 1, "top": []}])
-    with pytest.raises(ValueError, match="gave no predictions"):
-        Client("http://127.0.0.1:9", KEY).predict(sample_images(16)[:1])
-    answering(monkeypatch, predictions=[])
-    with pytest.raises(ValueError, match="0 predictions for 1 images"):
-        Client("http://127.0.0.1:9", KEY).predict(sample_images(16)[:1])
-
-
-def test_per_image_keys_make_another_ciphertext_of_every_query(monkeypatch):
-    answering(monkeypatch, key_scope="per_image")
-    client = Client("http://127.0.0.1:9", KEY)
-    image = sample_images(16)[:1]
+def test_per_image_keys_make_another_ciphertext_of_every_query():
+    with other(info=info(key_scope="per_image")) as service:
+        client = Client(service.url, KEY)
+    image = sample_images(32)[:1]
     first, second = client.encrypted(image), client.encrypted(image)
     assert not torch.equal(first, second)
     assert torch.equal(first.sort().values.flatten().bincount(), second.sort().values.flatten().bincount())
 
 
-def test_no_service_or_another_one_is_said(monkeypatch):
+def test_no_service_is_said():
     with pytest.raises(ConnectionError, match="is the service running there"):
         Client("http://127.0.0.1:9", KEY)
-    with pytest.raises(ValueError, match="the address of a service is"):
-        Client("127.0.0.1:9", KEY)
+
+
+@pytest.mark.parametrize(
+    "token", ["short", "two words of a token", "ünïcödé-of-enough-letters", "line\nline-line-line-line"]
+)
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_a_token_is_checked_wherever_it_comes_from(tmp_path, monkeypatch, token, place):
+    path = tmp_path / "token.txt"
+    path.write_text(token)
+    monkeypatch.setenv("VITCRYPT_TOKEN", token)
+    with pytest.raises(ValueError, match=r"(token\.txt|VITCRYPT_TOKEN): a token is one line of at least 16 characters"):
+        _token(path if place == "file" else None)
+    path.write_text("0123456789abcdef\n")
+    monkeypatch.setenv("VITCRYPT_TOKEN", "0123456789abcdef\n")
+    assert _token(path) == _token(None) == "0123456789abcdef"
 
 
 @pytest.mark.slow
 def test_the_verbs_print_predictions_and_what_went_wrong(service, photographs, tmp_path):
     url, bundle = service
-    done = ran("predict", "--url", url, "--key-file", "test-0", "--json", tmp_path, folder=tmp_path)
+    described = ("--client", bundle / "client.json")
+    done = ran("predict", "--url", url, "--key-file", "test-0", *described, "--json", tmp_path, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert [Path(entry["file"]).name for entry in told] == [path.name for path in photographs]
-    assert [entry["label"] for entry in told] == [p.label for p in Client(url, KEY).predict(photographs)]
+    assert [entry["label"] for entry in told] == [
+        p.label for p in Client(url, KEY, bundle / "client.json").predict(photographs)
+    ]
     for arguments, reason in (
+        (
+            ("predict", "--url", url, "--key-file", "test-0", tmp_path),
+            "at least 128 are needed; nothing was sent",
+        ),
         (("predict", "--url", url, "--key-file", "test-1", tmp_path), "wrong key"),
         (("predict", "--url", url, "--key-file", 64 * "a", tmp_path), "looks like a key itself"),
         (("serve", bundle, "--host", "0.0.0.0"), "set a token"),

@@ -131,6 +131,12 @@ def test_splits_with_a_class_less_are_no_classes_either(tmp_path):
         list_folder(tmp_path)
 
 
+def test_splits_beside_a_folder_of_images_are_no_classes_either(tmp_path):
+    class_folders(tmp_path, {"unlabeled": 3})
+    with pytest.raises(ValueError, match=r"Exam, Learn hold no image themselves but the same folders \(cat, dog\)"):
+        listed(tmp_path, "Learn", "Exam")
+
+
 @pytest.mark.parametrize(
     "files",
     [

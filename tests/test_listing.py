@@ -222,6 +222,11 @@ def test_asking_takes_files_as_they_are_and_of_folders_the_images(photos):
     assert list_images([photos / "more"]) == ([photos / "more" / "1.png"], {})
 
 
+def test_asking_for_what_is_not_there_is_refused(photos):
+    with pytest.raises(FileNotFoundError, match=r"none\.png does not exist; name image files, or folders of them"):
+        list_images([photos / "cat" / "000.png", photos / "none.png"])
+
+
 def test_asking_for_a_folder_without_images_is_refused_with_what_it_holds(tmp_path):
     put(tmp_path, "a.heic")
     with pytest.raises(ValueError, match=r"holds no image \(left out: 1 \.heic"):

@@ -234,18 +234,22 @@ def test_a_sweep_gives_every_cell_then_skips_them_and_survives_being_killed(tmp_
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_resumes_and_ends_as_if_never_killed(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGUSR1])
+def test_a_run_killed_in_the_middle_resumes_and_ends_as_if_never_killed(tmp_path, sent):
+    slurm = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "t", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}
     arguments = [*SMALL, "trainer.max_epochs=6", "model.network.drop_path_rate=0.3", "model.network.proj_drop_rate=0.2"]
     arguments = [("+" + a if "rate" in a else a) for a in arguments]
     finish(*arguments, "results=whole", folder=tmp_path)
-    process = start(*arguments, "results=killed", folder=tmp_path)
+    process = start(*arguments, "results=killed", folder=tmp_path, **slurm)
     for line in process.stdout:
         if line.startswith("epoch 3/"):
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(sent)
             break
     process.communicate()
+    assert process.returncode == -sent, "and it neither requeues nor writes a checkpoint"
     assert not results(tmp_path / "killed")
-    assert "resuming" in finish(*arguments, "results=killed", folder=tmp_path)
+    assert not list(tmp_path.rglob("hpc*"))
+    assert "resuming" in finish(*arguments, "results=killed", folder=tmp_path, **slurm)
     (whole,), (killed,) = results(tmp_path / "whole"), results(tmp_path / "killed")
     assert killed["weights"]["trained_sha256"] == whole["weights"]["trained_sha256"]
     assert killed["metrics"] == whole["metrics"]

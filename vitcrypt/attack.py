@@ -10,7 +10,7 @@ import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +19,7 @@ from vitcrypt.experiment import errors
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.attack_config import register_attack
 from vitcrypt.experiment.command_line import refuse_keys
-from vitcrypt.experiment.composition import checked
+from vitcrypt.experiment.composition import checked, resolved
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
@@ -37,7 +37,7 @@ register_attack()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="attack_config")
 def task(cfg: DictConfig) -> float:
     """Attack; return the median SSIM of what was restored."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = resolved(cfg)
     try:
         validate_attack(config)
         return attack(config)["metrics"]["restored"]["ssim"]["median"]

@@ -16,7 +16,7 @@ from rich.text import Text
 from vitcrypt.experiment import errors
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.command_line import refuse_keys
-from vitcrypt.experiment.composition import checked
+from vitcrypt.experiment.composition import checked, resolved
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
@@ -31,7 +31,7 @@ register()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def task(cfg: DictConfig) -> float:
     """Run one job; return its test accuracy, for sweepers that look for the best."""
-    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = resolved(cfg)
     try:
         validate(config)
         return run(config)["metrics"]["acc"]

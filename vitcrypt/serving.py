@@ -98,7 +98,7 @@ def serve(
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     console.print(f"serving {bundle} on {url} (Ctrl-C ends it)")
     console.print(f"  for images under key {served.fingerprint or 'none'}; {'token wanted' if token else 'no token'}")
-    with _demo_process(url, key_file, demo_port, token_file) if demo else nullcontext():
+    with _demo_process(url, key_file, demo_port, token_file, bundle / "client.json") if demo else nullcontext():
         serve_app(service, listening, read_seconds)
 
 
@@ -115,18 +115,21 @@ def predict(
     """Encrypt images here, ask a service for their classes, and print them."""
     _require("httpx")
     from vitcrypt.data.listing import list_images
+    from vitcrypt.data.survey import survey
     from vitcrypt.data.walk import told
 
     files, left_out = list_images(images)
-    if left_out:
-        error_console.print(told(left_out))
+    for line in [*filter(None, [told(left_out)]), *survey(files).lines()]:
+        error_console.print(line)
     asked = _client(url, key_file, plain, client, token_file)
     predictions = asked.predict(files)
     if as_json:
         answers = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
         console.print(json.dumps(answers, indent=2, allow_nan=False))
         return
-    table = Table("image", "class", "probability", title=f"{url}: {asked.scheme.name}, key {asked.fingerprint}")
+    table = Table(
+        "image", "class", "probability", title=f"{url}: {asked.scheme.name}, key {asked.fingerprint or 'none'}"
+    )
     for file, entry in zip(files, predictions, strict=True):
         table.add_row(str(file), entry.name, f"{100 * entry.probability:.1f} %")
     console.print(table)
@@ -165,24 +168,27 @@ def _client(url: str, key_file: str, plain: bool, description: Path | None, toke
 
 def _token(file: Path | None) -> str | None:
     """Return the token of a file, or of the environment; it is no argument, which others could see."""
-    if file is None:
-        return os.environ.get("VITCRYPT_TOKEN") or None
+    if file is None and not os.environ.get("VITCRYPT_TOKEN"):
+        return None
     try:
-        token = file.read_text().strip()
-    except OSError as error:
-        raise OSError(f"cannot read the token: {error}") from error
-    if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+        token = os.environ["VITCRYPT_TOKEN"] if file is None else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read the token: {error}") from error
+    token = token.strip()
+    if not 16 <= len(token) <= 4096 or not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError(
-            f"{file}: a token is one line of at least 16 characters; make one: openssl rand -hex 32 > {file}"
+            f"{file or 'VITCRYPT_TOKEN'}: a token is one line of at least 16 characters; make one: openssl rand -hex 32"
         )
     return token
 
 
 @contextmanager
-def _demo_process(url: str, key_file: str | None, port: int, token_file: Path | None) -> Iterator[None]:
+def _demo_process(
+    url: str, key_file: str | None, port: int, token_file: Path | None, description: Path
+) -> Iterator[None]:
     """Run `vitcrypt demo` beside the service, in a process of its own: the key is there and not here."""
     command = [sys.executable, "-c", "from vitcrypt.cli import main; main()", "demo"]
-    command += ["--url", url, "--port", str(port)]
+    command += ["--url", url, "--port", str(port), "--client", str(description)]
     command += ["--key-file", key_file] if key_file else []
     command += ["--token-file", str(token_file)] if token_file else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else the demo would outlive the service

@@ -9,12 +9,13 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
 from vitcrypt.data.formats import EXTENSIONS as EXTENSIONS
-from vitcrypt.data.formats import FORMATS, REPLACE, UnfitError, foreign_kind, unidentified, without_metadata
+from vitcrypt.data.formats import FORMATS, REPLACE, UnfitError, foreign_kind, unidentified
+from vitcrypt.data.metadata import orientation, without_metadata
 from vitcrypt.data.pixels import to_rgb, to_whole_page, too_large
 from vitcrypt.untrusted.files import open_regular
 
@@ -72,8 +73,7 @@ def with_image(path: Path | BinaryIO, use: Callable[[ImageFile], T]) -> T:
             except (MemoryError, UnfitError):
                 raise
             except Exception:
-                file.seek(0)
-                if (mended := without_metadata(file.read())) is None:
+                if (mended := without_metadata(file)) is None:
                     raise
             return use(_opened(mended))
     except MemoryError:
@@ -109,25 +109,8 @@ def _upright(image: ImageFile) -> Image.Image:
     rgb = to_rgb(image)
     if image.format == "TIFF":  # Pillow has turned it
         return rgb
-    turn = TURNS.get(_orientation(image))
+    turn = TURNS.get(orientation(image.info))
     return rgb if turn is None else rgb.transpose(turn)
-
-
-def _orientation(image: ImageFile) -> int:
-    data, text = image.info.get("exif"), image.info.get("Raw profile type exif")  # the latter is ImageMagick's
-    try:
-        if data is None and text is not None:
-            data = bytes.fromhex("".join(text.split("\n")[3:]))
-        if data is None:
-            return 1
-        exif = Image.Exif()
-        exif.load(data)
-        value = exif.get(ExifTags.Base.Orientation, 1)
-    except MemoryError:
-        raise
-    except Exception:  # damaged metadata are no reason to refuse whole pixels
-        return 1
-    return value if isinstance(value, int) else 1
 
 
 def _reason(path: Path | BinaryIO, error: Exception) -> str:
@@ -136,6 +119,8 @@ def _reason(path: Path | BinaryIO, error: Exception) -> str:
         return str(error)
     if isinstance(error, FileNotFoundError):
         return f"it is gone; {REPLACE}"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder; name the files in it"
     if isinstance(error, PermissionError):
         return f"you may not read it; as its owner say: chmod u+r {shlex.quote(str(path))}"
     if isinstance(error, OSError) and error.errno is not None:

@@ -4,7 +4,7 @@ Pillow is given this list with every file, whatever the file is called: no other
 starts a program, as those of EPS do.
 """
 
-import io
+import logging
 import warnings
 from contextlib import suppress
 from typing import BinaryIO
@@ -49,6 +49,7 @@ EXTENSIONS = frozenset(extension for extensions in _EXTENSIONS.values() for exte
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice as many on
 warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata: they name no file
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 CONVERT = "convert it to PNG or JPEG"
 REPLACE = "replace the file or move it out of the folder"
@@ -150,21 +151,3 @@ def numbers_of(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     """Return what the numbers in a page of a TIFF file are: "integers", unsigned, or what else."""
     found = {_NUMBERS.get(entry, "integers") for entry in tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))}
     return " and ".join(sorted(found))
-
-
-def without_metadata(data: bytes) -> io.BytesIO | None:
-    """Return a PNG file without the chunks that say nothing of its pixels, which may be damaged or very large.
-
-    None if it is no PNG, or has no such chunk.
-    """
-    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return None
-    kept, start = [data[:8]], 8
-    while start + 12 <= len(data):
-        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        if not data[start + 4] & 0x20 or data[start + 4 : start + 8] in (b"tRNS", b"acTL", b"fcTL", b"fdAT"):
-            kept.append(data[start:end])
-        start = end
-    kept.append(data[start:])
-    shorter = b"".join(kept)
-    return io.BytesIO(shorter) if len(shorter) < len(data) else None

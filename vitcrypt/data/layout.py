@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from vitcrypt.data.formats import EXTENSIONS
-from vitcrypt.data.walk import Folder, shortened, told
+from vitcrypt.data.walk import Folder, told
+from vitcrypt.untrusted.text import shortened
 
 WORDS = {
     "train": ("train", "training", "trn", "tr", "trainset"),
@@ -127,15 +128,16 @@ def _refuse_wrapper(base: Folder, full: list[Folder]) -> None:
 
 
 def _refuse_same_folders(base: Folder, full: list[Folder]) -> None:
-    """Raise ValueError if all that hold images hold none themselves, but two or more folders of the same names."""
-    within = [{normal(inner.path.name).casefold() for inner in folder.folders} for folder in full]
-    if any(folder.images for folder in full) or not full:
+    """Raise ValueError if folders that hold no image themselves hold two or more folders of the same names each."""
+    bare = [folder for folder in full if not folder.images]
+    if len(bare) < 2 or 2 * len(bare) < len(full):
         return
+    within = [{normal(inner.path.name).casefold() for inner in folder.folders} for folder in bare]
     most, common = max(within, key=len), set.intersection(*within)
     if len(common) >= 2 or (len(most) >= 2 and all(names <= most for names in within)):
-        same = max(full, key=lambda folder: len(folder.folders))
+        same = max(bare, key=lambda folder: len(folder.folders))
         raise ValueError(
-            f"{base.path}: {_named(full)} hold no image themselves but the same folders ({_named(same.folders)}). One "
+            f"{base.path}: {_named(bare)} hold no image themselves but the same folders ({_named(same.folders)}). One "
             f"level too high? {_instead(same.path)} Splits? Call them train/ and test/ (and val/). Classes? Put all "
             "images of a class into one folder"
         )

@@ -18,7 +18,8 @@ from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.data.layout import class_folders, find_splits, normal, split_role, training_folders
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import check_names, listed
-from vitcrypt.data.walk import Folder, count_files, shortened, told
+from vitcrypt.data.walk import Folder, count_files, told
+from vitcrypt.untrusted.text import shortened
 
 KEPT_NAMES = ("train", "test", "val", "valid", "validation")
 LOOSE = "outside of the class folders"
@@ -133,11 +134,14 @@ def list_images(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
     """Return the files among paths, and every image below the folders among them; and what these hold besides.
 
     Raises:
+        FileNotFoundError: There is nothing of that name.
         ValueError: A folder holds no image, or something in it cannot be read.
     """
     files: list[Path] = []
     left_out: Counter[str] = Counter()
     for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; name image files, or folders of them")
         if not path.is_dir():
             files.append(path)
             continue

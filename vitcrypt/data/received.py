@@ -21,14 +21,13 @@ from torch import Tensor
 from vitcrypt.data.datasets import TEST_INDEX
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.untrusted.files import kind_of_file, read_regular
+from vitcrypt.untrusted.text import shortened
 
 JUNK = frozenset({".DS_Store", ".localized", ".directory", "Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 JUNK |= {"Desktop.ini", "Icon\r", ".apdisk", ".VolumeIcon.icns", ".com.apple.timemachine.donotpresent"}
 JUNK_FOLDERS = frozenset({"@eaDir", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"})
 JUNK_FOLDERS |= {".AppleDouble", ".thumbnails", ".ipynb_checkpoints", "lost+found", "System Volume Information"}
 """What file managers and systems leave in folders. None of it is an image, and none of it is read."""
-
-SHOWN = 3  # files that are named in a message
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Contents:
         """What of it is passed over, as a sentence for the user; nothing if there is nothing."""
         if not self.junk:
             return ""
-        return f"passed over: {len(self.junk):,} entries that file managers left ({named(self.junk)})"
+        return f"passed over: {len(self.junk):,} entries that file managers left ({shortened(self.junk, 3)})"
 
 
 def contents(folder: Path) -> Contents:
@@ -208,12 +207,6 @@ def decode_png(data: bytes, side: int) -> Tensor:
         raise
     except Exception as error:  # whatever the decoder meets in there
         raise PngError("is no PNG image that can be read") from error
-
-
-def named(names: list[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ from vitcrypt.data.datasets import (
     Splits,
     stratified_split,
 )
+from vitcrypt.data.labels import class_names
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import CheckedReader
-from vitcrypt.data.survey import Survey, in_threads, survey
+from vitcrypt.data.survey import Survey, Transparency, in_threads, survey
 from vitcrypt.untrusted.text import printable
 
 MAX_NAMES = 2**26
@@ -58,23 +59,21 @@ def npz(root: str | None) -> Splits:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit.
+        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit; or there
+            is no image of a class, and no `classes` to say that there is one.
     """
     path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     received = Manifest.of(path)
     try:
         named, arrays = _arrays(path, received is not None)
+        labels = {split: arrays[f"{split}_labels"].reshape(-1) for split in named}
+        names, notes = class_names(path, labels, arrays.get("classes"))
         splits = {split: _from_arrays(arrays, split, received is not None) for split in named}
     except MemoryError:
         raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
-    labels = torch.cat([split.labels for split in splits.values()])
-    names = [str(name) for name in arrays.get("classes", range(int(labels.max()) + 1))]
-    if labels.min() < 0 or labels.max() >= len(names):
-        found = f"{int(labels.min())}..{int(labels.max())}"
-        raise ValueError(f"{path}: labels are {found}; expected 0..{len(names) - 1}, one for each class")
     if received is not None:
         _check_packed(path, splits, names, received[1])
-    return Splits(splits["train"], splits["test"], names, splits.get("val"))
+    return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
 def folder(
@@ -84,12 +83,14 @@ def folder(
     test_fraction: float = 0.2,
     split_seed: int = 0,
     in_memory_gib: float = 4.0,
+    transparency: Transparency = "white",
 ) -> Splits:
     """Read a folder of class folders: ROOT/{train,test,val}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
 
     ROOT/val becomes the validation split; without ROOT/test it is what is tested on, as in ImageNet's layout.
     Any size and mode will do. Images that are all square, of one size and at most `image_size` stay as they are; others
     are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once.
+    Transparency is laid on white, or ("refuse") an error.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -104,7 +105,8 @@ def folder(
     if (received := Manifest.of(base)) is not None and received[1].encrypted:
         side, reader = received[1].image_size, CheckedReader(*received)
     else:
-        found = survey([file.path for split in files.values() for file in split], f"reading headers in {base}")
+        paths = [file.path for split in files.values() for file in split]
+        found = survey(paths, f"reading headers in {base}", transparency)
         side = min(_common_side(found) or image_size, image_size)
         reader, notes = ImageReader(side, interpolation), [*notes, *found.lines()]
     read = {split: _from_files(part, side, reader, in_memory_gib) for split, part in files.items()}

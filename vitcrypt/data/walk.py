@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from vitcrypt.data.decode import with_image
 from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.untrusted.files import kind_of_file
+from vitcrypt.untrusted.text import shortened
 
 SYSTEM_FOLDERS = frozenset(
     ("@eadir", "#recycle", "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found")
@@ -149,12 +149,6 @@ def told(left_out: Counter[str]) -> str:
     kinds = shortened([f"{count:,} {kind}" for kind, count in left_out.most_common()])
     unread = any(kind.startswith(".") and kind not in SIDECARS for kind in left_out)
     return f"left out: {kinds}{'; convert images among them to PNG or JPEG' if unread else ''}"
-
-
-def shortened(items: Sequence[str], limit: int = 10) -> str:
-    """Return items as a list for a sentence, of many only the first."""
-    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more
 
 
 def _refuse_closed(path: Path, wanted: int) -> None:

@@ -25,24 +25,48 @@ def check_compiler(config: dict[str, Any]) -> None:
         ) from error
 
 
-def check_single_images(network: nn.Module, plan: Plan, config: dict[str, Any]) -> None:
-    """Raise ValueError if a batch of one image comes up and the network cannot train on one, as its batch norm says."""
-    division = plan.division
-    common = division.world_size > 1 and config["trainer"]["sync_batchnorm"]  # then others have an image
-    if common or division.smallest(plan.sizes) > 1:
-        return
-    size = config["data"]["image_size"]
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            copy.deepcopy(network).cpu().train()(torch.zeros(1, 3, size, size))
-    except ValueError as error:
-        other = next(plan.without_single_images(), None)
-        advice = f"set data.batch_size={other.batch_size}" if other else "take more training images"
-        if other and other.micro_batch_size != division.micro_batch_size:
-            advice += f" data.micro_batch_size={other.micro_batch_size or 'null'}"
-        micro = f" and data.micro_batch_size={division.micro_batch_size}" if division.micro_batch_size else ""
-        devices = f" on {division.world_size} devices" if division.world_size > 1 else ""
+def check_clipping(config: dict[str, Any]) -> None:
+    """Raise ValueError if gradients are to be clipped that the optimiser itself unscales."""
+    half = config["trainer"]["precision"] in ("16", "16-mixed", 16)
+    if half and config["trainer"]["gradient_clip_val"] and config["model"]["optimizer"].get("fused"):
         raise ValueError(
-            f"{plan.images} training images in steps of data.batch_size={division.batch_size}{micro}{devices} leave a "
-            f"batch of one image, and the batch normalisation of {config['names']['model']} needs two; {advice}"
-        ) from error
+            "model.optimizer.fused=true cannot clip gradients under trainer.precision=16-mixed; take it out with "
+            "'~model.optimizer.fused' (optimisers are fused where they can be)"
+        )
+
+
+def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict[str, Any]) -> None:
+    """Pass an image through a copy of the network: as in a test, and as in training if a batch of one comes up there.
+
+    Raises:
+        ValueError: It takes other images, gives other logits, or normalises over a batch, which takes two images.
+    """
+    size, trial = config["data"]["image_size"], copy.deepcopy(network).cpu()
+    image = torch.zeros(1, 3, size, size)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            shape = list(trial.eval()(image).shape)
+        except Exception as error:  # a network can fail in any way
+            raise ValueError(f"model.network takes no images of 3 x {size} x {size}: {reason(error)}") from error
+        if shape != [1, num_classes]:
+            raise ValueError(f"model.network gives {shape} for an image, and not [1, {num_classes}], a logit a class")
+        common = plan.division.world_size > 1 and config["trainer"]["sync_batchnorm"]  # then others have an image
+        if common or plan.division.smallest(plan.sizes) > 1:
+            return
+        try:
+            trial.train()(image)
+        except ValueError as error:
+            raise ValueError(_single_image(plan, config)) from error
+
+
+def _single_image(plan: Plan, config: dict[str, Any]) -> str:
+    division, other = plan.division, next(plan.without_single_images(), None)
+    advice = f"set data.batch_size={other.batch_size}" if other else "take more training images"
+    if other and other.micro_batch_size != division.micro_batch_size:
+        advice += f" data.micro_batch_size={other.micro_batch_size or 'null'}"
+    micro = f" and data.micro_batch_size={division.micro_batch_size}" if division.micro_batch_size else ""
+    devices = f" on {division.world_size} devices" if division.world_size > 1 else ""
+    return (
+        f"{plan.images} training images in steps of data.batch_size={division.batch_size}{micro}{devices} leave a "
+        f"batch of one image, and the batch normalisation of {config['names']['model']} needs two; {advice}"
+    )

@@ -8,21 +8,25 @@ the command line is the user's own; `allow_targets` counts only there.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig, OmegaConf
 
 from vitcrypt.untrusted.text import printable
 
 REFERENCE = re.compile(r"\$\{\s*((hydra:)?[\w.\[\]@/-]+|now:[%\w:-]+)\s*\}")
 """Another value of the configuration, one of Hydra's own, or the date."""
 
-PLUGIN = re.compile(r"hydra_plugins\.\w+(\.\w+)*|hydra\._internal\.core_plugins\.\w+\.\w+")
+PLUGIN = re.compile(r"(hydra_plugins|hydra\._internal\.core_plugins)(\.\w+)+(Launcher|Sweeper)")
 HYDRA_TARGETS = {"launcher": PLUGIN, "sweeper": PLUGIN, "sweeper.sampler": re.compile(r"optuna\.samplers\.\w+")}
 """What Hydra may build; of launchers and sweepers it takes its plugins alone."""
 
@@ -34,6 +38,8 @@ LOGGING = {
 }
 """What handlers of logs may be and where they write: Python's `dictConfig` would call anything."""
 
+COMMANDS = ("setup", "python", "srun_args", "additional_parameters")
+
 
 @contextmanager
 def checked() -> Iterator[None]:
@@ -42,12 +48,19 @@ def checked() -> Iterator[None]:
     Raises:
         ValueError: One does; the message names the place.
     """
-    read, compose = FileConfigSource.load_config, ConfigLoaderImpl.load_configuration
+    if any(word.startswith("--exp") for word in sys.argv[1:]):
+        raise ValueError("--experimental-rerun reads a pickle, which can run anything; repeat the command itself")
+    Plugins.instance()  # registers what reads files: classes of its own, not those that an import gives
+    files: Any = SourcesRegistry.instance().resolve("file")
+    read, compose = files.load_config, ConfigLoaderImpl.load_configuration
 
-    def read_checked(self: FileConfigSource, config_path: str) -> Any:
+    def read_checked(self: Any, config_path: str) -> Any:
         result = read(self, config_path)
         if result.provider != "hydra":
-            check_references(_raw(result.config), f"{printable(config_path, 200)}.yaml, ")
+            content, file = _raw(result.config), f"{printable(config_path, 200)}.yaml, "
+            check_references(content, file)
+            if any(name == "searchpath" and "pkg:" in str(value) for _, name, value in _entries(content)):
+                raise ValueError(f"{file}hydra.searchpath: pkg:// imports a module; name a folder by file://")
         return result
 
     def compose_checked(
@@ -57,13 +70,24 @@ def checked() -> Iterator[None]:
         check_composed(config, overrides)
         return config
 
-    FileConfigSource.load_config = read_checked  # type: ignore[method-assign]
+    files.load_config = read_checked
     ConfigLoaderImpl.load_configuration = compose_checked  # type: ignore[method-assign]
     try:
         yield
     finally:
-        FileConfigSource.load_config = read  # type: ignore[method-assign]
+        files.load_config = read
         ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration of a job as plain values, checked once more: launchers compose in other processes too.
+
+    Raises:
+        ValueError: See `check_composed`.
+    """
+    check_composed(config, list(HydraConfig.get().overrides.task))
+    values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return values
 
 
 def check_composed(config: Any, overrides: list[str]) -> None:
@@ -73,6 +97,7 @@ def check_composed(config: Any, overrides: list[str]) -> None:
     check_references(node)
     _check_allowed(node.get("allow_targets"), overrides)
     _check_hydra(hydra)
+    _check_commands(hydra.get("launcher") or {}, overrides)
 
 
 def check_references(node: Any, source: str = "") -> None:
@@ -88,12 +113,23 @@ def check_references(node: Any, source: str = "") -> None:
 def _check_allowed(allowed: Any, overrides: list[str]) -> None:
     if not allowed:
         return
-    said = [o.value() for o in OverridesParser.create().parse_overrides(overrides) if o.key_or_group == "allow_targets"]
-    if not said or said[-1] != allowed:
+    said = _said(overrides).get("allow_targets")
+    if said is None or said.value() != allowed:
         raise ValueError(
             "allow_targets counts on the command line alone, and a configuration file names "
             f"{printable(allowed, 200)}. If you trust these modules: 'allow_targets={printable(allowed, 200)}'"
         )
+
+
+def _check_commands(launcher: dict[str, Any], overrides: list[str]) -> None:
+    """Check what launchers of clusters would hand to a shell."""
+    for name in COMMANDS:
+        if launcher.get(name) and f"hydra.launcher.{name}" not in _said(overrides):
+            raise ValueError(f"hydra.launcher.{name} is run by a shell, and counts on the command line alone")
+
+
+def _said(overrides: list[str]) -> dict[str, Override]:
+    return {override.key_or_group: override for override in OverridesParser.create().parse_overrides(overrides)}
 
 
 def _check_hydra(hydra: dict[str, Any]) -> None:

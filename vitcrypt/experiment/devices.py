@@ -60,6 +60,8 @@ def check(trainer: dict[str, Any]) -> None:
             f"trainer.accelerator={wanted} with {devices} devices, and this machine has {found}; "
             + (f"say trainer.devices={found}" if found else "say trainer=cpu")
         )
+    if trainer["sync_batchnorm"] and devices > 1 and not uses_cuda(trainer):
+        raise ValueError("trainer.sync_batchnorm=true works on GPUs alone; set trainer.sync_batchnorm=false")
 
 
 def environment(devices: int) -> ClusterEnvironment:

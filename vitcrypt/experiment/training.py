@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.experiment import beforehand, devices
+from vitcrypt.experiment import beforehand, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.build import build_network
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
@@ -31,7 +31,6 @@ from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import received_manifest
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.jobs import interrupt
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
 from vitcrypt.targets import build, builder
 
@@ -99,11 +98,12 @@ class Cell:
             raise FileNotFoundError("\n".join(missing))
         devices.check(self.config["trainer"])
         beforehand.check_compiler(self.config)
+        beforehand.check_clipping(self.config)
         with blame("trainer"):
             self._fitting(logger=None)
         with blame("model.optimizer", self.config["model"]["optimizer"]):
             self.classifier.optimizer(self.classifier.parameters())
-        beforehand.check_single_images(self.classifier.network, self.plan, self.config)
+        beforehand.check_network(self.classifier.network, self.data.num_classes, self.plan, self.config)
 
     @cached_property
     def splits(self) -> Splits:
@@ -296,7 +296,7 @@ def main() -> None:
     folder, identity = Path(sys.argv[1]), sys.argv[2]
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))  # it was resolved when it was written
     cell = Cell(config, folder, identity)
-    with interrupt.repeated():
+    with errors.explained("config"):
         cell.fit_here(cell.logger())
 
 

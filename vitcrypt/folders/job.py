@@ -28,11 +28,12 @@ import torch
 from torch import Tensor
 
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.received import check_names, contents, named
+from vitcrypt.data.received import check_names, contents
 from vitcrypt.folders.png import encode_png
 from vitcrypt.jobs.atomic import sync_folder
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
+from vitcrypt.untrusted.text import shortened
 
 GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
 SHOWN = 10  # unreadable images that are named one by one
@@ -144,7 +145,8 @@ def _finished(
     if changed:
         raise FileExistsError(
             f"{out} was made when {len(changed):,} of the {len(wanted.index):,} pictures were others: "
-            f"{named(changed)}. It stays as it is: name another folder, or remove it: rm -r {shlex.quote(str(out))}"
+            f"{shortened(changed, 3)}. It stays as it is: name another folder, or remove it: "
+            f"rm -r {shlex.quote(str(out))}"
         )
     return Made(found, 0)
 

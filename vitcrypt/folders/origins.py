@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from vitcrypt.data.decode import MAX_BYTES
 from vitcrypt.data.listing import ImageFile, Listing, list_folder
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.received import named
 from vitcrypt.untrusted.files import open_regular
+from vitcrypt.untrusted.text import shortened
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -102,7 +102,7 @@ def original_names(photos: Path, encrypted: Path, manifest: Manifest, key: Key) 
         if name in manifest.origin and origins.of(by_index[index][0].path, index) != manifest.origin[name]
     ]
     if changed:
-        raise ValueError(f"{len(changed):,} files of {photos} are others than were encrypted: {named(changed)}")
+        raise ValueError(f"{len(changed):,} files of {photos} are others than were encrypted: {shortened(changed, 3)}")
     return {name: by_index[index][1] for name, index in manifest.index.items()}
 
 

@@ -15,7 +15,7 @@ from vitcrypt.models.patch_embedding import PatchEmbedding, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet
 from vitcrypt.untrusted.network import ModelValues, NetworkValues, PyramidNetwork, TimmNetwork
-from vitcrypt.untrusted.text import printable
+from vitcrypt.untrusted.text import one_line, printable
 
 State = dict[str, tuple[torch.Size, torch.dtype]]
 
@@ -71,7 +71,7 @@ def network_of(model: ModelValues, image_size: int, num_classes: int) -> nn.Modu
         return assemble(make, image_size, num_classes, model.adaptation, model.block_size, model.patch_embedding)
     except Exception as error:  # the constructors of hundreds of architectures raise anything
         raise ValueError(
-            f"no {model.network.target} can be built from these values: {error or type(error).__name__}"
+            f"no {model.network.target} can be built from these values: {one_line(error) or type(error).__name__}"
         ) from error
 
 
@@ -97,7 +97,7 @@ def read_exactly(path: Path, expected: State) -> dict[str, Tensor]:
             check_shapes({name: file.get_slice(name).get_shape() for name in file.keys()}, expected, path)  # noqa: SIM118
             state = {name: file.get_tensor(name) for name in expected}
     except (SafetensorError, OSError, RuntimeError, KeyError, MemoryError) as error:
-        raise ValueError(f"{path} is damaged: {printable(error, 300)}") from error
+        raise ValueError(f"{path} is damaged: {one_line(error)}") from error
     check_values(state, expected, path)
     return state
 

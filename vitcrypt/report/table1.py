@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, data_of, row_of
+from vitcrypt.report.recipe import IMAGES, recipe_of, unlike_the_paper
 from vitcrypt.report.results import validation, whole
 from vitcrypt.report.sheet import Sheet
 
@@ -30,7 +31,8 @@ NOTES = [
     "val last, val best: accuracy on images held out from training, after the last epoch and after the best one.",
     "95 % interval: Wilson's, for the number of test images; it covers the choice of test images and not training.",
     "sd seeds, sd keys: standard deviation over seeds under one key, and over keys with one seed, in points.",
-    "scale: small, if network or training set are smaller than the paper's; the difference then says nothing about it.",
+    "scale: full, with the paper's network, recipe and all images; small, with a smaller network or fewer images;",
+    "other, with another recipe. Only a full one is subtracted from the paper's number.",
 ]
 
 
@@ -47,14 +49,15 @@ def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[S
         name, row = data_of(result), row_of(result)
         assert name is not None
         assert row is not None
-        lines[name, row][_recipe(result)].append(result)
+        lines[name, row][json.dumps(recipe_of(result), sort_keys=True)].append(result)
     rows = []
     for name in data:
         for row in TABLE1:
             runs = sorted(lines[name, row].values(), key=lambda group: -group[0]["weights"]["parameters"])
             rows += [_line(name, row, group) for group in runs] or [_missing(name, row)]
     versions = sorted({result["versions"]["torch"] for result in used})
-    notes = [*NOTES, f"{len(used)} of {len(results)} results used, with PyTorch {', '.join(versions) or '(none)'}."]
+    told = f"{len(used)} of {len(results)} results used, with PyTorch {', '.join(versions) or '(none)'}."
+    notes = [*NOTES, *_others(lines), told]
     return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=5), [*incomplete, *left_out]
 
 
@@ -89,31 +92,22 @@ def _usable(results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[s
     return list(used.values()), left_out
 
 
-def _recipe(result: dict[str, Any]) -> str:
-    """Return all that makes a run what it is, but for its seed and its key."""
-    config = result["config"]
-    data = {name: value for name, value in config["data"].items() if name not in ("root", "num_workers", "source")}
-    what = [data, config["encryption"], config["model"], config["key_scope"], config["trainer"]["max_epochs"]]
-    what += [config["trainer"]["max_steps"], result["images"], result["hardware"]["device"]]
-    return json.dumps(what, sort_keys=True, allow_nan=False)
-
-
 def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
     first = runs[0]
     ours = statistics.fmean(run["metrics"]["acc"] for run in runs)
     low, high = wilson(ours, first["metrics"]["images"])
     paper = row.accuracy(data)
     measured = [v for run in runs if (v := validation(run["training"]["history"])) is not None]
-    smaller = first["weights"]["parameters"] < 0.98e6 * NETWORKS[row.network][1] or first["images"]["train"] < 40_000
+    scale = _scale(row, first)
     return [
         DATA[data],
         row.label,
         NETWORKS[row.network][0],
         _variant(first),
-        "small" if smaller else "full",
+        scale,
         *_published(data, row),
         f"{100 * ours:.2f}",
-        f"{100 * ours - paper:+.2f}" if paper is not None else "-",
+        f"{100 * ours - paper:+.2f}" if paper is not None and scale == "full" else "-",
         f"{100 * low:.2f}-{100 * high:.2f}",
         str(len({_seed(run) for run in runs})),
         _spread(runs, _seed, _key),
@@ -125,6 +119,27 @@ def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
         "/".join(sorted({str(run["training"]["epochs"]) for run in runs})),
         first["hardware"]["device"],
     ]
+
+
+def _scale(row: Row, run: dict[str, Any]) -> str:
+    smaller = run["weights"]["parameters"] < 0.98e6 * NETWORKS[row.network][1]
+    smaller = smaller or any(run["images"][split] < count for split, count in IMAGES.items())
+    if smaller or run["metrics"]["images"] < IMAGES["test"]:
+        return "small"
+    return "other" if unlike_the_paper(row.network, row.encryption, recipe_of(run)) else "full"
+
+
+def _others(lines: dict[tuple[str, Row], dict[str, list[dict[str, Any]]]]) -> list[str]:
+    """Say of lines with another recipe what is another in it."""
+    told = []
+    for (data, row), groups in lines.items():
+        for run in (group[0] for group in groups.values()):
+            if _scale(row, run) == "other":
+                unlike = unlike_the_paper(row.network, row.encryption, recipe_of(run))
+                more = f", and {len(unlike) - 3} more" if len(unlike) > 3 else ""
+                what = f"{DATA[data]}, {row.label}, {NETWORKS[row.network][0]}"
+                told.append(f"other: {what}: {'; '.join(unlike[:3])}{more}.")
+    return told
 
 
 def _missing(data: str, row: Row) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vitcrypt.report.paper import adaptation_of, data_of
+from vitcrypt.report.paper import adaptation_of
+from vitcrypt.report.recipe import Recipe, recipe_of, told_apart
 from vitcrypt.report.results import attacked, trained
 from vitcrypt.report.security import BROKEN, CIPHERTEXT_ONLY, ORDER, PAPER, RULE, Case, by_attack, case_of
 from vitcrypt.report.security import restored as median_ssim
@@ -23,12 +24,21 @@ MARKERS = "osD^vP*X"
 
 @dataclass(frozen=True)
 class Point:
-    """A network on a scheme that was trained as well as attacked."""
+    """A network on a scheme that was trained, by one recipe, as well as attacked.
+
+    `variant` says what sets its recipe apart from others of the same network and case.
+    """
 
     case: Case
     network: str
+    variant: str
     accuracies: list[float]
     attacks: dict[str, dict[str, Any]]
+
+    @property
+    def label(self) -> str:
+        """The network, and what sets its recipe apart."""
+        return f"{self.network} ({self.variant})" if self.variant else self.network
 
     @property
     def accuracy(self) -> float:
@@ -48,16 +58,21 @@ def tradeoff(results: list[dict[str, Any]]) -> tuple[Sheet, list[Point], list[st
         The table, the points of the scatter, and what was left out and why.
     """
     cases, runs = by_attack(results), _accuracies(results)
-    points = [Point(case, network, accuracies, cases[case]) for (case, network), accuracies in runs if case in cases]
+    points = [
+        Point(case, network, variant, accuracies, cases[case])
+        for (case, network, variant), accuracies in runs
+        if case in cases
+    ]
+    untried = {(case, network) for (case, network, _), _ in runs if case not in cases}
     left_out = [
         f"{network} on {_told(case)}: trained, but no attack on it is among the results"
-        for (case, network), _ in runs
-        if case not in cases and case.scheme not in ("plain", "none")
+        for case, network in untried
+        if case.scheme not in ("plain", "none")
     ]
-    met = {case for (case, _), _ in runs}
+    met = {case for (case, _, _), _ in runs}
     left_out += [f"{_told(case)}: attacked, but no training on it is among the results" for case in cases.keys() - met]
     notes = [
-        "accuracy: of the test images in percent after the last epoch, mean over the runs of a network.",
+        "accuracy: of the test images in percent after the last epoch, mean over the runs of a network by one recipe.",
         "ciphertext-only, any attack: the largest median SSIM over the attacks that were run. Others may restore more.",
         *RULE,
         f"{len(attacked(results))} attacks and {len(trained(results))} trainings read, {len(points)} points.",
@@ -66,16 +81,24 @@ def tradeoff(results: list[dict[str, Any]]) -> tuple[Sheet, list[Point], list[st
     return Sheet("Accuracy against worst restoration", COLUMNS, rows, notes, text=4), points, sorted(left_out)
 
 
-def _accuracies(results: list[dict[str, Any]]) -> list[tuple[tuple[Case, str], list[float]]]:
-    found: dict[tuple[Case, str], list[float]] = {}
+def _accuracies(results: list[dict[str, Any]]) -> list[tuple[tuple[Case, str, str], list[float]]]:
+    """Return the accuracies of the runs of each case, network and recipe; the last by what sets it apart."""
+    found: dict[tuple[Case, str], list[tuple[Recipe, list[float]]]] = {}
     for result in trained(results):
-        config = result["config"]
+        config, recipe = result["config"], recipe_of(result)
         case = case_of(config, config["data"].get("image_size", 0))
-        if "classes" in result and (known := data_of(result)):
-            case = case._replace(data=known)
         front = "" if adaptation_of(result) == "none" else f" behind {adaptation_of(result)}"
-        found.setdefault((case, config["names"]["model"] + front), []).append(result["metrics"]["acc"])
-    return sorted(found.items(), key=lambda entry: (entry[0][0].place, entry[0][1]))
+        groups = found.setdefault((case, config["names"]["model"] + front), [])
+        same = next((accuracies for other, accuracies in groups if other == recipe), None)
+        if same is None:
+            groups.append((recipe, same := []))
+        same.append(result["metrics"]["acc"])
+    told = [
+        ((case, network, variant), accuracies)
+        for (case, network), groups in found.items()
+        for variant, (_, accuracies) in zip(told_apart(recipe for recipe, _ in groups), groups, strict=True)
+    ]
+    return sorted(told, key=lambda entry: (entry[0][0].place, *entry[0][1:]))
 
 
 def _told(case: Case) -> str:
@@ -86,7 +109,7 @@ def _row(point: Point) -> list[str]:
     measured = [word for alone in (True, False) for word in _most(point.worst(alone=alone))]
     case, seen = point.case, worst_verdict(point.attacks.values())
     runs, symbol = str(len(point.accuracies)), PAPER.get(case.scheme, "")
-    return [case.data, case.label, case.sizes, point.network, f"{point.accuracy:.2f}", runs, *measured, seen, symbol]
+    return [case.data, case.label, case.sizes, point.label, f"{point.accuracy:.2f}", runs, *measured, seen, symbol]
 
 
 def _most(found: tuple[float, str] | None) -> list[str]:
@@ -117,9 +140,13 @@ def draw_tradeoff(results: list[dict[str, Any]], points: list[Point], path: Path
 
 def _plain(axis: Axes, results: list[dict[str, Any]], data: str, networks: set[str]) -> None:
     """Mark what the same networks reach on plain images."""
-    plain = {n: found for (case, n), found in _accuracies(results) if case.data == data and case.scheme == "plain"}
-    for number, network in enumerate(sorted(networks & plain.keys())):
-        place = 100 * mean(plain[network])
+    of_plain = [
+        (f"{network} ({variant})" if variant else network, accuracies)
+        for (case, network, variant), accuracies in _accuracies(results)
+        if case.data == data and case.scheme == "plain" and network in networks
+    ]
+    for number, (network, accuracies) in enumerate(of_plain):
+        place = 100 * mean(accuracies)
         axis.axvline(place, color="grey", linestyle=":", linewidth=1)
         height = 0.1 + 0.25 * (number % 3)  # so that the words of close lines do not lie on each other
         axis.annotate(f"plain, {network}", (place, height), rotation=90, fontsize=8, color="grey")
@@ -136,7 +163,7 @@ def _panel(axis: Axes, points: list[Point]) -> None:
         if every:
             axis.plot(point.accuracy, every[0], marker, color=colour, markerfacecolor="white", markersize=11)
         symbol = PAPER.get(point.case.scheme, "")
-        label = f"{point.case.label} ({point.case.sizes}), {point.network}\npaper {SYMBOLS.get(symbol, symbol)}"
+        label = f"{point.case.label} ({point.case.sizes}), {point.label}\npaper {SYMBOLS.get(symbol, symbol)}"
         label += f", here {worst_verdict(point.attacks.values())}"
         if alone:
             axis.plot(point.accuracy, alone[0], marker, color=colour, markersize=6, label=label, linestyle="none")

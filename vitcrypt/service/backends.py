@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitcrypt.untrusted.files import read_regular
-from vitcrypt.untrusted.text import printable
+from vitcrypt.untrusted.text import one_line
 
 if TYPE_CHECKING:
     from vitcrypt.service.bundle import Bundle
@@ -38,7 +38,7 @@ def load_backend(bundle: Bundle, name: str, threads: int) -> Backend:
     try:
         logits = run(np.zeros((2, 3, bundle.image_size, bundle.image_size), np.uint8))
     except Exception as error:  # what a graph does shows when it runs
-        raise ValueError(f"the network of {bundle.folder} does not run: {printable(error, 300)}") from error
+        raise ValueError(f"the network of {bundle.folder} does not run: {one_line(error)}") from error
     if logits.shape != (2, len(bundle.classes)) or logits.dtype != np.float32:
         raise ValueError(
             f"the network of {bundle.folder} gives {logits.dtype} {list(logits.shape)} for two images, and there are "
@@ -62,7 +62,7 @@ def onnx_backend(path: Path, threads: int) -> Backend:
     try:
         elsewhere = _refers_elsewhere(ModelProto.FromString(data))
     except Exception as error:
-        raise ValueError(f"{path} is damaged: {printable(error, 300)}") from error
+        raise ValueError(f"{path} is damaged: {one_line(error)}") from error
     if elsewhere:
         raise ValueError(f"{path} keeps weights in other files, and nothing but the bundle is read; export it again")
     options = onnxruntime.SessionOptions()
@@ -71,7 +71,7 @@ def onnx_backend(path: Path, threads: int) -> Backend:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ValueError(f"{path} is damaged, or too new for this ONNX Runtime: {printable(error, 300)}") from error
+        raise ValueError(f"{path} is damaged, or too new for this ONNX Runtime: {one_line(error)}") from error
     names = [[entry.name for entry in entries] for entries in (session.get_inputs(), session.get_outputs())]
     if names != [["image"], ["logits"]]:
         raise ValueError(f"{path} does not take `image` and give `logits`; export the run again")

@@ -6,25 +6,30 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, BinaryIO
 
-import httpx
 import torch
 from torch import Tensor
 
 from vitcrypt.data import read_image, resize
 from vitcrypt.encryption import SCHEMES, ImageEncryption, Plain, Scheme
-from vitcrypt.service.address import is_loopback
-from vitcrypt.service.bundle import FOR_CLIENTS
-from vitcrypt.service.description import read_description
+from vitcrypt.service.answers import Answer, Answers, Info
+from vitcrypt.service.description import Description, read_description
+from vitcrypt.service.exchange import Exchange
+from vitcrypt.untrusted.documents import parse_document
+from vitcrypt.untrusted.scheme import SchemeValues
+from vitcrypt.untrusted.text import printable
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
 
 Images = Sequence[str | Path | BinaryIO] | Tensor
-LARGEST = 4096
-"""Side of the largest images that a service can make a client prepare."""
+LARGEST = 1024
+"""Side of the largest images that a service alone can make a client prepare."""
+LEAST_BITS = 128
+"""Effective bits of key that a scheme must have if a service alone names it."""
+MAX_INFO, MAX_ANSWER = 2**23, 2**15
+"""Bytes of /info, and of the answer to one image."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +47,20 @@ class Client:
 
     The key is compared with the service before anything is sent: a wrong one is an error and not a wrong answer.
     Pass the owner's `client.json` where the service is not trusted to name the scheme: it could name a weaker one.
+    Without it a service must name the fingerprint of the key, and a scheme of at least 128 effective bits at its image
+    size, which is at most 1024. Nothing is ever sent in plain when a key is given.
 
     Args:
         url: Of the service, "https://host" say.
         key: The key that the training images were encrypted with; None for a network on plain images, and only then.
-        description: Path of the `client.json` that `vitcrypt export` wrote; None believes the service, except that
-            nothing is ever sent in plain when a key is given.
-        token: Of the service, if it wants one.
-        timeout: Seconds to wait for an answer.
+        description: Path of the `client.json` that `vitcrypt export` wrote; None believes the service, within bounds.
+        token: Of the service, if it wants one; sent over https or to this machine alone.
+        timeout: Seconds that a question and its answer may take together.
 
     Raises:
         ConnectionError: The service does not answer.
         PermissionError: The token is missing or wrong.
-        ValueError: The key is not the one, or the service is another than described.
+        ValueError: The key is not the one, or the service is another than described, or not to be trusted.
 
     Example:
         client = Client("http://127.0.0.1:8000", Key.read("my-key.txt"))
@@ -69,29 +75,22 @@ class Client:
         token: str | None = None,
         timeout: float = 60.0,
     ) -> None:
-        self.url = url.rstrip("/")
-        host = urlsplit(self.url).hostname
-        if host is None or urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError(f"the address of a service is http://HOST:PORT or https://HOST; got {url}")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=not is_loopback(host))
-        info = self._ask("GET", "/info")
-        try:
-            expected = {name: info[name] for name in FOR_CLIENTS}
-            self.max_images = min(int(info["limits"]["max_images"]), 4096)
-            self.max_bytes = int(info["limits"]["max_bytes"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.url} is no service of vitcrypt: /info lacks {error}") from None
-        if description is not None:
-            expected = _agreed(expected, read_description(Path(description)).model_dump(), Path(description))
-        self.image_size, self.interpolation = expected["image_size"], expected["interpolation"]
-        self.classes = [str(name) for name in expected["classes"]]
-        self.fingerprint, self.scheme = expected["fingerprint"], scheme_of(expected["scheme"])
-        if not isinstance(self.image_size, int) or not 1 <= self.image_size <= LARGEST:
-            raise ValueError(f"{self.url} asks for images of {self.image_size} pixels; at most {LARGEST} are sent")
+        self._exchange = Exchange(url, token, timeout)
+        self.url = self._exchange.url
+        described = read_description(Path(description)) if description is not None else None
+        info = parse_document(self._exchange.ask("GET", "/info", MAX_INFO), Info, f"{self.url}/info")
+        self.max_images, self.max_bytes = min(info.limits.max_images, 4096), min(info.limits.max_bytes, 2**25)
+        if described is not None:
+            _compare(info, described, Path(description or ""))
+        expected = described or info
+        self.image_size, self.interpolation = expected.image_size, expected.interpolation
+        self.classes, self.fingerprint = expected.classes, expected.fingerprint
+        self.scheme = scheme_of(expected.scheme)
         self._check(key)
+        if described is None:
+            self._distrust(key)
         shape = (3, self.image_size, self.image_size)
-        self.encryption = ImageEncryption(self.scheme, key, shape, expected["key_scope"]) if key is not None else None
+        self.encryption = ImageEncryption(self.scheme, key, shape, expected.key_scope) if key is not None else None
 
     def predict(self, images: Images) -> list[Prediction]:
         """Return one prediction for each image.
@@ -131,29 +130,18 @@ class Client:
         if self.fingerprint is not None:
             headers["X-Key-Fingerprint"] = self.fingerprint
         body = encrypted.contiguous().numpy().tobytes()
-        answer = self._ask("POST", "/predict", headers=headers, content=body)
-        try:
-            told = [_prediction(entry, self.classes) for entry in answer["predictions"]]
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ValueError(f"{self.url} gave no predictions: {error!r}") from None
-        if len(told) != len(encrypted):
-            raise ValueError(f"{self.url} gave {len(told)} predictions for {len(encrypted)} images")
-        return told
+        told = self._exchange.ask("POST", "/predict", MAX_INFO + MAX_ANSWER * len(encrypted), headers, body)
+        answers = parse_document(told, Answers, f"the answer of {self.url}").predictions
+        if len(answers) != len(encrypted):
+            raise ValueError(f"{self.url} gave {len(answers)} predictions for {len(encrypted)} images")
+        return [self._prediction(answer) for answer in answers]
 
-    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            answer = self._http.request(method, self.url + path, **options)
-            content = answer.json()
-        except httpx.HTTPError as error:
-            raise ConnectionError(f"no answer from {self.url}: {error}; is the service running there?") from error
-        except ValueError:
-            raise ValueError(f"{self.url}{path} does not answer in JSON: no service of vitcrypt") from None
-        if answer.is_success and isinstance(content, dict):
-            return content
-        reason = content.get("detail") if isinstance(content, dict) else content
-        if answer.status_code == 401:
-            raise PermissionError(f"{self.url} wants its token: --token-file FILE, or VITCRYPT_TOKEN")
-        raise ValueError(f"{self.url} refused ({answer.status_code}): {reason}")
+    def _prediction(self, answer: Answer) -> Prediction:
+        """Return an answer with names from the description, so that a service cannot print what it likes."""
+        if max(score.label for score in (answer, *answer.top)) >= len(self.classes):
+            raise ValueError(f"{self.url} gave a label that is none of the {len(self.classes)} classes")
+        top = [(self.classes[score.label], score.probability) for score in answer.top]
+        return Prediction(answer.label, self.classes[answer.label], answer.probability, top)
 
     def _check(self, key: Key | None) -> None:
         """Raise ValueError unless this key belongs to this service."""
@@ -171,31 +159,43 @@ class Client:
                 "nothing was sent"
             )
 
+    def _distrust(self, key: Key | None) -> None:
+        """Raise ValueError if what the service alone says would show the images, or take too much to prepare them."""
+        shape = (3, self.image_size, self.image_size)
+        faults = []
+        if self.image_size > LARGEST:
+            faults.append(f"asks for images of {self.image_size} pixels, more than {LARGEST}")
+        if key is not None and self.fingerprint is None:
+            faults.append("does not name the key of its network, so that yours cannot be compared with it")
+        if key is not None:
+            self.scheme.check_shape(shape)
+            if (bits := self.scheme.effective_key_bits(shape)) < LEAST_BITS:
+                scheme, block, size = self.scheme.name, self.scheme.block_size, self.image_size
+                faults.append(
+                    f"asks for {scheme} with blocks of {block} on images of {size} pixels, which has {bits:.0f} bits "
+                    f"of key, where at least {LEAST_BITS} are needed"
+                )
+        if faults:
+            raise ValueError(
+                f"{self.url} {', and '.join(faults)}; nothing was sent. If the owner of the training images "
+                "means it so, give the client.json that vitcrypt export wrote: --client FILE"
+            )
 
-def _agreed(told: dict[str, Any], described: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the owner's description after comparing it with the service's; what a service leaves open is filled in."""
-    for name in FOR_CLIENTS:
-        if told[name] is not None and told[name] != described[name]:
-            raise ValueError(f"the service is another than {path}: {name} is {told[name]}, not {described[name]}")
-    return described
+
+def _compare(told: Description, described: Description, path: Path) -> None:
+    """Raise ValueError if a service says anything else than the owner's description; it may leave things open."""
+    for name in Description.model_fields:
+        said, expected = getattr(told, name), getattr(described, name)
+        if said is not None and said != expected:
+            said, expected = printable(said, 200), printable(expected, 200)
+            raise ValueError(f"the service is another than {path}: its {name} is {said}, not {expected}")
 
 
-def scheme_of(described: Any) -> Scheme:
-    """Build a scheme from its name and numbers: what a service says never names code."""
+def scheme_of(described: SchemeValues | None) -> Scheme:
+    """Build a scheme from its name and numbers."""
     if described is None:
         raise ValueError(
             "nothing says how the images were encrypted; write the scheme into client.json, as "
             '{"name": "proposed", "block_size": 16}, and give that file (--client)'
         )
-    try:
-        values = {name: value for name, value in described.items() if name != "name" and isinstance(value, int)}
-        return SCHEMES[described["name"]](**values)
-    except (KeyError, TypeError, AttributeError):
-        raise ValueError(f"no scheme {described!r}; there are {', '.join(SCHEMES)}") from None
-
-
-def _prediction(entry: dict[str, Any], classes: list[str]) -> Prediction:
-    """Check one prediction. Names come from the description, so that a service cannot print what it likes."""
-    top = [(classes[range(len(classes))[score["label"]]], float(score["probability"])) for score in entry["top"]]
-    label = range(len(classes))[entry["label"]]
-    return Prediction(label, classes[label], float(entry["probability"]), top)
+    return SCHEMES[described.name](**described.values())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from vitcrypt.untrusted.files import read_regular
-from vitcrypt.untrusted.text import printable
+from vitcrypt.untrusted.text import one_line, printable
 
 MAX_BYTES = 64 * 2**20
 MAX_SIDE = 4096
@@ -74,26 +75,27 @@ def parse_document(text: bytes | str, kind: type[D], source: str) -> D:
         raise ValueError(f"{printable(source, 300)} is damaged or not trustworthy: {explain(error)}") from None
 
 
-def parse_json(text: bytes | str, source: str) -> Any:
+def parse_json(text: bytes | str, source: str, constants: Callable[[str], Any] | None = None) -> Any:
     """Return what JSON text says, with every way in which it can fail as one ValueError.
 
-    Also refused: NaN and Infinity, a name twice in an object, endless numbers, endless nesting.
+    Also refused: a name twice in an object, endless numbers or nesting; NaN and Infinity, unless `constants` turns
+    their names into something.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        return json.loads(text, parse_constant=constants or _refuse_constant, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError(f"{printable(source, 300)} is damaged: it is nested too deep") from None
     except ValueError as error:
-        raise ValueError(f"{printable(source, 300)} is damaged: {printable(error, 300)}") from None
+        raise ValueError(f"{printable(source, 300)} is damaged: {one_line(error)}") from None
 
 
 def explain(error: ValidationError) -> str:
     """Return what is wrong in a document, in one sentence, without its values."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
     first = details[0]
-    place = ".".join(printable(part, 60) for part in first["loc"]) or "the whole"
+    place = ".".join(one_line(part, 60) for part in first["loc"]) or "the whole"
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{place}: {printable(first['msg'], 200)}{more}"
+    return f"{place}: {one_line(first['msg'], 200)}{more}"
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -11,6 +11,11 @@ from rich.segment import Segment
 from rich.text import Text
 
 KEPT = "\n\t"
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """Return text as one line: white space of any kind as single blanks, otherwise as `printable`."""
+    return printable(" ".join(str(text).split()), limit)
 
 
 def printable(text: object, limit: int | None = None) -> str:
@@ -29,6 +34,12 @@ def printable(text: object, limit: int | None = None) -> str:
     if shown.isprintable():
         return shown
     return "".join(c if c.isprintable() or c in KEPT else c.encode("unicode_escape").decode() for c in shown)
+
+
+def shortened(items: Sequence[str], limit: int = 10) -> str:
+    """Return items as a list for a sentence, of many only the first."""
+    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
 
 
 class _Enduring:
