@@ -95,7 +95,7 @@ def test_what_an_attack_is_decides_its_identity(tmp_path):
     ("scheme", "method", "overrides", "message"),
     [
         ("le", "fr", ["attack.observation.ciphertexts=1000"], "there are 360 test images"),
-        ("le", "fr", ["attack.observation.ciphertexts=0"], "something to restore"),
+        ("le", "fr", ["attack.observation.ciphertexts=0"], "ciphertexts=0: set it to a number, at least 1"),
         ("le", "statistics", ["attack.observation.ciphertexts=9"], "there are 1437 training images"),
         ("le", "known_plaintext", ["key_scope=per_image"], "key_scope=per_image"),
         ("le", "known_plaintext", ["attack.observation.known=0"], "observation.known"),

@@ -39,6 +39,7 @@ def cell(tmp_path, *overrides):
         (["+model.network.global_pool=''"], r"model.network gives \[1, 17, 10\] .* not \[1, 10\]"),
         (["model.network.img_size=24"], "model.network takes no images of 3 x 16 x 16: "),
         (["trainer.sync_batchnorm=true", "trainer.devices=2"], "set trainer.sync_batchnorm=false"),
+        (["+model.optimizer.fused=true", "trainer.precision=16-mixed"], "'~model.optimizer.fused'"),
         (["trainer.limit_train_batches=0"], "trainer.limit_train_batches=0"),
         (["trainer.limit_train_batches=0.01"], "set trainer.limit_train_batches=1 for one batch"),
         (["trainer.limit_train_batches=1.5"], "a number of batches .* or a share"),

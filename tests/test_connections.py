@@ -2,6 +2,8 @@
 
 import socket
 import time
+import tomllib
+from pathlib import Path
 
 import httpx
 import pytest
@@ -74,6 +76,19 @@ def test_connections_in_any_state_keep_nobody_out(state):
         assert [health(port) for _ in range(5)] == [200] * 5
         for connection in others:
             connection.close()
+
+
+def test_who_takes_a_long_answer_slowly_gets_it_whole(monkeypatch):
+    monkeypatch.setattr("vitcrypt.service.connection.LEAST_TAKEN", 1)
+    with running(app_of(), read_seconds=0.1, idle_seconds=0.1) as port, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(INFO * 4)
+        received = 0
+        while data := connection.recv(2**17):
+            received += len(data)
+            time.sleep(0.02)
+    assert received > 8_000_000
 
 
 def test_who_must_go_is_told_so_and_who_is_answered_stays():
@@ -181,3 +196,9 @@ def test_what_clients_do_wrong_is_counted_and_writes_no_lines(capfd):
         told = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=headers, trust_env=False).text
     assert 'vitcrypt_dropped_total{reason="invalid"} 50.0' in told
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_built_upon_the_inside_of_uvicorn_has_an_upper_bound():
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    (bound,) = (line for line in project["optional-dependencies"]["serve"] if line.startswith("uvicorn"))
+    assert "<" in bound

@@ -255,16 +255,16 @@ def test_the_number_of_threads_of_torch_is_put_back(photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_and_resumed_the_folder_is_complete(tmp_path):
-    script = Path(__file__).parent.parent / "experiments" / "kill_encrypt.py"
+def test_killed_at_random_moments_and_repeated_every_job_is_complete(tmp_path):
+    script = Path(__file__).parent.parent / "experiments" / "kill_jobs.py"
     seed = random.randrange(10**6)
     done = subprocess.run(
-        [sys.executable, script, "--images", "300", "--kills", "6", "--seed", str(seed), "--folder", tmp_path],
+        [sys.executable, script, "--images", "100", "--kills", "2", "--seed", str(seed), "--folder", tmp_path],
         env=environment(PYTHONPATH=str(script.parent.parent)),
         capture_output=True,
         text=True,
         timeout=600,
     )
     assert done.returncode == 0, f"seed {seed}: {done.stdout}{done.stderr}"
-    assert "6 kills" in done.stdout
-    assert "whole" in done.stdout
+    for name in ("encrypt", "decrypt", "rotate", "pack.npz", "pack"):
+        assert f"{name}: 2 kills" in done.stdout

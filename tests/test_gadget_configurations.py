@@ -70,6 +70,10 @@ def test_nor_its_list_of_defaults(capsys, value):
         assert "an interpolation names another" in refused(capsys, "config", {"defaults": [entry]})
 
 
+def test_nor_does_it_import_packages_to_search_them(capsys):
+    assert "pkg:// imports" in refused(capsys, "config", {"hydra": {"searchpath": ["pkg://antigravity"]}})
+
+
 def test_nor_files_that_it_chooses(capsys, tmp_path):
     (tmp_path / "files" / "model").mkdir(parents=True)
     (tmp_path / "files" / "model" / "theirs.yaml").write_text("image_size: ${oc.env:PRIVATE}\n")

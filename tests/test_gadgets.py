@@ -2,9 +2,13 @@
 
 import copy
 import json
+import os
+import resource
 import shutil
+import zipfile
 
 import pytest
+import torch
 from bundles import VIT, written
 from gadgets import PRIVATE, networks
 from watching import nothing_happens
@@ -115,3 +119,50 @@ def test_links_in_a_bundle_are_not_followed(bundle, tmp_path, name):
     (foreign / name).rename(tmp_path / "elsewhere")
     (foreign / name).symlink_to(tmp_path / "elsewhere")
     assert "is a link" in refused(Bundle.read, foreign)
+
+
+def test_records_from_before_numbers_were_checked_are_read(tmp_path):
+    """Older runs wrote NaN, which is no JSON."""
+    write_result(tmp_path, RECORD)
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace('"classes"', '"history": [NaN, Infinity], "classes"'))
+    assert "has no last.ckpt" in refused(export, tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["deflated", "overlapping", "pickle", "text", "link", "pipe"])
+def test_a_checkpoint_that_is_no_archive_of_plain_tensors_is_refused(tmp_path, kind):
+    write_result(tmp_path, RECORD)
+    path = tmp_path / "last.ckpt"
+    if kind in ("deflated", "overlapping"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if kind == "deflated" else zipfile.ZIP_STORED) as archive:
+            archive.writestr("archive/data.pkl", bytes(10**5))
+            archive.filelist += archive.filelist[:] * 20 * (kind == "overlapping")
+    elif kind == "pickle":
+        torch.save({"vitcrypt": {"identity": RECORD["identity"]}, "state_dict": Gadget()}, path)
+    elif kind == "text":
+        path.write_text("no archive")
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path)
+    with nothing_happens():
+        refused(export, tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+class Gadget:
+    """What runs a program when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch gadget",)
+
+
+@pytest.mark.parametrize("change", [{"depth": 100}, {"embed_dim": 9_000}, {"img_size": 4096, "patch_size": 1}])
+def test_a_description_of_a_large_network_costs_nothing(bundle, tmp_path, change):
+    foreign = shutil.copytree(bundle, tmp_path / "bundle")
+    described = json.loads((bundle / "bundle.json").read_text())
+    described["model"]["network"] |= change
+    (foreign / "bundle.json").write_text(json.dumps(described))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(lambda: Bundle.read(foreign).network())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "KiB"

@@ -204,6 +204,18 @@ def test_a_run_is_not_skipped_after_its_weights_changed(program):
         next(Path().rglob("last.ckpt")).with_name("result.json").unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("name", ["weights", "public_weights"])
+def test_weights_that_an_attack_cannot_use_are_named_by_their_own_option(program, name):
+    state = tiny(1, depth=1, size=8, num_classes=10).state_dict()
+    paths = {part: saved(Path(f"{part}.pth"), dict(state)) for part in ("weights", "public_weights")}
+    saved(paths[name], state | {"pos_embed": state["pos_embed"] * float("nan")})
+    told = [f"attack.observation.{part}={path}" for part, path in paths.items()]
+    attack_weights = [*ATTACK, "attack=weights", "data=digits", *told]
+    code, printed = program(base=attack_weights, main=attack.main)
+    assert code == 1
+    assert f"attack.observation.{name}={name}.pth holds NaN" in printed
+
+
 def test_an_attack_without_lpips_is_not_finished_where_lpips_is_asked_for(program):
     Path("alexnet.pth").touch()
     small = ["data=digits", "attack.observation.public_images=0"]

@@ -122,6 +122,16 @@ def test_a_manifest_is_a_regular_file(enc, tmp_path, command, kind):
         COMMANDS[command](enc, tmp_path / "out")
 
 
+@by_every_command
+@pytest.mark.parametrize(
+    "change", [("vitcrypt folder", "vitcrypu folder"), ('"format"', '"forma"'), ('"index"', '"in"')]
+)
+def test_a_manifest_that_is_damaged_anywhere_is_not_taken_for_none(enc, tmp_path, command, change):
+    path = enc / "manifest.json"
+    path.write_text(path.read_text().replace(*change))
+    assert "cannot use" in refused(command, enc, tmp_path)
+
+
 def test_a_manifest_of_another_program_is_none_of_ours(tmp_path):
     class_folders(tmp_path / "set", {"ant": 6, "bee": 6})
     (tmp_path / "set" / "manifest.json").write_text('{"name": "a page"}')

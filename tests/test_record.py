@@ -153,6 +153,7 @@ def test_all_json_that_is_written_refuses_what_is_not_json():
         for path in Path(vitcrypt.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and ast.unparse(call.func) in ("json.dumps", "json.dump")
+        if not any(word.arg == "sort_keys" for word in call.keywords)  # those are keys and digests
     ]
     assert len(calls) > 5
     for path, call in calls:

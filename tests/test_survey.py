@@ -9,6 +9,9 @@ from samples import class_folders, noise
 import vitcrypt.data.survey as module
 from vitcrypt.data import folder
 from vitcrypt.data.survey import in_threads, survey
+from vitcrypt.encryption import Proposed
+from vitcrypt.folders import encrypt_folder
+from vitcrypt.keys import Key
 
 PIXELS = noise(8, 8, 3)
 GREY16 = noise(8, 8).astype(np.uint16) * 257
@@ -102,3 +105,22 @@ def test_images_that_fail_only_when_they_are_decoded_are_named_together(tmp_path
     with pytest.raises(ValueError, match="truncated") as caught:
         folder(str(tmp_path), 8)
     assert [line.split(": ")[0][-7:] for line in str(caught.value).splitlines()] == ["001.png", "002.png"]
+
+
+def test_transparency_is_refused_where_it_is_not_wanted_in_training_and_encrypting_alike(tmp_path):
+    class_folders(tmp_path / "photos", {"ant": 6, "bee": 6})
+    reading = {
+        "run": lambda how: folder(str(tmp_path / "photos"), 8, transparency=how),
+        "encrypt": lambda how: encrypt_folder(
+            tmp_path / "photos", tmp_path / how, Proposed(4), Key.test("test-0"), 8, transparency=how
+        ),
+    }
+    for read in reading.values():
+        read("refuse")
+    (tmp_path / "photos" / "bee" / "y.png").write_bytes(KINDS["transparent"][0][1])
+    for read in reading.values():
+        read("white")
+        with pytest.raises(ValueError, match=r"cannot read .*y\.png: it has transparency; .*transparency=white"):
+            read("refuse")
+        with pytest.raises(ValueError, match="transparency is one of white, refuse; got black"):
+            read("black")

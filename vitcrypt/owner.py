@@ -50,6 +50,7 @@ def encrypt(
     interpolation: Annotated[Literal["bilinear", "bicubic"], typer.Option(help="How to resize.")] = "bilinear",
     key_scope: Annotated[Literal["shared", "per_image"], typer.Option(help="One key for all, or one each.")] = "shared",
     keep_names: Annotated[bool, typer.Option("--keep-names", help="Keep file names, which may tell a lot.")] = False,
+    transparency: Annotated[Literal["white", "refuse"], typer.Option(help="Lay it on white, or refuse it.")] = "white",
     workers: Workers = None,
 ) -> None:
     """Encrypt a folder of class folders into PNG files that any program reads. Repeat it to finish a broken job."""
@@ -61,7 +62,18 @@ def encrypt(
         console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with _progress("encrypting") as advance:
         made = encrypt_folder(
-            source, out, scheme, key, image_size, interpolation, key_scope, keep_names, workers, advance, _tell_lines
+            source,
+            out,
+            scheme,
+            key,
+            image_size,
+            interpolation,
+            key_scope,
+            keep_names,
+            workers,
+            advance,
+            _tell_lines,
+            transparency,
         )
     _tell(made, out)
     console.print(f"  for the provider: all of {out}; class folders keep their names. The key stays here.")

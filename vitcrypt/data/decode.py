@@ -13,7 +13,6 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-from vitcrypt.data.formats import EXTENSIONS as EXTENSIONS
 from vitcrypt.data.formats import FORMATS, REPLACE, UnfitError, foreign_kind, unidentified
 from vitcrypt.data.metadata import orientation, without_metadata
 from vitcrypt.data.pixels import to_rgb, to_whole_page, too_large

@@ -38,6 +38,7 @@ from vitcrypt.untrusted.scheme import SchemeValues
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"
 SHOWN = 3  # differences of a kind that are named
+HEAD_BYTES = 4096
 MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
 
@@ -205,10 +206,10 @@ class Manifest:
 
     @classmethod
     def _parsed(cls, data: bytes) -> Manifest:
-        if not _is_ours(data):
-            raise ValueError("it is not the manifest of a vitcrypt folder")
         content = parse_json(data, "it")
-        found = content.get("format") if isinstance(content, dict) else None
+        found = content.get("format") if _is_ours(data) and isinstance(content, dict) else None
+        if not str(found).startswith("vitcrypt folder, version "):
+            raise ValueError("it is not the manifest of a vitcrypt folder")
         if found != FORMAT:
             raise ValueError(f"it is a {found!r:.100}, and this vitcrypt reads {FORMAT!r}")
         read = _Contents.model_validate(content)
@@ -240,7 +241,7 @@ class Manifest:
             path = folder / FILENAME
             if os.path.lexists(path) and not path.is_dir():
                 with open_regular(path) as file:
-                    ours = _is_ours(file.read(200))
+                    ours = _is_ours(file.read(HEAD_BYTES))
                 if ours:  # or another program's, which may call its own so too
                     return folder, cls.read(path)
         return None
@@ -266,7 +267,8 @@ def _is_name(name: object) -> bool:
 
 def _is_ours(head: bytes) -> bool:
     """Say whether a manifest that begins so is one of ours, be it damaged."""
-    return b"vitcrypt folder" in head[:200]
+    marks = (b'"scheme"', b'"image_size"', b'"interpolation"', b'"key_scope"', b'"fingerprint"', b'"checksum"')
+    return b"vitcrypt folder" in head[:200] or sum(mark in head[:HEAD_BYTES] for mark in marks) > 1
 
 
 def _packed(path: Path) -> str:

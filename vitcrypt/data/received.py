@@ -105,6 +105,8 @@ def check_names(folder: Path, manifest: Manifest) -> Contents:
                 f"If these are shards, unpack them first: mkdir NEW && cp {place}/{FILENAME} NEW && "
                 f"for shard in {place}/*.tar; do tar xf $shard -C NEW; done"
             )
+        elif not manifest.encrypted:
+            remedy += f"; if the changes are yours, remove {FILENAME} there"
         said = "; ".join(f"{len(names)} {kind}, e.g. {names[0]}" for kind, names in kinds.items())
         raise ValueError(f"{folder} is not as its manifest says: {said}. {remedy}")
     return found

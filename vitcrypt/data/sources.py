@@ -26,7 +26,7 @@ from vitcrypt.data.labels import class_names
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import CheckedReader
-from vitcrypt.data.survey import Survey, in_threads, survey
+from vitcrypt.data.survey import Survey, Transparency, in_threads, survey
 from vitcrypt.untrusted.text import printable
 
 MAX_NAMES = 2**26
@@ -83,12 +83,14 @@ def folder(
     test_fraction: float = 0.2,
     split_seed: int = 0,
     in_memory_gib: float = 4.0,
+    transparency: Transparency = "white",
 ) -> Splits:
     """Read a folder of class folders: ROOT/{train,test,val}/CLASS/*.png, or ROOT/CLASS/*.png with a seeded test split.
 
     ROOT/val becomes the validation split; without ROOT/test it is what is tested on, as in ImageNet's layout.
     Any size and mode will do. Images that are all square, of one size and at most `image_size` stay as they are; others
     are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once.
+    Transparency is laid on white, or ("refuse") an error.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -103,7 +105,8 @@ def folder(
     if (received := Manifest.of(base)) is not None and received[1].encrypted:
         side, reader = received[1].image_size, CheckedReader(*received)
     else:
-        found = survey([file.path for split in files.values() for file in split], f"reading headers in {base}")
+        paths = [file.path for split in files.values() for file in split]
+        found = survey(paths, f"reading headers in {base}", transparency)
         side = min(_common_side(found) or image_size, image_size)
         reader, notes = ImageReader(side, interpolation), [*notes, *found.lines()]
     read = {split: _from_files(part, side, reader, in_memory_gib) for split, part in files.items()}

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from PIL.ImageFile import ImageFile
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitcrypt.data.decode import with_image
+from vitcrypt.data.formats import UnfitError
 from vitcrypt.data.pixels import has_more_pages, is_deep, refuse_unfit, used_bits
 from vitcrypt.untrusted.text import error_console
 
@@ -24,6 +25,8 @@ SHOWN = 10
 LOOKED_INTO = 1000
 """16-bit images that are decoded to see how many bits they use."""
 FEW_BITS = 14
+Transparency = Literal["white", "refuse"]
+"""What becomes of transparent images: they are laid on white, or not read."""
 T = TypeVar("T")
 
 
@@ -61,13 +64,16 @@ class Survey:
         return said
 
 
-def survey(paths: list[Path], what: str = "reading headers") -> Survey:
+def survey(paths: list[Path], what: str = "reading headers", transparency: Transparency = "white") -> Survey:
     """Open each image file, in threads, without decoding it.
 
     Raises:
         ValueError: Some cannot be opened, or are of a kind that is not read; the first ones are named.
     """
-    headers = list(in_threads(partial(with_image, use=_header), paths, what))
+    if transparency not in get_args(Transparency):
+        raise ValueError(f"transparency is one of {', '.join(get_args(Transparency))}; got {transparency}")
+    header = partial(_header, opaque=transparency == "refuse")
+    headers = list(in_threads(partial(with_image, use=header), paths, what))
     deep = [path for path, header in zip(paths, headers, strict=True) if header.deep][:LOOKED_INTO]
     bits = in_threads(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
     dark = [used for used in bits if used <= FEW_BITS]
@@ -121,8 +127,10 @@ class _Header:
     paged: bool
 
 
-def _header(image: ImageFile) -> _Header:
+def _header(image: ImageFile, opaque: bool = False) -> _Header:
     refuse_unfit(image)
+    if opaque and image.has_transparency_data:
+        raise UnfitError("it has transparency; lay it on a ground of your choice, or say transparency=white")
     return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
 
 

@@ -25,6 +25,16 @@ def check_compiler(config: dict[str, Any]) -> None:
         ) from error
 
 
+def check_clipping(config: dict[str, Any]) -> None:
+    """Raise ValueError if gradients are to be clipped that the optimiser itself unscales."""
+    half = config["trainer"]["precision"] in ("16", "16-mixed", 16)
+    if half and config["trainer"]["gradient_clip_val"] and config["model"]["optimizer"].get("fused"):
+        raise ValueError(
+            "model.optimizer.fused=true cannot clip gradients under trainer.precision=16-mixed; take it out with "
+            "'~model.optimizer.fused' (optimisers are fused where they can be)"
+        )
+
+
 def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict[str, Any]) -> None:
     """Pass an image through a copy of the network: as in a test, and as in training if a batch of one comes up there.
 

@@ -9,6 +9,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from vitcrypt.jobs import interrupt
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.untrusted.text import one_line
 
 STAMP = "vitcrypt"
 
@@ -57,7 +58,8 @@ def read_checkpoint(path: Path, identity: str, inputs: dict[str, str] | None = N
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the reader raise anything
         raise ValueError(
-            f"the checkpoint {path} is damaged ({error}); say resume=false to put it aside and start this run over"
+            f"the checkpoint {path} is damaged ({one_line(error, 200)}); set resume=false to put it aside and start "
+            "this run over"
         ) from error
     stamp = checkpoint.get(STAMP) if isinstance(checkpoint, dict) else None
     theirs = stamp.get("identity") if isinstance(stamp, dict) else None

@@ -57,7 +57,10 @@ def checked() -> Iterator[None]:
     def read_checked(self: Any, config_path: str) -> Any:
         result = read(self, config_path)
         if result.provider != "hydra":
-            check_references(_raw(result.config), f"{printable(config_path, 200)}.yaml, ")
+            content, file = _raw(result.config), f"{printable(config_path, 200)}.yaml, "
+            check_references(content, file)
+            if any(name == "searchpath" and "pkg:" in str(value) for _, name, value in _entries(content)):
+                raise ValueError(f"{file}hydra.searchpath: pkg:// imports a module; name a folder by file://")
         return result
 
     def compose_checked(

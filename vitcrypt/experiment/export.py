@@ -35,7 +35,7 @@ from vitcrypt.untrusted.network import Network
 from vitcrypt.untrusted.scheme import SchemeValues
 from vitcrypt.untrusted.text import one_line
 
-MAX_RECORD_BYTES = 256 * 2**20
+MAX_RECORD_BYTES, MAX_CHECKPOINT_BYTES = 2**28, 2**36
 
 
 class _Part(Document):
@@ -142,7 +142,7 @@ def _record(run: Path) -> Record:
     path = run / FILENAME
     if not os.path.lexists(path):
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
-    content = parse_json(read_regular(path, MAX_RECORD_BYTES, run), str(path))
+    content = parse_json(read_regular(path, MAX_RECORD_BYTES, run), str(path), constants=lambda _: None)  # older ones
     if isinstance(content, dict) and "kind" in content:
         raise ValueError(f"{run} is an attack; a network is exported from the run of a training")
     try:
@@ -159,13 +159,15 @@ def _trained(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
     """Return the network's tensors of a checkpoint, by their names in the network."""
     if not os.path.lexists(path):
         raise FileNotFoundError(f"{run} has no last.ckpt; the network is in there: train it again with resume=false")
-    with open_regular(path, 2**36, run) as file:
+    with open_regular(path, MAX_CHECKPOINT_BYTES, run) as file:
+        size = os.fstat(file.fileno()).st_size
         try:
-            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(file).infolist())
+            entries = zipfile.ZipFile(file).infolist()
         except Exception as error:  # a damaged archive can raise anything
             raise ValueError(f"{path} is damaged: {one_line(error)}") from error
-    if packed:
-        raise ValueError(f"{path} is compressed, as no checkpoint of vitcrypt is")
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > size:
+        raise ValueError(f"{path} unpacks to more than it is, as no checkpoint of vitcrypt does")
     state, prefix = read_checkpoint(path, identity).get("state_dict"), "network."
     if not isinstance(state, dict) or not all(isinstance(entry, Tensor) for entry in state.values()):
         raise ValueError(f"{path} holds no weights by name")

@@ -98,6 +98,7 @@ class Cell:
             raise FileNotFoundError("\n".join(missing))
         devices.check(self.config["trainer"])
         beforehand.check_compiler(self.config)
+        beforehand.check_clipping(self.config)
         with blame("trainer"):
             self._fitting(logger=None)
         with blame("model.optimizer", self.config["model"]["optimizer"]):

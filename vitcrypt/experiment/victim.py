@@ -94,13 +94,16 @@ class Victim:
         )
 
     def _weights(self) -> tuple[State, State] | None:
-        paths = self.held["weights"], self.held["public_weights"]
-        if None in paths:
+        if self.held["weights"] is None or self.held["public_weights"] is None:
             return None
-        victim, public = (read_state(Path(path).expanduser()) for path in paths)
-        for state, path in zip((victim, public), paths, strict=True):
-            check_finite(state, path)
-        return victim, public
+
+        def read(name: str) -> State:
+            path, option = Path(self.held[name]).expanduser(), f"attack.observation.{name}"
+            state = read_state(path, option)
+            check_finite(state, path, option)
+            return state
+
+        return read("weights"), read("public_weights")
 
     def similarity(self, images: Tensor, count: int) -> list[float]:
         """Return the SSIM of the first restored images."""

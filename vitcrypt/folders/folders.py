@@ -14,7 +14,7 @@ from vitcrypt.data.decode import FILTERS, read_image
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked_image
-from vitcrypt.data.survey import survey
+from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.folders.job import Advance, Made, Work, make_folder
@@ -37,6 +37,7 @@ def encrypt_folder(
     workers: int | None = None,
     advance: Advance | None = None,
     tell: Callable[[list[str]], None] | None = None,
+    transparency: Transparency = "white",
 ) -> Made:
     """Encrypt a folder of class folders into another one, as PNG.
 
@@ -55,6 +56,7 @@ def encrypt_folder(
         workers: As in `make_folder`.
         advance: As in `make_folder`.
         tell: Is told what the folder holds, in lines for the user, before the first image is encrypted.
+        transparency: Is laid on white, or ("refuse") an error.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -82,9 +84,9 @@ def encrypt_folder(
     )
     scheme.check_shape(manifest.shape)
     sources = {name: file.path for name, file in zip(names, listing.files, strict=True)}
-    lines = listing.lines() + survey(list(sources.values()), f"reading headers in {source}").lines()
+    found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     if tell is not None:
-        tell(lines)
+        tell(listing.lines() + found.lines())
     encryption = _encryption(manifest, key) if key is not None else None
 
     def make(name: str) -> Tensor:

@@ -135,7 +135,8 @@ def create_app(
     )
     drops = prometheus.Counter("vitcrypt_dropped", "Connections ended, by the reason", ["reason"], registry=registry)
     batcher = Batcher(backend, max_batch, max_wait, on_batch=sizes.observe)
-    places, memory = Room(8 * max(limits.max_images, max_batch)), Room(8 * limits.max_bytes)
+    memory = Room(8 * limits.max_bytes)
+    places = Room(min(8 * max(limits.max_images, max_batch), max(1, memory.size // (3 * bundle.image_size**2))))
     for name, text, value in (
         ("images", "Images that wait or are computed", lambda: places.taken),
         ("bytes", "Bytes of requests that are not answered", lambda: memory.taken),

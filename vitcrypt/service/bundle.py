@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 FORMAT = "vitcrypt bundle 1"
 FOR_CLIENTS = tuple(Description.model_fields)
-MAX_BYTES = {"client.json": MAX_DESCRIPTION_BYTES, "model.onnx": 2**31, "model.safetensors": 2**34}
+MAX_BYTES = {"client.json": MAX_DESCRIPTION_BYTES, "model.onnx": 2**31, "model.safetensors": 2**31}
+"""Of each file. No graph can be larger, and the weights are the same in both."""
 
 
 @dataclass(frozen=True)

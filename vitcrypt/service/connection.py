@@ -21,6 +21,9 @@ MAX_HEAD = 2**14
 MAX_PIPELINED = 16
 """Requests on one connection that may wait for their answers."""
 
+LEAST_TAKEN = 2**16
+"""Bytes of a long answer that a client must take within the time for it, to be given as much again."""
+
 LINGER = 2.0
 """Seconds in which a client may still read why its connection ends."""
 
@@ -112,6 +115,7 @@ class Connection(HttpToolsProtocol):
     _bare = 0  # bytes since the last ones of a body
     _head = 0  # bytes of headers
     _unanswered = 0
+    _left = 0  # bytes that the client had not taken when the clock started
 
     def connection_made(self, transport: Any) -> None:
         """Begin with a clock: a silent client is one whose request does not arrive."""
@@ -223,12 +227,22 @@ class Connection(HttpToolsProtocol):
 
     def _begin(self, phase: Phase) -> None:
         self.phase = phase
-        self._stop()
         self.others.note(self)
-        if phase is Phase.IDLE:
+        self._start()
+
+    def _start(self) -> None:
+        self._stop()
+        self._left = self.transport.get_write_buffer_size()
+        if self.phase is Phase.IDLE:
             self._clock = self.loop.call_later(self.others.idle_seconds, self.transport.abort)
-        elif phase is not Phase.WORKING:
-            self._clock = self.loop.call_later(self.others.seconds, self.drop, "slow")
+        elif self.phase is not Phase.WORKING:
+            self._clock = self.loop.call_later(self.others.seconds, self._late)
+
+    def _late(self) -> None:
+        if self.phase is Phase.TAKING and self._left - self.transport.get_write_buffer_size() >= LEAST_TAKEN:
+            self._start()
+        else:
+            self.drop("slow")
 
     def _stop(self) -> None:
         if self._clock is not None:

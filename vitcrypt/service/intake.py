@@ -26,6 +26,8 @@ BOUNDARY = re.compile(
 )
 FILE = re.compile(rb"(?i)\r\ncontent-disposition:[^\r\n]*;\s*filename\*?=")
 MAX_PART_HEAD = 2**13
+UNPACKED = 4
+"""How many times longer than a body may be the images in it may be together."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,13 @@ def count_of(kind: str, files: list[bytes], size: int, limits: Limits) -> int:
     """Return the number of images that these files hold, before any is decoded.
 
     Raises:
-        RefusedError: 413, too many; 422, bare bytes that are no whole number.
+        RefusedError: 413, too many, or too large when they are unpacked; 422, bare bytes that are no whole number.
     """
-    if kind != RAW:
-        return len(files)
     length, each = len(files[0]), 3 * size * size
+    if kind != RAW:
+        if len(files) > 1 and len(files) * each > UNPACKED * limits.max_bytes:
+            raise RefusedError(413, f"{len(files)} images of {size} x {size} are too many; send fewer at once")
+        return len(files)
     if not length or length % each:
         raise RefusedError(
             422, f"{length} bytes are no whole number of images; each is uint8 [3, {size}, {size}], {each}"

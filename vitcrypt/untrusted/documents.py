@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -74,13 +75,14 @@ def parse_document(text: bytes | str, kind: type[D], source: str) -> D:
         raise ValueError(f"{printable(source, 300)} is damaged or not trustworthy: {explain(error)}") from None
 
 
-def parse_json(text: bytes | str, source: str) -> Any:
+def parse_json(text: bytes | str, source: str, constants: Callable[[str], Any] | None = None) -> Any:
     """Return what JSON text says, with every way in which it can fail as one ValueError.
 
-    Also refused: NaN and Infinity, a name twice in an object, endless numbers, endless nesting.
+    Also refused: a name twice in an object, endless numbers or nesting; NaN and Infinity, unless `constants` turns
+    their names into something.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        return json.loads(text, parse_constant=constants or _refuse_constant, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError(f"{printable(source, 300)} is damaged: it is nested too deep") from None
     except ValueError as error:

@@ -10,6 +10,8 @@ from vitcrypt.untrusted.documents import Document, Share, Side, explain
 
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Counts = Annotated[list[Count], Field(min_length=1, max_length=16)]
+Depth = Annotated[int, Field(ge=1, le=300)]
+Depths = Annotated[list[Annotated[int, Field(ge=1, le=200)]], Field(min_length=1, max_length=16)]
 Factor = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9_]{0,32}$")]
 Sides = Side | Annotated[list[Side], Field(min_length=2, max_length=2)]
@@ -32,8 +34,8 @@ class TimmNetwork(_Network):
     embed_dim: Count | Counts | None = None
     embed_dims: Counts | None = None
     dims: Counts | None = None
-    depth: Count | Counts | None = None
-    depths: Counts | None = None
+    depth: Depth | Depths | None = None
+    depths: Depths | None = None
     num_heads: Count | Counts | None = None
     window_size: Side | None = None
     mlp_ratio: Factor | None = None
@@ -69,7 +71,7 @@ class ResNet18Network(_Network):  # noqa: D101
 
 class PyramidNetwork(_Network):  # noqa: D101
     target: Literal["vitcrypt.models.PyramidNet"] = Field(alias="_target_")
-    depth: Count = 110
+    depth: Depth = 110
     alpha: Factor = 270
     last_keep: Share = 0.5
     gate: Literal["batch", "sample"] = "batch"
