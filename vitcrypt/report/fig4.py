@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vitcrypt.data.archive import open_archive
 from vitcrypt.report.security import by_attack, in_order
 
 IMAGES = "images.npz"
+MAX_BYTES = 2**30
 
 
 def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
@@ -59,10 +61,14 @@ def _images(result: dict[str, Any], which: int) -> dict[str, NDArray[np.uint8]]:
     path = Path(result["folder"], IMAGES)
     if not path.is_file():
         raise ValueError(f"{path} is missing: the attack could not keep its images; repeat it with resume=false")
-    with np.load(path, allow_pickle=False) as file:
-        if which >= len(file["plain"]):
-            raise ValueError(f"{result['folder']} keeps {len(file['plain'])} images, there is no number {which}")
-        return {name: file[name][which] for name in ("plain", "encrypted", "restored")}
+    with open_archive(path) as archive:
+        kept = {name: archive.read(name, MAX_BYTES) for name in ("plain", "encrypted", "restored")}
+    for name, images in kept.items():
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not all(images.shape[1:]):
+            raise ValueError(f"{path}: {name} must be uint8 [N, H, W, 3], got {images.dtype} {list(images.shape)}")
+        if which >= len(images):
+            raise ValueError(f"{result['folder']} keeps {len(images)} images, there is no number {which}")
+    return {name: images[which] for name, images in kept.items()}
 
 
 def _draw(axis: Axes, image: NDArray[np.uint8], words: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,10 @@ from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.results import validation, whole
 from vitcrypt.report.sheet import Sheet
+from vitcrypt.untrusted.files import read_regular
+
+MAX_PICTURE_BYTES = 2**26
+PNG = b"\x89PNG"
 
 
 def html_report(
@@ -59,8 +64,12 @@ def _run(result: dict[str, Any]) -> dict[str, Any]:
     config, names, training = result["config"], result["config"]["names"], result["training"]
     pictures = {"Loss and accuracy": _inline(curves(training["history"]))}
     folder = Path(result["folder"])
-    if (folder / "images.png").is_file():
-        pictures["What the server saw"] = _inline((folder / "images.png").read_bytes())
+    unseen = ""
+    if os.path.lexists(folder / "images.png"):
+        try:
+            pictures["What the server saw"] = _inline(_picture(folder / "images.png", folder))
+        except (ValueError, OSError) as error:
+            unseen = f"left out: {error}"
     pictures["Confusion on the test images"] = _inline(_confusion(result))
     adaptation = f" behind {adaptation_of(result)}" if adaptation_of(result) != "none" else ""
     held_out = validation(training["history"])
@@ -81,9 +90,18 @@ def _run(result: dict[str, Any]) -> dict[str, Any]:
         "pretrained, SHA-256": result["weights"].get("pretrained_sha256") or "none",
         "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
         "run": result["folder"],
+        **({"images.png": unseen} if unseen else {}),
     }
     title = f"{names['encryption']} x {names['model']}{adaptation} on {names['data']}, seed {config['seed']}"
     return {"title": title, "facts": facts, "pictures": pictures, "config": _flat(config)}
+
+
+def _picture(path: Path, folder: Path) -> bytes:
+    """Return a PNG of a run folder; the page is passed on, so that nothing else may come into it."""
+    data = read_regular(path, MAX_PICTURE_BYTES, below=folder)
+    if not data.startswith(PNG):
+        raise ValueError(f"{path} is no PNG")
+    return data
 
 
 def _confusion(result: dict[str, Any]) -> bytes:

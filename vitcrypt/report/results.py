@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.untrusted.documents import MAX_BYTES, parse_json
+from vitcrypt.untrusted.files import read_regular
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
@@ -19,6 +21,12 @@ ATTACK = {  # the same of an attack
     "": ("config", "metrics", "threat_model", "key", "first"),
     "config": ("names", "encryption", "image_size", "attack"),
     "metrics": ("restored", "exact_images"),
+}
+KINDS: dict[str, type | tuple[type, ...]] = {  # what tables look into, where it is there
+    **dict.fromkeys(("config", "config.names", "config.data", "config.model", "config.trainer", "config.attack"), dict),
+    **dict.fromkeys(("metrics", "training", "hardware", "key", "metrics.restored", "config.attack.observation"), dict),
+    **dict.fromkeys(("config.names.data", "config.names.encryption", "config.names.model", "hardware.device"), str),
+    **dict.fromkeys(("metrics.acc", "config.image_size"), (int, float)),
 }
 WHOLE = {  # what a run writes
     "": ("identity", "key", "classes", "images", "weights", "versions"),
@@ -67,8 +75,8 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        result = json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+        result = parse_json(read_regular(path, MAX_BYTES), "it", float)
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); remove it to evaluate the run again") from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise ValueError(f"{path} is no {FORMAT!r}; move it away to evaluate the run again")
@@ -84,6 +92,18 @@ def lacking(result: dict[str, Any], needed: dict[str, tuple[str, ...]]) -> list[
     parts = {section: result.get(section, {}) if section else result for section in needed}
     missing = [(section, name) for section, names in needed.items() for name in names if name not in parts[section]]
     return [f"{section}.{name}".lstrip(".") for section, name in missing]
+
+
+def misshapen(result: dict[str, Any]) -> list[str]:
+    """Return what is of another type in a record than tables expect, dotted."""
+    wrong = []
+    for place, kind in KINDS.items():
+        node: Any = result
+        for part in place.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is not None and (isinstance(node, bool) or not isinstance(node, kind)):
+            wrong.append(place)
+    return wrong
 
 
 def whole(results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -130,7 +150,9 @@ def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
         except ValueError as error:
             left_out.append(str(error))
             continue
-        if missing := lacking(result or {}, LEAST):
+        if wrong := misshapen(result or {}):
+            left_out.append(f"{path} is damaged: {', '.join(wrong)} cannot be what it says there")
+        elif missing := lacking(result or {}, LEAST):
             left_out.append(f"{path} is incomplete: it lacks {', '.join(missing)}")
         else:
             results.append({**(result or {}), "folder": str(path.parent)})
