@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from vitcrypt.experiment.identity import published
 
 
-def csv_logger(folder: Path, **_: Any) -> CSVLogger:
+def csv_logger(folder: Path, config: dict[str, Any]) -> CSVLogger:  # noqa: ARG001
     """Return a logger to FOLDER/csv/version_N/metrics.csv; a resumed run has a version for each attempt."""
     return CSVLogger(save_dir=folder, name="csv")
 
