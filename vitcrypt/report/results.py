@@ -13,6 +13,7 @@ from vitcrypt.untrusted.text import one_line
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
+PICTURES = ("images.png", "confusion.png")  # of a training, beside it
 LEAST = {  # what every table relies on
     "": ("config", "metrics", "training", "hardware"),
     "config": ("names", "data", "model", "trainer", "seed"),
