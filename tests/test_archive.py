@@ -22,11 +22,13 @@ class Bomb:
 
 @contextmanager
 def watched():
-    """Give what returns the most bytes that were taken at once."""
+    """Give a list that holds, after the block, the most bytes that were taken at once."""
+    peaks = []
     tracemalloc.start()
     try:
-        yield lambda: tracemalloc.get_traced_memory()[1]
+        yield peaks
     finally:
+        peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
 
@@ -224,15 +226,15 @@ def test_of_a_header_without_end_only_the_beginning_is_unpacked(tmp_path):
     path, size = tmp_path / "x.npz", 2**27
     written(path, {name: array for name, array in medmnist().items() if name != "classes"})
     deflated(path, "classes.npy", b"\x93NUMPY\x02\0" + struct.pack("<I", size), b" " * 2**20, size // 2**20)
-    with watched() as peak, pytest.raises(ValueError, match="classes: its header is damaged"):
+    with watched() as peaks, pytest.raises(ValueError, match="classes: its header is damaged"):
         npz(str(path))
-    assert peak() < 2**25
+    assert peaks[0] < 2**25
 
 
 def test_a_manifest_that_unpacks_to_far_more_than_the_file_is_not_read(tmp_path):
     path, letters = tmp_path / "x.npz", 2**25
     written(path, medmnist())
     deflated(path, "manifest.npy", npy((), f"<U{letters}"), "{},[".encode("utf-32-le") * 2**16, letters // 2**18)
-    with watched() as peak, pytest.raises(ValueError, match=r"manifest would take .* at most read are"):
+    with watched() as peaks, pytest.raises(ValueError, match=r"manifest would take .* at most read are"):
         npz(str(path))
-    assert peak() < 2**25
+    assert peaks[0] < 2**25
