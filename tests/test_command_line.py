@@ -164,3 +164,11 @@ def test_how_to_replace_a_part_is_said(vitcrypt):
     code, printed = vitcrypt("run", "model=vit_tiny", "model.network={_target_:vitcrypt.models.ResNet18,width:8}")
     assert code == 1
     assert "'~model.network.NAME' '+model.network.width=...'" in printed
+
+
+@pytest.mark.parametrize("override", ["logger=[csv,wandb]", "trainer=[cpu,gpu]"])
+def test_a_list_is_no_choice(vitcrypt, override):
+    group, _, last = override.strip("]").replace("=[", ",").split(",")
+    code, printed = vitcrypt("run", override)
+    assert code == 1
+    assert f"{group} is one choice and not a list; set {group}={last}, or" in printed

@@ -86,7 +86,7 @@ def _carry_out(job: Job) -> dict[str, Any]:
         console.print(f"{config['key']} is a public test key: anyone can decrypt these images.", style="yellow")
     if config["model"]["adapt_to_key"]:
         console.print("Whoever has the checkpoint and the original weights reads the key from the two.", style="yellow")
-    logger = None
+    logger = result = None
     for line in warnings_of(config, cell.plan, validated=cell.splits.val is not None):
         console.print(line, style="yellow")
     try:
@@ -97,10 +97,9 @@ def _carry_out(job: Job) -> dict[str, Any]:
         drawn = [path for path, draw in pictures(cell, metrics) if tried(draw, f"{path.name} is missing")]
         tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
     finally:
-        sync = loggers.finish(logger)
+        for line in loggers.finish(logger, failed=result is None):
+            console.print(line)
     _tell(result, folder, "finished")
-    if sync:
-        console.print(f"  logged offline; to send it: {sync}")
     return result
 
 

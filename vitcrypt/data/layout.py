@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections import defaultdict
 from itertools import pairwise
@@ -144,7 +145,7 @@ def _refuse_same_folders(base: Folder, full: list[Folder]) -> None:
 
 
 def _instead(path: Path) -> str:
-    return f"Name that folder: data.root={path}, or vitcrypt encrypt {path}."
+    return f"Name that folder: data.root={path}, or vitcrypt encrypt {shlex.quote(str(path))}."
 
 
 def _named(folders: list[Folder]) -> str:

@@ -180,7 +180,8 @@ def _left_out(base: Folder, folders: list[Folder]) -> Counter[str]:
 def _notes_on_classes(folders: list[Folder]) -> list[str]:
     splits = [folder.path.name for folder in folders if (split_role(folder.path.name) or (0, 0))[1] == ()]
     return [
-        f"{name}/ is taken for a class: it is no split without train/ and test/ that hold classes" for name in splits
+        f"{name}/ is taken for a class, not for a split: no train/ and test/ with class folders are here"
+        for name in splits
     ]
 
 

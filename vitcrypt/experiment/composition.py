@@ -21,6 +21,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
+from vitcrypt.experiment.config import CONF
 from vitcrypt.untrusted.text import printable
 
 REFERENCE = re.compile(r"\$\{\s*((hydra:)?[\w.\[\]@/-]+|now:[%\w:-]+)\s*\}")
@@ -96,6 +97,7 @@ def check_composed(config: Any, overrides: list[str]) -> None:
     hydra = node.pop("hydra", None) or {}
     check_references(node)
     _check_allowed(node.get("allow_targets"), overrides)
+    _check_choices(overrides)
     _check_hydra(hydra)
     _check_commands(hydra.get("launcher") or {}, overrides)
 
@@ -130,6 +132,18 @@ def _check_commands(launcher: dict[str, Any], overrides: list[str]) -> None:
 
 def _said(overrides: list[str]) -> dict[str, Override]:
     return {override.key_or_group: override for override in OverridesParser.create().parse_overrides(overrides)}
+
+
+def _check_choices(overrides: list[str]) -> None:
+    """Raise ValueError if a list stands where one file of a group is chosen: Hydra would lay them on each other."""
+    for name, override in _said(overrides).items():
+        value = override.value()
+        if "." not in name and isinstance(value, list) and (CONF / name).is_dir():
+            each = ",".join(map(str, value))
+            raise ValueError(
+                f"{name} is one choice and not a list; set {name}={value[-1] if value else 'NAME'}, "
+                f"or let a sweep run each in turn: -m {name}={each}"
+            )
 
 
 def _check_hydra(hydra: dict[str, Any]) -> None:

@@ -1,13 +1,22 @@
 """Where measures go while a run is under way: a CSV file, or Weights & Biases with or without an account."""
 
 import os
+import re
 import secrets
+import shlex
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from vitcrypt.experiment.identity import published
+from vitcrypt.untrusted.text import console, one_line
+
+MODES = ("online", "offline", "disabled")
+WANDB_ID = re.compile(r"[0-9a-z]{8}")
+INIT_SECONDS, FINISH_SECONDS = 30, 300
+"""How long wandb may take to begin a run, and to send what is left of it at the end."""
 
 
 def csv_logger(folder: Path, **_: Any) -> CSVLogger:
@@ -15,36 +24,94 @@ def csv_logger(folder: Path, **_: Any) -> CSVLogger:
     return CSVLogger(save_dir=folder, name="csv")
 
 
+class OfflineIfNeeded(WandbLogger):
+    """Weights & Biases, and offline where there is no account or it cannot be reached: a run never waits for it."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run of wandb; the first use begins it."""
+        if self._experiment is None:
+            options = self._wandb_init
+            options["mode"] = options["mode"] or _reachable()
+            try:
+                return super().experiment
+            except Exception as error:
+                if options["mode"] == "offline":
+                    raise ValueError(f"wandb cannot log, even offline: {one_line(error)}; set logger=csv") from error
+                _tell_offline(error)
+                options["mode"] = "offline"
+        return super().experiment
+
+
 def wandb_logger(
     folder: Path, config: dict[str, Any], project: str, entity: str | None, group: str | None, tags: list[str]
 ) -> WandbLogger:
     """Return a logger to Weights & Biases: one run there for one run here, also when it resumes.
 
-    Without an account it logs offline. wandb would by itself record the command line and the program; both are off, so
-    that nothing but the given configuration leaves the machine.
+    Without an account, or where it cannot be reached, it logs offline. wandb would by itself record the command line,
+    the machine and its packages, and how busy they are; all that is off, so that nothing leaves the machine but what
+    is logged, the given configuration, and the versions of Python, wandb and platform.
+
+    Raises:
+        ValueError: WANDB_MODE is no mode.
     """
     import wandb
 
-    run_id = folder / "wandb-run-id"
-    if not run_id.exists():
-        run_id.write_text(secrets.token_hex(4))
-    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+    mode = os.environ.get("WANDB_MODE")
+    mode = {"dryrun": "offline", "run": "online"}.get(mode or "", mode)  # older names
+    if mode and mode not in MODES:
+        raise ValueError(f"WANDB_MODE={mode} is no mode of wandb; set it to {', '.join(MODES)}, or unset it")
     names = config["names"]
-    return WandbLogger(
+    return OfflineIfNeeded(
         project=project,
         entity=entity,
         group=group,
         tags=[*tags, *names.values(), f"adaptation-{config['model']['adaptation']}"],
         name=f"{names['encryption']}-{names['model']}-{names['data']}-{config['seed']}",
-        id=run_id.read_text(),
+        id=_run_id(folder),
         resume="allow",
         save_dir=folder,
-        mode=mode,
-        offline=mode == "offline",
+        mode=mode or None,
         log_model=False,
         config=published(config),
-        settings=wandb.Settings(x_disable_meta=True, save_code=False, disable_git=True, console="off"),
+        settings=wandb.Settings(
+            x_disable_meta=True,
+            x_disable_machine_info=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
+            save_code=False,
+            disable_code=True,
+            disable_git=True,
+            console="off",
+            init_timeout=INIT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+        ),
     )
+
+
+def _run_id(folder: Path) -> str:
+    path = folder / "wandb-run-id"
+    known = path.read_text().strip() if path.exists() else ""
+    if not WANDB_ID.fullmatch(known):  # there is none, or its writing was broken off
+        known = secrets.token_hex(4)
+        path.write_text(known)
+    return known
+
+
+def _reachable() -> str:
+    """Return "online" if there is an account and it answers, which wandb asks for a few seconds, else "offline"."""
+    import wandb
+
+    try:
+        return "online" if wandb.login(prompt=False) else "offline"
+    except Exception as error:  # no network, a key that is none, settings that cannot be written: wandb has many
+        _tell_offline(error)
+        return "offline"
+
+
+def _tell_offline(error: Exception) -> None:
+    console.print(f"  wandb cannot be reached, so this run is logged offline: {one_line(error)}", style="yellow")
 
 
 def publish(logger: Logger, result: dict[str, Any], pictures: list[Path]) -> None:
@@ -63,13 +130,24 @@ def publish(logger: Logger, result: dict[str, Any], pictures: list[Path]) -> Non
     run.summary["key_fingerprint"] = result["key"]["fingerprint"]
 
 
-def finish(logger: Logger | None) -> str | None:
-    """End a logger's run, so that the next job of a sweep gets its own; return the line that sends an offline one."""
+def finish(logger: Logger | None, *, failed: bool) -> list[str]:
+    """End a logger's run, so that the next job of a sweep gets its own, and return the lines to print: never raises.
+
+    A run that failed or was interrupted is failed in wandb too. One that logged offline, perhaps in several attempts,
+    is sent by the line that is returned.
+    """
     if not isinstance(logger, WandbLogger):
-        return None
+        return []
     import wandb
 
-    offline = wandb.run is not None and wandb.run.settings.mode == "offline"
-    place = Path(wandb.run.dir).parent if wandb.run is not None else None
-    wandb.finish()
-    return f"wandb sync {place}" if offline else None
+    told = []
+    places = set(Path(logger.save_dir or ".").glob(f"wandb/offline-run-*-{logger.version}"))
+    try:
+        if wandb.run is not None and wandb.run.settings.mode == "offline":
+            places.add(Path(wandb.run.dir).parent)  # elsewhere if the run's folder cannot be written
+        wandb.finish(exit_code=int(failed))
+    except Exception as error:
+        told.append(f"  warning: wandb did not end its run: {one_line(error)}")
+    if places:
+        told.append(f"  logged offline; to send it: wandb sync {shlex.join(map(str, sorted(places)))}")
+    return told
