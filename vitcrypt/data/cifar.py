@@ -19,6 +19,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.place import expanded
 
 MIRRORS = {
     "cifar10": [
@@ -53,7 +54,7 @@ def cifar100(root: str | None = None, download: bool = True) -> Splits:
 
 def cache() -> Path:
     """Return the folder where downloads are kept: $XDG_CACHE_HOME/vitcrypt, or ~/.cache/vitcrypt."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitcrypt"
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vitcrypt"
 
 
 def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download: bool) -> Splits:
@@ -81,7 +82,7 @@ def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download
 def _find(name: str, dataset: type[datasets.CIFAR10], root: str | None) -> Path | None:
     """Return the folder that holds the unpacked data set, unpacking an archive into the cache if need be."""
     for place in filter(None, (root, os.environ.get("VITCRYPT_DATA"), str(cache()))):
-        folder = Path(place).expanduser()
+        folder = expanded(place)
         if folder.name == dataset.base_folder:
             folder = folder.parent
         if (folder / dataset.base_folder).is_dir():
