@@ -5,12 +5,14 @@
 
 The source is a folder of class folders; without it, `--images` pieces of scikit-learn's photographs are taken. Each job
 is done once without a break. Then, again and again, its command is started, killed (SIGKILL) when a random part of it
-is written, and started again on what is left. In the end it may finish; what it made is compared, byte by byte, with
-what was made without a break, and nothing else may lie there.
+is written, or after a random part of its time, and started again on what is left. In the end it may finish; what it
+made is compared, byte by byte (results less times and memory), with what was made without a break, and nothing else may
+lie there.
 """
 
 import argparse
 import contextlib
+import json
 import random
 import shutil
 import signal
@@ -20,6 +22,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vitcrypt.bench.folder import pieces
 
@@ -33,14 +36,18 @@ class Job:
     Args:
         name: What OUT is called.
         arguments: Of `vitcrypt`; OUT stands for where it is made.
+        by_time: Kill it after a part of its time, not of its bytes: most of the first goes by before the second begin.
+        once: It never replaces what it made, so that it cannot be repeated when it is done.
     """
 
     name: str
     arguments: tuple[str, ...]
+    by_time: bool = False
+    once: bool = False
 
     def start(self, folder: Path, out: Path) -> subprocess.Popen[str]:
         """Start it in a folder."""
-        arguments = [str(out) if argument == "OUT" else argument for argument in self.arguments]
+        arguments = [argument.replace("OUT", str(out)) for argument in self.arguments]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         return subprocess.Popen([sys.executable, "-m", "vitcrypt.cli", *arguments], cwd=folder, text=True, **quiet)
 
@@ -54,6 +61,23 @@ def folder_jobs(source: str, size: int) -> list[Job]:
         Job("rotate", ("rotate", "encrypt", "OUT", *keys)),
         Job("pack.npz", ("pack", "encrypt", "OUT")),
         Job("pack", ("pack", "encrypt", "OUT", "--shard-mib", "1")),
+    ]
+
+
+def network_jobs() -> list[Job]:
+    """Return the jobs that train networks, and make bundles, weights and pages out of these."""
+    sizes = ("embed_dim=16", "depth=1", "num_heads=2")
+    small = ("data=digits", "trainer=cpu", "model=vit_tiny", *(f"model.network.{size}" for size in sizes))
+    trained = (*small, "model.epochs=8", "results=OUT", "encryption=proposed")
+    keys = ("--old-key", "test-0", "--new-key", "test-1")
+    folded = ("--key-file", "test-0", *small[3:], "model.block_size=4")
+    return [
+        Job("run", ("run", *trained), by_time=True),
+        Job("sweep", ("run", "-m", *trained, "seed=0,1"), by_time=True),
+        Job("export", ("export", "finished", "OUT"), by_time=True, once=True),
+        Job("rekey", ("rekey", "export", "OUT", *keys), by_time=True, once=True),
+        Job("adapt.safetensors", ("adapt", "finished/last.ckpt", "OUT", "--model", "vit_tiny", *folded), True, True),
+        Job("report.html", ("report", "html", "run", "--output", "OUT"), by_time=True),
     ]
 
 
@@ -73,31 +97,47 @@ def size(place: Path) -> int:
     return total
 
 
-def tree(path: Path) -> dict[str, bytes]:
-    """Return what is in a file, or in all files of a folder."""
+def tree(path: Path) -> dict[str, Any]:
+    """Return what is in a file, or in all files of a folder; of results what does not depend on time and machine."""
     if path.is_file():
         return {"": path.read_bytes()}
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    files = [file for file in path.rglob("*") if file.is_file()]
+    if not any(file.name == "result.json" for file in files):
+        return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+    parts = [file.relative_to(path) for file in files if "csv" not in file.parts and file.suffix != ".log"]
+    names = {part.as_posix(): b"" for part in parts if part.name != ".lock" and ".sweep" not in part.parts}
+    return names | {name: lasting(json.loads((path / name).read_text())) for name in names if "result.json" in name}
+
+
+def lasting(node: Any) -> Any:
+    """Return JSON without what another run of the same would not repeat."""
+    if isinstance(node, dict):
+        return {name: lasting(value) for name, value in node.items() if name not in ("seconds", "peak_gib", "results")}
+    return [lasting(entry) for entry in node] if isinstance(node, list) else node
 
 
 def kill(job: Job, folder: Path, kills: int, draw: random.Random) -> list[str]:
     """Kill a job, repeat and compare; return in which state each kill left it."""
+    started = time.monotonic()
     finish(job.start(folder, folder / job.name))
-    whole, place = tree(folder / job.name), folder / f"of-{job.name}"
+    seconds, whole = time.monotonic() - started, tree(folder / job.name)
+    place = folder / f"of-{job.name}"
     place.mkdir()
-    out, total, states = place / job.name, sum(map(len, whole.values())), list[str]()
+    out, total, states = place / job.name, size(folder / job.name), list[str]()
+    total = total or (folder / job.name).stat().st_size
     while len(states) < kills:
-        process, begun = job.start(folder, out), size(place)
-        target = begun + draw.uniform(0, 1.02) * (total - begun)
-        while process.poll() is None and size(place) < target:
+        process, begun, started = job.start(folder, out), size(place), time.monotonic()
+        target, latest = begun + draw.uniform(0, 1.02) * (total - begun), draw.uniform(0.5, 1.0) * seconds
+        while process.poll() is None and (time.monotonic() - started < latest if job.by_time else size(place) < target):
             time.sleep(0.001)
         time.sleep(draw.uniform(0, 0.05))
         if killed := process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            states.append("when all was there" if out.exists() else f"at {100 * size(place) // total} %")
-        if not killed or out.exists():  # it ended before its time: start over
-            finish(process if not killed else job.start(folder, out))
+            states.append(f"after {latest / seconds:.0%} of its time" if job.by_time else _state(out, place, total))
+        if not killed or (out.exists() and (job.once or not job.by_time)):  # it ended before its time: start over
+            if not (killed and job.once):
+                finish(job.start(folder, out) if killed else process)
             check(job, out, whole)
             shutil.rmtree(out) if out.is_dir() else out.unlink()
     finish(job.start(folder, out))
@@ -105,10 +145,15 @@ def kill(job: Job, folder: Path, kills: int, draw: random.Random) -> list[str]:
     return states
 
 
-def check(job: Job, out: Path, whole: dict[str, bytes]) -> None:
+def _state(out: Path, place: Path, total: int) -> str:
+    return "when all was there" if out.exists() else f"at {100 * size(place) // total} %"
+
+
+def check(job: Job, out: Path, whole: dict[str, Any]) -> None:
     """End the program unless what was made is as it should be, and nothing else is there."""
-    if tree(out) != whole:
-        sys.exit(f"{job.name}: what was killed and repeated differs from what was not")
+    if (made := tree(out)) != whole:
+        differing = [name for name in made.keys() | whole.keys() if made.get(name) != whole.get(name)]
+        sys.exit(f"{job.name}: what was killed and repeated differs from what was not: {', '.join(sorted(differing))}")
     if left := [path.name for path in out.parent.iterdir() if path != out]:
         sys.exit(f"{job.name}: left behind: {', '.join(left)}")
 
@@ -128,13 +173,14 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(dir=arguments.folder))
     try:
         source = arguments.source or pieces(folder / "pieces", arguments.images)
-        for job in folder_jobs(str(source.absolute()), arguments.size):
-            if arguments.jobs and job.name not in arguments.jobs:
-                if job.name == "encrypt":
-                    finish(job.start(folder, folder / job.name))
-                continue
-            states = kill(job, folder, arguments.kills, draw)
-            print(f"{job.name}: {len(states)} kills, {', '.join(states)}; equal to the unbroken one", flush=True)
+        for job in [*folder_jobs(str(source.absolute()), arguments.size), *network_jobs()]:
+            if not arguments.jobs or job.name in arguments.jobs:
+                states = kill(job, folder, arguments.kills, draw)
+                print(f"{job.name}: {len(states)} kills, {', '.join(states)}; equal to the unbroken one", flush=True)
+            elif job.name in ("encrypt", "run", "export"):  # others need them
+                finish(job.start(folder, folder / job.name))
+            if job.name == "run":
+                (folder / "finished").symlink_to(next((folder / "run").rglob("result.json")).parent)
     finally:
         shutil.rmtree(folder)
 

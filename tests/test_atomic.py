@@ -47,7 +47,7 @@ def test_nothing_is_replaced(tmp_path):
 LEFT = [".out.1.part", ".out.99999999.part", f".out.{os.getpid()}.part"]
 
 
-@pytest.mark.parametrize("left", LEFT)
+@pytest.mark.parametrize("left", LEFT, ids=["dead", "none", "own"])
 def test_what_a_killed_process_left_is_removed(tmp_path, left):
     (tmp_path / left).mkdir()
     (tmp_path / left / "a").write_text("weights")

@@ -236,3 +236,10 @@ def test_a_folder_that_is_not_encrypted_cannot_be_decrypted(photos, tmp_path):
         decrypt_folder(tmp_path / "resized", tmp_path / "x", KEY)
     with pytest.raises(FileNotFoundError, match=r"manifest\.json does not exist"):
         decrypt_folder(photos, tmp_path / "x", KEY)
+
+
+def test_a_class_called_as_the_manifest_is_refused_before_an_image_is_encrypted(tmp_path):
+    photos = class_folders(tmp_path / "photos", {"ant": 2, "manifest.json": 2})
+    with pytest.raises(ValueError, match=r"a class called manifest\.json .*rename its folder"):
+        encrypted(photos, tmp_path / "enc")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]

@@ -168,6 +168,7 @@ def test_two_processes_do_not_write_into_one_run(program, tmp_path):
         (["data=folder"], "data=folder needs data.root=PATH"),
         (["data=npz", "data.root=nowhere.npz"], "data.root=nowhere.npz does not exist"),
         (["encryption.block_size=3"], "does not divide"),
+        (["logger=null"], "a group of the configuration takes a name"),
         (["data.augment=provider"], "augment=provider"),
         (["trainer=gpu"], "say trainer=cpu") if not torch.cuda.is_available() else (["trainer.devices=99"], "99"),
         (["data.batch_size=33", "trainer.devices=2"], "does not divide by 2 devices"),

@@ -160,11 +160,14 @@ def test_channels_last_is_another_place_in_memory_and_the_same_network():
     torch.testing.assert_close(classifier(x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_published_schedule_drops_before_epochs_150_and_225():
+@pytest.mark.parametrize("steps", [305 * 98, 230 * 98])  # also where model.steps ends it before the last epoch
+def test_the_published_schedule_drops_before_epochs_150_and_225(steps):
     classifier = ImageClassifier(
         torch.nn.Linear(1, 2), 2, partial(torch.optim.SGD, lr=0.1), schedule="multistep", milestones=[150, 225]
     )
-    classifier.trainer = SimpleNamespace(estimated_stepping_batches=305 * 98, max_epochs=305)
+    classifier.trainer = SimpleNamespace(
+        estimated_stepping_batches=steps, max_epochs=305, num_training_batches=2 * 98, accumulate_grad_batches=2
+    )
     (factor,) = classifier.configure_optimizers()["lr_scheduler"]["scheduler"].lr_lambdas
     by_epoch = [[factor(epoch * 98 + step) for step in (0, 97)] for epoch in range(305)]
     assert all(first == last for first, last in by_epoch)

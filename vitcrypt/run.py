@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -23,8 +23,11 @@ from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.pool import give_back
-from vitcrypt.report.results import read_result
+from vitcrypt.report.results import PICTURES, read_result
 from vitcrypt.untrusted.text import console
+
+if TYPE_CHECKING:
+    from vitcrypt.experiment.training import Cell
 
 register()
 
@@ -55,6 +58,10 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
         result = read_result(job.folder)
         if result is not None:
             job.settle(result)
+            if not all((job.folder / name).exists() for name in PICTURES):  # it was killed after its record
+                from vitcrypt.experiment.training import Cell
+
+                _draw(Cell(config, job.folder, job.identity, job.key), result["metrics"])
             _tell(result, job.folder, "finished before, skipped (resume=false runs it again)")
             return result
         return _carry_out(job)
@@ -73,7 +80,7 @@ def _carry_out(job: Job) -> dict[str, Any]:
     inputs = job.settle()
     from vitcrypt.experiment import loggers
     from vitcrypt.experiment.plan import warnings_of
-    from vitcrypt.experiment.record import pictures, record
+    from vitcrypt.experiment.record import record
 
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     resumed = " (resuming)" if cell.checkpoint_path.exists() else ""
@@ -94,13 +101,20 @@ def _carry_out(job: Job) -> dict[str, Any]:
         cell.fit(logger)
         metrics, history = cell.evaluate()
         result = record(cell, metrics, history, job.fingerprint, inputs)  # with it the run is finished
-        drawn = [path for path, draw in pictures(cell, metrics) if tried(draw, f"{path.name} is missing")]
+        drawn = _draw(cell, metrics)
         tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
     finally:
         for line in loggers.finish(logger, failed=result is None):
             console.print(line)
     _tell(result, folder, "finished")
     return result
+
+
+def _draw(cell: "Cell", metrics: dict[str, Any]) -> list[Path]:
+    """Draw the pictures of a run and return those that could be drawn."""
+    from vitcrypt.experiment.record import pictures
+
+    return [path for path, draw in pictures(cell, metrics) if tried(draw, f"{path.name} is missing")]
 
 
 def _tell(result: dict[str, Any], folder: Path, how: str) -> None:

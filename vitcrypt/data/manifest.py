@@ -109,13 +109,15 @@ class Manifest:
         for name in self.classes:
             if not _is_name(name):
                 raise ValueError(f"class {name!r:.200} can be no folder's name: rename it")
+        if FILENAME in self.classes:
+            raise ValueError(f"a class called {FILENAME} stands where this file itself goes: rename its folder")
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise ValueError("classes: at least one, and each of them once")
         classes, depth = set(self.classes), int(self.split)
         for name in self.index:
             *folders, file = name.split("/") if isinstance(name, str) else [""]
             if not all(map(_is_name, (*folders, file))) or not file.endswith(".png") or file == ".png":
-                raise ValueError(f"{name!r:.200} names no .png file inside of the folder")
+                raise ValueError(f"{name!r:.200} names no .png file inside of the folder: rename it")
             if len(folders) <= depth or folders[depth] not in classes:
                 raise ValueError(f"{name!r:.200} lies in no class folder")
         if not self.index or len(set(self.index.values())) != len(self.index):

@@ -9,6 +9,7 @@ from torch import nn
 from vitcrypt.experiment.blame import reason
 from vitcrypt.experiment.devices import uses_cuda
 from vitcrypt.experiment.plan import Plan
+from vitcrypt.models import ImageClassifier
 
 
 def check_compiler(config: dict[str, Any]) -> None:
@@ -35,6 +36,14 @@ def check_clipping(config: dict[str, Any]) -> None:
         )
 
 
+def check_optimizer(classifier: ImageClassifier) -> None:
+    """Build the optimiser and take a step with one like it: many arguments are looked at only then."""
+    classifier.built_optimizer(classifier.parameters())
+    weight = nn.Parameter(torch.zeros(2, 2))
+    weight.grad = torch.zeros(2, 2)
+    classifier.built_optimizer([weight]).step()
+
+
 def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict[str, Any]) -> None:
     """Pass an image through a copy of the network: as in a test, and as in training if a batch of one comes up there.
 
@@ -50,6 +59,7 @@ def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict
             raise ValueError(f"model.network takes no images of 3 x {size} x {size}: {reason(error)}") from error
         if shape != [1, num_classes]:
             raise ValueError(f"model.network gives {shape} for an image, and not [1, {num_classes}], a logit a class")
+        _check_patches(network, config["model"]["patch_size"])
         common = plan.division.world_size > 1 and config["trainer"]["sync_batchnorm"]  # then others have an image
         if common or plan.division.smallest(plan.sizes) > 1:
             return
@@ -57,6 +67,16 @@ def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict
             trial.train()(image)
         except ValueError as error:
             raise ValueError(_single_image(plan, config)) from error
+
+
+def _check_patches(network: nn.Module, size: int | None) -> None:
+    """Raise ValueError if a ViT cuts images into other patches than the configuration says and fits blocks to."""
+    found = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    if size and found is not None and found not in (size, (size, size)):
+        side = found[0] if isinstance(found, tuple) else found
+        raise ValueError(
+            f"model.patch_size={size}, and model.network cuts patches of {side}; set model.patch_size={side}"
+        )
 
 
 def _single_image(plan: Plan, config: dict[str, Any]) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 PACKAGE = str(Path(__file__).parent.parent)
 RAISE = dis.opmap["RAISE_VARARGS"]
-SIGNATURE = re.compile(r"unexpected keyword argument|missing \d+ required")  # found where the call stands, here
+SIGNATURE = re.compile(  # found where the call stands, here
+    r"unexpected keyword argument|multiple values for argument|missing \d+ required"
+)
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def near(name: str, known: list[str]) -> str:
 
 
 def _remedy(option: str, node: Any, error: Exception) -> str:
-    unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    unexpected = re.search(r"(?:unexpected keyword|multiple values for) argument '(\w+)'", str(error))
     if unexpected and isinstance(node, dict) and unexpected[1] in node:
         return f"; take it out with '~{option}.{unexpected[1]}'"
     if unexpected:

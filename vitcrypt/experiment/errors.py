@@ -79,6 +79,8 @@ def message_of(error: BaseException, config_name: str = "config") -> str | None:
         lines = dict.fromkeys(line for link in chain for line in str(link).splitlines() if not NOISE.match(line))
         text = "\n".join(lines)
         return "\n".join([*lines, *_nearest(text, config_name), *_instead(text)])
+    if str(error).startswith("Config group override must be"):  # Hydra's own, but a bare ValueError
+        return "a group of the configuration takes a name, and no null, number or other value: data=folder, say"
     return None
 
 

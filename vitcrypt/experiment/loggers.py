@@ -19,7 +19,7 @@ INIT_SECONDS, FINISH_SECONDS = 30, 300
 """How long wandb may take to begin a run, and to send what is left of it at the end."""
 
 
-def csv_logger(folder: Path, **_: Any) -> CSVLogger:
+def csv_logger(folder: Path, config: dict[str, Any]) -> CSVLogger:  # noqa: ARG001
     """Return a logger to FOLDER/csv/version_N/metrics.csv; a resumed run has a version for each attempt."""
     return CSVLogger(save_dir=folder, name="csv")
 

@@ -86,6 +86,10 @@ def warnings_of(config: dict[str, Any], plan: Plan, validated: bool) -> list[str
         )
     if model["schedule"] == "multistep" and (never := [m for m in model["milestones"] if m >= epochs]):
         lines.append(f"model.milestones: epoch {', '.join(map(str, never))} is never reached, there are {epochs}")
+    if model["schedule"] == "multistep" and not model["milestones"]:
+        lines.append(
+            "model.schedule=multistep without model.milestones never lowers the learning rate; set some epochs"
+        )
     if validated and trainer["check_val_every_n_epoch"] > epochs:
         lines.append(
             f"trainer.check_val_every_n_epoch={trainer['check_val_every_n_epoch']}: nothing is validated in {epochs} "

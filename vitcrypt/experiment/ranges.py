@@ -111,11 +111,30 @@ RANGES: dict[str, Numbers | Names] = {
 """By the dotted name of an option. Null, where the schema allows it, is no value."""
 
 
+PATHS = ("data.root", "model.weights", "key", "results", "lpips_weights")
+
+
 def check_ranges(config: dict[str, Any]) -> None:
-    """Raise ValueError naming the first option that is out of its range, and the range."""
+    """Raise ValueError naming the first option that is out of its range, and the range; or the first empty path."""
     for name, allowed in RANGES.items():
-        node: Any = config
-        for part in name.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        if node is not None and node not in allowed:
-            raise ValueError(f"{name}={printable(node, 100)}: set it to {allowed}")
+        node, last = _parent(config, name)
+        missing = node.get(last) is None and not (last in node and _takes_no_null(node))
+        if not missing and node[last] not in allowed:
+            raise ValueError(f"{name}={printable(node[last], 100)}: set it to {allowed}")
+    for name in PATHS:
+        node, last = _parent(config, name)
+        if node.get(last) == "":
+            raise ValueError(f"{name}= is empty (a shell variable that is not set?); set {name}=PATH")
+
+
+def _parent(config: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """Return what holds an option (nothing, if that is absent), and the option's own name."""
+    *path, last = name.split(".")
+    node: Any = config
+    for part in path:
+        node = node.get(part) if isinstance(node, dict) else None
+    return (node if isinstance(node, dict) else {}), last
+
+
+def _takes_no_null(node: dict[str, Any]) -> bool:
+    return str(node.get("_target_")).startswith("torch.optim.")

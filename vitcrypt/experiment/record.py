@@ -16,7 +16,7 @@ from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.inputs import Inputs
 from vitcrypt.experiment.training import Cell
 from vitcrypt.report.figures import confusion_matrix, image_grid
-from vitcrypt.report.results import finite, validation, write_result
+from vitcrypt.report.results import PICTURES, finite, validation, write_result
 
 PACKAGES = (
     "torch",
@@ -78,13 +78,12 @@ def pictures(cell: Cell, metrics: dict[str, Any]) -> Iterator[tuple[Path, Callab
 
     def images() -> None:
         rows, names = cell.pictures()
-        image_grid(cell.folder / "images.png", rows, names)
+        image_grid(cell.folder / PICTURES[0], rows, names)
 
     def confusion() -> None:
-        confusion_matrix(cell.folder / "confusion.png", metrics["confusion"], cell.splits.classes)
+        confusion_matrix(cell.folder / PICTURES[1], metrics["confusion"], cell.splits.classes)
 
-    yield cell.folder / "images.png", images
-    yield cell.folder / "confusion.png", confusion
+    yield from zip((cell.folder / name for name in PICTURES), (images, confusion), strict=True)
 
 
 def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:

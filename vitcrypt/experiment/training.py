@@ -67,7 +67,8 @@ class Cell:
     def scheme(self) -> Scheme | None:
         """The encryption scheme; None if the images come encrypted and nothing says how."""
         if self.config["encryption"]["_target_"]:
-            return build("encryption", self.config["encryption"], self.own)
+            with blame("encryption", self.config["encryption"]):
+                return build("encryption", self.config["encryption"], self.own)
         return self.received.scheme if self.received is not None else None
 
     @cached_property
@@ -102,14 +103,15 @@ class Cell:
         with blame("trainer"):
             self._fitting(logger=None)
         with blame("model.optimizer", self.config["model"]["optimizer"]):
-            self.classifier.optimizer(self.classifier.parameters())
+            beforehand.check_optimizer(self.classifier)
         beforehand.check_network(self.classifier.network, self.data.num_classes, self.plan, self.config)
 
     @cached_property
     def splits(self) -> Splits:
         """The images."""
         data = self.config["data"]
-        splits: Splits = build("data.source", data["source"], self.own).usable()
+        with blame("data.source", data["source"]):
+            splits: Splits = build("data.source", data["source"], self.own).usable()
         splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"], data["skip_train"])
         return splits.hold_out(data["validation"], data["split_seed"])
 
@@ -166,7 +168,8 @@ class Cell:
 
     def logger(self) -> Logger:
         """Return a logger for this run."""
-        return build("logger", self.config["logger"], self.own, folder=self.folder, config=self.config)
+        with blame("logger", self.config["logger"]):
+            return build("logger", self.config["logger"], self.own, folder=self.folder, config=self.config)
 
     @property
     def devices(self) -> int:

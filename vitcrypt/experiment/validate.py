@@ -8,6 +8,7 @@ from vitcrypt.experiment.config import SECTIONS, Config
 from vitcrypt.experiment.ranges import check_ranges
 from vitcrypt.jobs.place import expanded
 from vitcrypt.targets import check as check_targets
+from vitcrypt.untrusted.text import printable
 
 
 def validate(config: dict[str, Any]) -> None:
@@ -21,14 +22,17 @@ def validate(config: dict[str, Any]) -> None:
     data, model, scheme = config["data"], config["model"], config["encryption"]
     size, block, patch = data["image_size"], scheme.get("block_size", 1), model["patch_size"]
     check_ranges(config)
+    _check_names(config)
     _check_length(config)
     _check_adaptation(model, scheme)
     _check_patch_embedding(config)
     if block < 1 or size % block:
-        fits = [b for b in (2, 4, 8, 16, 32) if size % b == 0]
+        fits = [str(b) for b in (2, 4, 8, 16, 32) if size % b == 0]
+        ways = [f"encryption.block_size={' or '.join(fits)}"] * bool(fits)
+        ways += [f"model.image_size={block * (size // block + 1)}"] * (block > 0)
         raise ValueError(
             f"encryption.block_size={block} does not divide images of {size} x {size} (data.image_size); "
-            f"say encryption.block_size= one of {fits}, or another model.image_size"
+            f"set {', or '.join(ways)}"
         )
     if patch and size % patch:
         fits = patch * (size // patch + 1)
@@ -45,6 +49,12 @@ def validate(config: dict[str, Any]) -> None:
     if model["pretrained"] and model["weights"] is None and not model["network"]["_target_"].startswith("timm."):
         name = config["names"]["model"]
         raise ValueError(f"{name} has no pretrained weights; say model.pretrained=false or model.weights=FILE")
+
+
+def _check_names(config: dict[str, Any]) -> None:
+    for part, name in config["names"].items():
+        if name in ("", ".", "..") or "/" in name or not name.isprintable():
+            raise ValueError(f"names.{part}={printable(name, 100)}: it names a folder below results; set it to a word")
 
 
 def _check_length(config: dict[str, Any]) -> None:
@@ -102,6 +112,7 @@ def validate_attack(config: dict[str, Any]) -> None:
     """Check what types cannot: raise ValueError saying what is wrong and the override that mends it."""
     check_targets(config, config["allow_targets"])
     check_ranges(config)
+    _check_names(config)
     if config["encryption"].get("_target_") is None:
         raise ValueError("encryption=none has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed")
     held = config["attack"]["observation"]

@@ -143,15 +143,22 @@ class ImageClassifier(LightningModule):
         """Return the logits."""
         return self(batch["image"])
 
-    def configure_optimizers(self) -> Any:
-        """Build the optimiser, and a schedule that moves step by step."""
-        optimizer = self.optimizer(self.parameters())
+    def built_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """Build the optimiser of some parameters."""
+        optimizer = self.optimizer(parameters)
         for group in optimizer.param_groups:
             if (
                 "fused" in group
             ):  # one kernel for all parameters; an argument `fused` would forbid clipping of gradients
                 group["fused"] = True
+        return optimizer
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser, and a schedule that moves step by step."""
+        optimizer = self.built_optimizer(self.parameters())
         steps = int(self.trainer.estimated_stepping_batches)
+
+        epoch_steps = -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
 
         def factor(step: int) -> float:
             if step < self.warmup_steps:
@@ -159,8 +166,7 @@ class ImageClassifier(LightningModule):
             if self.schedule == "constant":
                 return 1.0
             if self.schedule == "multistep":
-                epoch = step * (self.trainer.max_epochs or 1) // steps
-                return 0.1 ** sum(epoch >= milestone for milestone in self.milestones)
+                return 0.1 ** sum(step // epoch_steps >= milestone for milestone in self.milestones)
             progress = (step - self.warmup_steps) / max(1, steps - self.warmup_steps)
             return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 

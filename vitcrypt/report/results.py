@@ -9,6 +9,7 @@ from vitcrypt.jobs.atomic import written_whole
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
+PICTURES = ("images.png", "confusion.png")  # of a training, beside it
 LEAST = {  # what every table relies on
     "": ("config", "metrics", "training", "hardware"),
     "config": ("names", "data", "model", "trainer", "seed"),
