@@ -32,6 +32,28 @@ def test_an_existing_key_is_never_overwritten(vitcrypt, tmp_path):
     assert (tmp_path / "mine.txt").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_key_file_that_would_be_a_folder_is_refused(vitcrypt, tmp_path, name):
+    (tmp_path / ".other.1.part").write_text("mine")
+    code, printed = vitcrypt("key", "new", name)
+    assert code == 1
+    assert "never overwritten" in printed
+    assert [path.name for path in tmp_path.iterdir()] == [".other.1.part"]
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_verifying_a_folder_without_manifest_and_name_says_what_is_missing(vitcrypt, name):
+    code, printed = vitcrypt("verify", name)
+    assert code == 1
+    assert "manifest.json does not exist" in printed
+
+
+def test_an_empty_argument_does_not_mean_the_current_folder(vitcrypt):
+    code, printed = vitcrypt("predict", "")
+    assert code == 1
+    assert "an argument is empty" in printed
+
+
 def test_a_sealed_key_needs_its_passphrase(vitcrypt, monkeypatch):
     monkeypatch.setenv("VITCRYPT_PASSPHRASE", "correct horse")
     assert vitcrypt("key", "new", "sealed.txt", "--passphrase")[0] == 0

@@ -131,6 +131,8 @@ def test_arrays_that_npz_lacks_are_named_with_those_that_it_has(tmp_path):
         ("test_images", np.zeros((4, 36), np.uint8), r"test_images must be uint8 .*got uint8 \[4, 36\]"),
         ("train_labels", np.zeros((8, 1), np.int64), r"train_labels must be integers .* with N = 9, got int64 \[8\]"),
         ("train_labels", np.zeros((9, 1)), r"train_labels must be integers .*got float64 \[9\]"),
+        ("train_labels", np.zeros(9), r"got float64 \[9\]$"),
+        ("train_images", np.zeros((9, 3, 8, 8), np.uint8), r"put the channels last"),
         ("train_labels", np.zeros((9, 14), np.int64), r"got int64 \[9, 14\]; several labels an image"),
     ],
 )

@@ -100,6 +100,8 @@ def main() -> None:
 
     with explained("config"):
         refuse_keys(sys.argv[1:])
+        if "" in sys.argv[1:]:
+            raise ValueError("an argument is empty (a shell variable that is not set?); write . for the current folder")
         try:
             app()
         except SystemExit as ended:

@@ -90,11 +90,12 @@ def print_robustness(results: Results = Path("results"), format: Printed = Forma
 @app.command(name="fig4")
 def draw_fig4(results: Results = Path("results")) -> None:
     """Draw Fig. 4 into the folder of the results: what each attack restored under each scheme, with its SSIM."""
-    from vitcrypt.report.fig4 import fig4
+    from vitcrypt.report.fig4 import fig4, with_images
 
     found, left_out = _read(results)
-    console.print(str(fig4(found, results / "fig4.png")))
-    _say(left_out)
+    kept, told = with_images(found)
+    _say([*left_out, *told])
+    console.print(str(fig4(kept, results / "fig4.png")))
 
 
 @app.command()
@@ -131,7 +132,7 @@ def html(results: Results = Path("results"), output: Annotated[Path, typer.Optio
         left_out += reasons
         picture = Path(folder) / "fig3.png"
         caption = f"Fig. 3: {_fig3(picture, None, 'test-0')} under the public key test-0"
-        html_report(output, found, [sheet, *sheets, _keyspace()], left_out, {caption: picture} | pictures)
+        html_report(output, found, [sheet, *sheets, _keyspace()], left_out, {caption: picture} | pictures, results)
     console.print(f"{len(found)} results in {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     _say(left_out)
 
@@ -143,7 +144,7 @@ def _read(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _attack_pages(found: list[dict[str, Any]], folder: Path) -> tuple[list[Sheet], dict[str, Path], list[str]]:
     """Return tables and pictures of the attacks, of those that there are results for, and what was left out."""
-    from vitcrypt.report.fig4 import fig4
+    from vitcrypt.report.fig4 import fig4, with_images
     from vitcrypt.report.robustness import draw_robustness, robustness
     from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 
@@ -152,14 +153,16 @@ def _attack_pages(found: list[dict[str, Any]], folder: Path) -> tuple[list[Sheet
         return [], {}, []
     curves, _ = robustness(found)
     scatter, points, unmet = tradeoff(found)
-    pictures["Fig. 4: what attacks restored, with the SSIM of each image"] = fig4(found, folder / "fig4.png")
+    kept, told = with_images(found)
+    if kept:
+        pictures["Fig. 4: what attacks restored, with the SSIM of each image"] = fig4(kept, folder / "fig4.png")
     if curves.rows:
         sheets.append(curves)
         pictures["Break curves"] = draw_robustness(found, folder / "robustness.png")
     if points:
         sheets.append(scatter)
         pictures["Accuracy against worst restoration"] = draw_tradeoff(found, points, folder / "tradeoff.png")
-    return sheets, pictures, [f"of accuracy against restoration only: {reason}" for reason in unmet]
+    return sheets, pictures, [*told, *(f"of accuracy against restoration only: {reason}" for reason in unmet)]
 
 
 def _keyspace(rate: float = 1e12) -> Sheet:

@@ -153,12 +153,13 @@ def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
     if images.dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[-1] not in (1, 3)):
         raise ValueError(
             f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(shape)}"
+            + "; put the channels last: images.transpose(0, 2, 3, 1)" * (len(shape) == 4 and shape[1] in (1, 3))
         )
     flat = labels.shape[:1] if labels.shape[1:] == (1,) else labels.shape
     if flat != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{path}: {split}_labels must be integers [N] or [N, 1] with N = {count}, "
-            f"got {labels.dtype} {list(flat)}; several labels an image are not supported"
+            f"got {labels.dtype} {list(flat)}" + "; several labels an image are not supported" * (len(flat) > 1)
         )
     index = headers.get("index", Header((count,), np.dtype(np.int64)))
     if index.shape != (count,) or index.dtype != np.int64:

@@ -31,7 +31,7 @@ def verify_folder(
             f"python -m zipfile -t {shlex.quote(str(folder))}"
         )
     if not (folder / FILENAME).is_file():
-        part = folder.with_name(folder.name + ".part")
+        part = folder.parent / f"{folder.name}.part"  # with_name refuses "." and "/"
         begun = f"; {part} was begun and not finished: repeat the command that made it" if part.is_dir() else ""
         raise FileNotFoundError(f"{folder / FILENAME} does not exist, so nothing says what should be there{begun}")
     manifest, found = Manifest.read(folder / FILENAME), contents(folder)

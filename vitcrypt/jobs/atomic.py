@@ -32,6 +32,9 @@ def written_whole(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterat
         FileExistsError: Something is there, and `new` was said.
         OSError: It cannot be written.
     """
+    if path.is_dir():  # "." and "/" have no name at all
+        number = errno.EEXIST if new else errno.EISDIR
+        raise OSError(number, os.strerror(number), str(path))
     part = path.with_name(f"{path.name}.{os.getpid()}.part" if new else f"{path.name}.part")
     if new:
         _remove_left(path)

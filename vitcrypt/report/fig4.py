@@ -1,18 +1,27 @@
 """The arrangement of the paper's Fig. 4: a row for each scheme, a column for each attack, SSIM under each image."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
+from vitcrypt.report.figures import literal, saved
+from vitcrypt.report.results import attacked
 from vitcrypt.report.security import by_attack, in_order
+from vitcrypt.untrusted.documents import MAX_BYTES
+from vitcrypt.untrusted.files import open_regular
+from vitcrypt.untrusted.text import one_line
 
 IMAGES = "images.npz"
 
 
+@literal
 def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
     """Draw what attacks restored of one image.
 
@@ -47,8 +56,20 @@ def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
-    figure.savefig(path, dpi=100)
-    return path
+    return saved(figure, path, dpi=100)
+
+
+def with_images(results: list[dict[str, Any]], which: int = 0) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the attacks that kept the image of this number, and why the others cannot be drawn."""
+    kept, told = [], []
+    for result in attacked(results):
+        try:
+            _images(result, which)
+        except ValueError as error:
+            told.append(f"of Fig. 4 only: {error}")
+        else:
+            kept.append(result)
+    return kept, told
 
 
 def _title(attack: str) -> str:
@@ -56,13 +77,24 @@ def _title(attack: str) -> str:
 
 
 def _images(result: dict[str, Any], which: int) -> dict[str, NDArray[np.uint8]]:
-    path = Path(result["folder"], IMAGES)
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: the attack could not keep its images; repeat it with resume=false")
-    with np.load(path, allow_pickle=False) as file:
-        if which >= len(file["plain"]):
-            raise ValueError(f"{result['folder']} keeps {len(file['plain'])} images, there is no number {which}")
-        return {name: file[name][which] for name in ("plain", "encrypted", "restored")}
+    """Return the images that an attack kept, each uint8 [H, W, 3]; what is in the file is not trusted."""
+    folder = Path(result["folder"])
+    path, names = folder / IMAGES, ("plain", "encrypted", "restored")
+    try:
+        with open_regular(path, MAX_BYTES, folder) as file, ZipFile(file) as archive:
+            if sum(archive.getinfo(f"{name}.npy").file_size for name in names) > MAX_BYTES:
+                raise ValueError(f"its images have more than {MAX_BYTES:,} bytes")
+            stored = {name: read_array(BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in names}
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} is missing: the attack could not keep its images; repeat it with resume=false"
+        ) from None
+    except Exception as error:  # a damaged archive makes its readers raise anything
+        raise ValueError(f"{path} cannot be read: {one_line(error)}") from error
+    for name, images in stored.items():
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or which >= len(images):
+            raise ValueError(f"{path}: {name} holds no image number {which}, uint8 [N, H, W, 3]")
+    return {name: images[which] for name, images in stored.items()}
 
 
 def _draw(axis: Axes, image: NDArray[np.uint8], words: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -36,7 +37,7 @@ def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titl
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(_short(title), fontsize=9, **LITERAL)
-    return _saved(figure, path, dpi=150)
+    return saved(figure, path, dpi=150)
 
 
 def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str]) -> Path:
@@ -55,7 +56,11 @@ def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str])
             colour = "white" if shares[row, column] > 0.5 else "black"
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8)
-    return _saved(figure, path, dpi=120)
+    return saved(figure, path, dpi=120)
+
+
+literal = rc_context({"text.parse_math": False, "text.usetex": False})
+"""Decorates what draws words of records: none of them is mathematics."""
 
 
 def _short(name: str) -> str:
@@ -63,7 +68,8 @@ def _short(name: str) -> str:
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
 
 
-def _saved(figure: Figure, path: Path, dpi: int) -> Path:
+def saved(figure: Figure, path: Path, dpi: int) -> Path:
+    """Write a figure as a whole or not at all, in the place of what was there, be it a link."""
     with written_whole(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a box is drawn where the font lacks a letter
         figure.savefig(file, format="png", dpi=dpi)

@@ -2,23 +2,39 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
+from PIL import Image
 
+from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.results import validation, whole
 from vitcrypt.report.sheet import Sheet
+from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.text import one_line, printable
+
+PNG = "data:image/png;base64,"
+MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS = 2**24, 2**25
+FOLDERS = re.compile(r"(?<![\w/.~-])~?/(?:[^/\s'\",;]+/)+")
+"""The folders of an absolute path that stands in a text."""
 
 
 def html_report(
-    path: Path, results: list[dict[str, Any]], sheets: list[Sheet], left_out: list[str], pictures: dict[str, Path]
+    path: Path,
+    results: list[dict[str, Any]],
+    sheets: list[Sheet],
+    left_out: list[str],
+    pictures: dict[str, Path],
+    root: Path = Path(),
 ) -> Path:
-    """Write the report.
+    """Write the report, to be passed on: no absolute path stands in it, and nothing from outside of the results.
 
     Args:
         path: The .html file.
@@ -26,14 +42,21 @@ def html_report(
         sheets: Tables that stand first.
         left_out: What of the results was not used, and why.
         pictures: Further pictures by their caption.
+        root: The folder of the results; places are shown from there.
     """
-    environment = Environment(loader=PackageLoader("vitcrypt.report", "."), autoescape=True, trim_blocks=True)
-    runs = [_run(result) for result in whole(results)[0]]
+    environment = Environment(
+        loader=PackageLoader("vitcrypt.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        finalize=lambda value: _shown(str(value), root),
+    )
+    runs = [_run(result, root, left_out) for result in whole(results)[0]]
     inlined = {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
     text = environment.get_template("report.html.j2").render(
         runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
     )
-    path.write_text(text)
+    with written_whole(path) as file:
+        file.write(text.encode())
     return path
 
 
@@ -42,7 +65,8 @@ def curves(history: list[dict[str, Any]]) -> bytes:
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     for axis, measure in zip(figure.subplots(1, 2), ("loss", "acc"), strict=True):
         for split in ("train", "val"):
-            points = [(e["epoch"] + 1, e[f"{split}/{measure}"]) for e in history if f"{split}/{measure}" in e]
+            name = f"{split}/{measure}"
+            points = [(epoch["epoch"] + 1, epoch[name]) for epoch in history if epoch.get(name) is not None]
             if points:
                 axis.plot(*zip(*points, strict=True), label=split, marker="." if len(points) < 40 else None)
         axis.set(xlabel="epoch", ylabel={"loss": "loss", "acc": "accuracy"}[measure])
@@ -54,13 +78,16 @@ def curves(history: list[dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
-def _run(result: dict[str, Any]) -> dict[str, Any]:
+def _run(result: dict[str, Any], root: Path, left_out: list[str]) -> dict[str, Any]:
     """Return what the page shows of a run."""
     config, names, training = result["config"], result["config"]["names"], result["training"]
     pictures = {"Loss and accuracy": _inline(curves(training["history"]))}
-    folder = Path(result["folder"])
-    if (folder / "images.png").is_file():
-        pictures["What the server saw"] = _inline((folder / "images.png").read_bytes())
+    try:
+        pictures["What the server saw"] = _inline(_redrawn(Path(result["folder"]) / "images.png", root))
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # a damaged file can make the reader raise anything
+        left_out.append(one_line(f"a picture only: {result['folder']}/images.png: {error}", 1000))
     pictures["Confusion on the test images"] = _inline(_confusion(result))
     adaptation = f" behind {adaptation_of(result)}" if adaptation_of(result) != "none" else ""
     held_out = validation(training["history"])
@@ -99,9 +126,29 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
 
 
+def _redrawn(path: Path, root: Path) -> bytes:
+    """Return the pixels of a PNG as a new one: nothing else that the file holds gets onto the page."""
+    with Image.open(io.BytesIO(read_regular(path, MAX_PICTURE_BYTES, root)), formats=["PNG"]) as image:
+        if image.width * image.height > MAX_PICTURE_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are too many")
+        file = io.BytesIO()
+        Image.fromarray(np.asarray(image.convert("RGB"))).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _shown(text: str, root: Path) -> str:
+    """Return text for the page: printable, places below the results from there, of other absolute paths the name."""
+    if text.startswith(PNG):
+        return text
+    text = text.replace(f"{root}/", "")
+    if Path(text).is_absolute() or text.startswith("~"):
+        text = Path(text).name
+    return printable(FOLDERS.sub("", text))
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
 def _inline(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    return PNG + base64.b64encode(png).decode()

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.report.records import checked
+from vitcrypt.untrusted.documents import MAX_BYTES, parse_json
+from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.text import one_line
 
 FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
@@ -58,18 +62,20 @@ def finite(node: Any) -> Any:
     return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return the result in a folder, or None if there is none.
+def read_result(folder: Path, below: Path | None = None) -> dict[str, Any] | None:
+    """Return the result in a folder, or None if there is none; `below` as of `open_regular`.
 
     Raises:
         ValueError: There is one, but it is damaged or of another version.
     """
     path = folder / FILENAME
-    if not path.exists():
+    try:
+        text = read_regular(path, MAX_BYTES, below)
+    except FileNotFoundError:
         return None
     try:
-        result = json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+        result = parse_json(text, "it", constants=lambda _: None)  # NaN was written before there was null
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); remove it to evaluate the run again") from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise ValueError(f"{path} is no {FORMAT!r}; move it away to evaluate the run again")
@@ -109,7 +115,7 @@ def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:
 
     None if there was no such split. The test split has no part in it: nothing is ever chosen by that.
     """
-    measured = [(epoch["val/acc"], epoch["epoch"] + 1) for epoch in history if "val/acc" in epoch]
+    measured = [(epoch["val/acc"], epoch["epoch"] + 1) for epoch in history if epoch.get("val/acc") is not None]
     if not measured:
         return None
     best, epoch = max(measured, key=lambda entry: (entry[0], -entry[1]))
@@ -119,7 +125,8 @@ def validation(history: list[dict[str, Any]]) -> dict[str, Any] | None:
 def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Return all results below a folder (each with its "folder"), and what was left out and why.
 
-    Left out are records that cannot be read, attempts that were put aside, and runs that have no result yet.
+    Left out are records that cannot be read or say what cannot be, links, attempts that were put aside, and runs that
+    have no result yet. Texts of the others are printable.
     """
     results, left_out = [], []
     for path in sorted(root.rglob(FILENAME)):
@@ -127,14 +134,19 @@ def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
             left_out.append(f"{path}: an earlier attempt that was put aside")
             continue
         try:
-            result = read_result(path.parent)
-        except ValueError as error:
-            left_out.append(str(error))
+            result = read_result(path.parent, root) or {}
+        except (ValueError, OSError) as error:
+            left_out.append(one_line(error, 1000))
             continue
-        if missing := lacking(result or {}, LEAST):
+        try:
+            result = checked(result)
+        except ValueError as error:
+            left_out.append(f"{path} is damaged or not trustworthy: {error}")
+            continue
+        if missing := lacking(result, LEAST):
             left_out.append(f"{path} is incomplete: it lacks {', '.join(missing)}")
         else:
-            results.append({**(result or {}), "folder": str(path.parent)})
+            results.append({**result, "folder": str(path.parent)})
     begun = [lock.parent for lock in sorted(root.rglob(".lock")) if not (lock.parent / FILENAME).exists()]
     left_out += [f"{folder}: not finished; the command that began it resumes it" for folder in begun]
     return results, left_out

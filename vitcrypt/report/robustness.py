@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.results import attacked
 from vitcrypt.report.security import ORDER, Case, case_of, restored
 from vitcrypt.report.sheet import Sheet
@@ -37,6 +38,7 @@ def robustness(results: list[dict[str, Any]]) -> tuple[Sheet, list[str]]:
     return Sheet("Break curves (median SSIM)", columns, rows, notes, text=5), left_out
 
 
+@literal
 def draw_robustness(results: list[dict[str, Any]], path: Path) -> Path:
     """Draw the break curves, with the span from the lowest lower to the highest upper quartile.
 
@@ -58,8 +60,7 @@ def draw_robustness(results: list[dict[str, Any]], path: Path) -> Path:
         axis.set_xticks([], minor=True)
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
-    figure.savefig(path, dpi=110)
-    return path
+    return saved(figure, path, dpi=110)
 
 
 def _draw(axis: Axes, curve: dict[int, list[dict[str, Any]]], line: Line, number: int) -> None:

@@ -157,10 +157,11 @@ def _variant(result: dict[str, Any]) -> str:
     config = result["config"]
     said = []
     if config["names"]["encryption"] == "pe":
-        said.append("signs and colours" if config["encryption"].get("channel_shuffle", True) else "signs only")
+        said.append("signs and colours" if (config["encryption"] or {}).get("channel_shuffle", True) else "signs only")
     if config["key_scope"] == "per_image":
         said.append("a key for each image")
-    if config["names"]["model"] == "vit_b16" and not (config["model"]["pretrained"] or config["model"]["weights"]):
+    model = config["model"]
+    if config["names"]["model"] == "vit_b16" and not (model.get("pretrained") or model.get("weights")):
         said.append("from scratch")
     if config["names"]["model"] == "vit_tiny":
         said.append("vit_tiny, from scratch")

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.recipe import Recipe, recipe_of, told_apart
 from vitcrypt.report.results import attacked, trained
@@ -116,6 +117,7 @@ def _most(found: tuple[float, str] | None) -> list[str]:
     return [f"{found[0]:.3f}", found[1].replace("_", " ")] if found else ["", ""]
 
 
+@literal
 def draw_tradeoff(results: list[dict[str, Any]], points: list[Point], path: Path) -> Path:
     """Draw the scatter, one panel for each data set: full marks for attacks on ciphertexts alone, hollow for all.
 
@@ -134,8 +136,7 @@ def draw_tradeoff(results: list[dict[str, Any]], points: list[Point], path: Path
         axis.set(xlabel=f"test accuracy on {data} (%)", ylabel="worst restoration (median SSIM)", ylim=(-0.1, 1.08))
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    figure.savefig(path, dpi=110)
-    return path
+    return saved(figure, path, dpi=110)
 
 
 def _plain(axis: Axes, results: list[dict[str, Any]], data: str, networks: set[str]) -> None:
