@@ -3,7 +3,9 @@
 import io
 import os
 import struct
+import tracemalloc
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -16,6 +18,16 @@ from vitcrypt.data.archive import Archive, open_archive
 class Bomb:
     def __reduce__(self):
         return os.mkdir, ("boom",)
+
+
+@contextmanager
+def watched():
+    """Give what returns the most bytes that were taken at once."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def npy(shape, dtype="|u1", data=b""):
@@ -173,3 +185,54 @@ def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "x.npz")
     with pytest.raises((ValueError, FileNotFoundError), match=r"x\.npz"):
         npz(str(tmp_path / "x.npz"))
+
+
+def deflated(path, name, start, filling, times):
+    """Put a member into an .npz file that unpacks to far more than it is."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w", force_zip64=True) as file:
+        file.write(start)
+        for _ in range(times):
+            file.write(filling)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "data", "told"),
+    [
+        ("<U0", (10**9,), b"", "takes no bytes"),
+        ("|S0", (10**9,), b"", "takes no bytes"),
+        ("|V0", (10**9,), b"", "takes no bytes"),
+        ("<U1", (2,), b"\xff\xff\xff\xffa\0\0\0", "its text is damaged"),
+        (">U1", (2,), b"\0\x11\0\0\0\0\0a", "its text is damaged"),
+    ],
+)
+def test_names_of_classes_that_are_no_text_are_refused(tmp_path, dtype, shape, data, told):
+    path = tmp_path / "x.npz"
+    written(path, {name: array for name, array in medmnist().items() if name != "classes"})
+    with_member(path, "classes.npy", npy(shape, dtype, data))
+    with pytest.raises(ValueError, match=rf"x\.npz.*{told}"):
+        npz(str(path))
+
+
+def test_images_without_pixels_are_refused(tmp_path):
+    arrays = medmnist()
+    arrays["train_images"] = np.zeros((len(arrays["train_images"]), 0, 10, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"train_images must be uint8 \[N, H, W, 3\]"):
+        npz(written(tmp_path / "x.npz", arrays))
+
+
+def test_of_a_header_without_end_only_the_beginning_is_unpacked(tmp_path):
+    path, size = tmp_path / "x.npz", 2**27
+    written(path, {name: array for name, array in medmnist().items() if name != "classes"})
+    deflated(path, "classes.npy", b"\x93NUMPY\x02\0" + struct.pack("<I", size), b" " * 2**20, size // 2**20)
+    with watched() as peak, pytest.raises(ValueError, match="classes: its header is damaged"):
+        npz(str(path))
+    assert peak() < 2**25
+
+
+def test_a_manifest_that_unpacks_to_far_more_than_the_file_is_not_read(tmp_path):
+    path, letters = tmp_path / "x.npz", 2**25
+    written(path, medmnist())
+    deflated(path, "manifest.npy", npy((), f"<U{letters}"), "{},[".encode("utf-32-le") * 2**16, letters // 2**18)
+    with watched() as peak, pytest.raises(ValueError, match=r"manifest would take .* at most read are"):
+        npz(str(path))
+    assert peak() < 2**25

@@ -90,8 +90,24 @@ def saved(kind, mode="RGB", side=16):
     return file.getvalue()
 
 
+def of_chunks(header, between, row):
+    """A PNG of 16 rows of so many bytes."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", *header)), *([*between] if between else [])]
+    parts += [(b"IDAT", zlib.compress(bytes(16 * row))), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+APNG_PART = (
+    (b"acTL", struct.pack(">II", 1, 0)),
+    (b"fcTL", struct.pack(">IIIIIHHBB", 0, 8, 8, 0, 0, 1, 1, 0, 0)),
+)
 PICTURES = {
     "two headers": png(16, 13300),
+    "16 bits": of_chunks((16, 16, 16, 2, 0, 0, 0), b"", 97),
+    "a part of one": of_chunks((16, 16, 8, 2, 0, 0, 0), APNG_PART, 49),
     "a larger image": saved("PNG", side=32),
     "grey": saved("PNG", "L"),
     "transparent": saved("PNG", "RGBA"),

@@ -5,6 +5,7 @@ What nobody asks for is not read, whatever it is.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import zipfile
@@ -21,6 +22,9 @@ from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import printable
 
 MAX_BYTES = 2**44
+HEADER_BYTES = 2**14
+"""How much is unpacked to read a header; numpy itself reads none of more than 10,000 bytes."""
+LAST_LETTER = 0x10FFFF
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _OTHERS = {
@@ -70,7 +74,8 @@ class Archive:
         """
         with explained(self.path, name):
             member = self._member(name)
-            with self._zip.open(member) as file:
+            with self._zip.open(member) as whole:
+                file = io.BytesIO(whole.read(HEADER_BYTES))
                 read = _HEADERS.get(np.lib.format.read_magic(file))
                 if read is None:
                     raise ValueError("its format is none of numpy's versions 1 and 2")
@@ -92,6 +97,8 @@ class Archive:
             with explained(self.path, name):
                 if header.dtype.hasobject:
                     raise ValueError("it holds Python objects, which are never read; save it as numbers or text")
+                if not header.dtype.itemsize:
+                    raise ValueError(f"its values are of {header.dtype}, which takes no bytes; get it again")
                 if header.nbytes != header.length:
                     told = f"{header.dtype} {list(header.shape)}, {header.nbytes:,} bytes"
                     raise ValueError(f"it says it is {told}, and has {header.length:,}; get it again")
@@ -112,6 +119,8 @@ class Archive:
         with explained(self.path, name), self._zip.open(self._member(name)) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
             file.read(1)  # its end: there the checksum is compared
+            if array.dtype.kind == "U" and (array.reshape(-1).view(array.dtype.byteorder + "u4") > LAST_LETTER).any():
+                raise ValueError("its text is damaged; get it again")
         return array
 
     def _member(self, name: str) -> zipfile.ZipInfo:

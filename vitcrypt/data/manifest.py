@@ -42,6 +42,9 @@ HEAD_BYTES = 4096
 MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
 
+MAX_PACKED = 32
+"""How many times as large as an .npz file its manifest may be when it is unpacked; checksums cannot be compressed."""
+
 NUMBERS = 2**63
 """Indices are below it: they are int64."""
 
@@ -281,5 +284,5 @@ def _packed(path: Path) -> str:
         found = archive.header("manifest") if "manifest" in archive.names else None
         if found is None or found.shape != () or found.dtype.kind != "U":
             return ""
-        text = str(archive.read("manifest", 4 * MAX_BYTES))
+        text = str(archive.read("manifest", min(4 * MAX_BYTES, MAX_PACKED * path.stat().st_size)))
     return text if "vitcrypt folder" in text[:200] else ""

@@ -199,9 +199,13 @@ def decode_png(data: bytes, side: int) -> Tensor:
     """
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if image.size != (side, side) or image.mode != "RGB" or getattr(image, "n_frames", 1) != 1:
+            whole = [(tile[1], tile[3]) for tile in image.tile] == [((0, 0, side, side), "RGB")]
+            if image.size != (side, side) or not whole or getattr(image, "n_frames", 1) != 1:
                 width, height = image.size
-                raise PngError(f"is an image of {width} x {height} in {image.mode}, not of {side} x {side} in RGB")
+                kind = image.tile[0][3] if image.tile else "nothing"
+                raise PngError(
+                    f"is an image of {width} x {height} in {kind}, not a single one of {side} x {side} in RGB"
+                )
             return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
     except (PngError, MemoryError):
         raise

@@ -150,7 +150,12 @@ def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
     """Raise ValueError unless the arrays of a split are what they should be."""
     images, labels = headers["images"], headers["labels"]
     shape, count = images.shape, images.shape[0] if images.shape else 0
-    if images.dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[-1] not in (1, 3)):
+    if (
+        images.dtype != np.uint8
+        or len(shape) not in (3, 4)
+        or (len(shape) == 4 and shape[-1] not in (1, 3))
+        or not all(shape[1:])
+    ):
         raise ValueError(
             f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(shape)}"
             + "; put the channels last: images.transpose(0, 2, 3, 1)" * (len(shape) == 4 and shape[1] in (1, 3))
