@@ -8,8 +8,10 @@ import pickle
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,3 +307,46 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_archive(monkeypatch, cache, s
         with pytest.raises(FileNotFoundError, match="No space left"):
             cifar10()
     assert list(cache.iterdir()) == []
+
+
+def test_two_that_unpack_at_once_both_get_all_of_it(monkeypatch, cache, small):
+    cache.mkdir(parents=True)
+    (cache / small.filename).write_bytes(small.content)
+    both, unpack = threading.Barrier(2), cifar_module.extract_archive
+
+    def at_once(archive, place):
+        both.wait(10)
+        unpack(archive, place)
+        both.wait(10)
+
+    monkeypatch.setattr(cifar_module, "extract_archive", at_once)
+    with ThreadPoolExecutor(2) as pool:
+        assert all(is_small(splits, small) for splits in pool.map(lambda _: cifar10(), range(2)))
+    assert sorted(path.name for path in cache.iterdir()) == [small.base_folder, small.filename]
+
+
+def test_unpacking_that_breaks_off_leaves_no_half_folder(monkeypatch, cache, small):
+    cache.mkdir(parents=True)
+    (cache / small.filename).write_bytes(small.content)
+
+    def full(archive, place):
+        (Path(place) / small.base_folder).mkdir()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cifar_module, "extract_archive", full)
+        with pytest.raises(OSError, match=r"No space left on device.*XDG_CACHE_HOME=FOLDER"):
+            cifar10()
+    assert [path.name for path in cache.iterdir()] == [small.filename]
+    assert is_small(cifar10(), small)
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["an archive is there", "it would be fetched"])
+def test_a_cache_that_cannot_be_written_is_said(tmp_path, cache, small, packed):
+    cache.parent.write_text("a file in the place of the folder")
+    root = tmp_path / "data"
+    root.mkdir()
+    if packed:
+        (root / small.filename).write_bytes(small.content)
+    with pytest.raises(OSError, match=f"{cache} cannot be written .*XDG_CACHE_HOME=FOLDER"):
+        cifar10(str(root))

@@ -172,3 +172,32 @@ def test_a_list_is_no_choice(vitcrypt, override):
     code, printed = vitcrypt("run", override)
     assert code == 1
     assert f"{group} is one choice and not a list; set {group}={last}, or" in printed
+
+
+TAKING_OUT = ["~model.optimizer.momentum", "~nosuch", "~data=folder", "~", "~~", "~nosuchuser/x=1"]
+
+
+@pytest.mark.parametrize("override", TAKING_OUT)
+def test_hydra_s_syntax_for_taking_out_is_no_path(vitcrypt, override):
+    code, printed = vitcrypt("run", "data=folder", "data.root=nosuch", override)
+    assert code == 1
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("option", ["data.root", "key", "model.weights", "results", "lpips_weights"])
+def test_the_home_of_nobody_does_not_exist(vitcrypt, tmp_path, option):
+    command = ["attack"] if option.startswith("lpips") else ["run", "model=vit_tiny"]
+    data = "data=folder" if option == "data.root" else "data=digits"
+    code, printed = vitcrypt(*command, "encryption=le", data, f'{option}="~nosuchuser/x"')
+    assert code == 1
+    assert "~nosuchuser/x" in printed
+    assert "Traceback" not in printed
+    assert not list(tmp_path.rglob("result.json"))
+
+
+@pytest.mark.parametrize("verb", ["run", "attack", "run -m", "attack -m"])
+def test_a_mistake_ends_in_our_own_words_alone(vitcrypt, verb):
+    code, printed = vitcrypt(*verb.split(), "data=folder", "data.root=nosuch")
+    assert code == 1
+    assert "error: data.root=nosuch does not exist" in printed
+    assert "Error executing job" not in printed

@@ -1,5 +1,6 @@
 """Sweeps in a pool of processes: order, places, failures, the end of all when the parent ends."""
 
+import math
 import os
 import signal
 import subprocess
@@ -9,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from omegaconf import OmegaConf
 from program import SMALL, finish, results, start
 
+from hydra_plugins.vitcrypt_pool import PoolLauncher
 from vitcrypt import pool
-from vitcrypt.pool import Job, run_jobs, slots
+from vitcrypt.pool import Job, JobsFailedError, run_jobs, slots
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +175,46 @@ def test_submitit_runs_the_jobs_of_a_sweep(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     finish("-m", *SMALL, "hydra/launcher=submitit_local", "encryption=plain,le", folder=tmp_path)
     assert len(results(tmp_path)) == 2
+
+
+ENDS = {"a": "give_back(0.25)", "b": "raise SystemExit('error: no')", "c": "give_back(float('nan'))", "d": "None"}
+
+
+class Program:
+    """Stands for the program of a sweep: the override ++what=X does what `ENDS` says of X."""
+
+    def __init__(self, ends=ENDS):
+        self.ends = ends
+
+    def launcher(self, folder, monkeypatch):
+        launcher = PoolLauncher(workers=2, retries=0)
+        config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}})
+        launcher.setup(hydra_context=None, task_function=None, config=config)
+        program = f"import sys; from vitcrypt.pool import give_back; exec({self.ends!r}[sys.argv[1][-1]])"
+        monkeypatch.setattr(launcher, "_program", lambda: [sys.executable, "-c", program])
+        return launcher
+
+
+def test_a_sweeper_gets_what_each_job_returned_or_its_error_in_order(tmp_path, monkeypatch):
+    launcher = Program().launcher(tmp_path, monkeypatch)
+    a, b, c, d = launcher.launch([["+what=a"], ["+what=b"], ["+what=c"], ["+what=d"]], initial_job_idx=0)
+    assert a.return_value == 0.25
+    assert math.isnan(c.return_value)
+    assert d.return_value is None
+    assert [job.status for job in (a, b, c, d)] == [JobStatus.COMPLETED, JobStatus.FAILED, *[JobStatus.COMPLETED] * 2]
+    with pytest.raises(JobsFailedError, match="1 of 4 jobs failed"):
+        _ = b.return_value
+    assert a.overrides == ["+what=a"]
+    assert not list(tmp_path.rglob("*.value"))
+
+
+def test_a_search_takes_the_best_of_one_batch_after_another(tmp_path, monkeypatch):
+    launcher = Program({str(i): f"give_back({-abs(i - 5)})" for i in range(8)}).launcher(tmp_path, monkeypatch)
+    best, found = 0, {}
+    for batch in (range(2), range(4, 6)):  # as a sweeper asks that searches
+        returned = launcher.launch([[f"+what={i}"] for i in batch], initial_job_idx=len(found))
+        found |= {i: job.return_value for i, job in zip(batch, returned, strict=True)}
+        best = max(found, key=found.get)
+    assert best == 5
+    assert found == {0: -5, 1: -4, 4: -1, 5: 0}
+    assert len(list(tmp_path.rglob("*.log"))) == 4

@@ -26,6 +26,7 @@ from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.jobs.lock import alone_in
+from vitcrypt.pool import give_back
 from vitcrypt.report.results import finite, read_result, write_result
 from vitcrypt.untrusted.text import console
 
@@ -40,7 +41,7 @@ def task(cfg: DictConfig) -> float:
     config = resolved(cfg)
     try:
         validate_attack(config)
-        return attack(config)["metrics"]["restored"]["ssim"]["median"]
+        return give_back(attack(config)["metrics"]["restored"]["ssim"]["median"])
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             names = config["names"]

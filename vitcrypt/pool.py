@@ -19,6 +19,7 @@ from vitcrypt.untrusted.text import console
 SKIPPED = "finished before, skipped"
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 30
+RETURNS = "VITCRYPT_POOL_RETURNS"  # the variable that names the file for a job's value
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,42 @@ class Job:
         name: What sets it apart from the others of the sweep.
         command: Starts it.
         log: The file that takes its output.
+        value: The file that takes what it returns, see `give_back`.
     """
 
     name: str
     command: tuple[str, ...]
     log: Path
+    value: Path | None = None
+
+    @property
+    def returned(self) -> float | None:
+        """What it returned; None if it ended before, or returned nothing."""
+        return float(self.value.read_text()) if self.value is not None and self.value.exists() else None
+
+
+class JobsFailedError(RuntimeError):
+    """Some jobs of a pool failed for good.
+
+    Args:
+        failed: Which.
+        count: Of how many.
+    """
+
+    def __init__(self, failed: list[Job], count: int) -> None:
+        self.failed = failed
+        told = "\n".join(f"  {job.name}\n    log:   {job.log}\n    again: {_shown(job.command)}" for job in failed)
+        super().__init__(
+            f"{len(failed)} of {count} jobs failed, the others are done; the sweep's own command repeats the "
+            f"failed ones only:\n{told}"
+        )
+
+
+def give_back(value: float) -> float:
+    """Return a job's value, and leave it where the pool that started this process, if one did, looks for it."""
+    if place := os.environ.get(RETURNS):
+        Path(place).write_text(repr(float(value)))
+    return value
 
 
 @dataclass
@@ -62,7 +94,7 @@ def run_jobs(
         show: Takes the state of the whole, again and again: how many are done, which run, when the last will be done.
 
     Raises:
-        RuntimeError: Some jobs failed for good; it names each and its log. The others are done.
+        JobsFailedError: Some jobs failed for good; it names each and its log. The others are done.
     """
     waiting = deque((job, 0) for job in jobs)
     free, running, failed = list(slots), list[_Running](), list[Job]()
@@ -93,11 +125,7 @@ def run_jobs(
                     failed.append(one.job)
                     tell(f"failed: {one.job.name} (exit code {one.process.returncode}): {last}")
     if failed:
-        told = "\n".join(f"  {job.name}\n    log:   {job.log}\n    again: {_shown(job.command)}" for job in failed)
-        raise RuntimeError(
-            f"{len(failed)} of {len(jobs)} jobs failed, the others are done; the sweep's own command repeats the "
-            f"failed ones only:\n{told}"
-        )
+        raise JobsFailedError(failed, len(jobs))
 
 
 def slots(workers: int | None) -> list[dict[str, str]]:
@@ -119,10 +147,13 @@ def slots(workers: int | None) -> list[dict[str, str]]:
 
 def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
     job.log.parent.mkdir(parents=True, exist_ok=True)
+    variables = {**os.environ, **slot, "PYTHONUNBUFFERED": "1", RETURNS: str(job.value or "")}
+    if job.value is not None:
+        job.value.unlink(missing_ok=True)
     with job.log.open("ab" if attempt else "wb") as log:
         process = subprocess.Popen(
             job.command,
-            env={**os.environ, **slot, "PYTHONUNBUFFERED": "1"},
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -22,6 +22,7 @@ from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
+from vitcrypt.pool import give_back
 from vitcrypt.report.results import PICTURES, read_result
 from vitcrypt.untrusted.text import console
 
@@ -37,7 +38,7 @@ def task(cfg: DictConfig) -> float:
     config = resolved(cfg)
     try:
         validate(config)
-        return run(config)["metrics"]["acc"]
+        return give_back(run(config)["metrics"]["acc"])
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             _tell_failure(config, error)

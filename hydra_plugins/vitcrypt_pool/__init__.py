@@ -40,23 +40,39 @@ class PoolLauncher(Launcher):
         self.task_function, self.config = task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all jobs; raise when they are done and some have failed."""
+        """Run all jobs; return what each returned, or its error, in order.
+
+        The error names all jobs that failed: Hydra's own sweeper raises the first one it meets, when all are done.
+        """
         from rich.text import Text
 
-        from vitcrypt.pool import Job, run_jobs, slots
+        from vitcrypt.pool import Job, JobsFailedError, run_jobs, slots
         from vitcrypt.untrusted.text import console
 
         program = self._program()
-        logs = Path(self.config.hydra.sweep.dir) / "logs"
+        logs = Path(self.config.hydra.sweep.dir).absolute() / "logs"
         jobs = []
-        for name, overrides in zip(_names(job_overrides), job_overrides, strict=True):
-            file = re.sub(r"[^\w.=-]+", "_", name)[:150] + ".log"
-            jobs.append(Job(name, (*program, *overrides, "hydra.mode=RUN"), logs / file))
+        for number, (name, overrides) in enumerate(zip(_names(job_overrides), job_overrides, strict=True)):
+            file = f"{initial_job_idx + number}-{re.sub(r'[^a-zA-Z0-9_.=-]+', '_', name)[:150]}"
+            command = (*program, *overrides, "hydra.mode=RUN")
+            jobs.append(Job(name, command, logs / f"{file}.log", logs / f"{file}.value"))
         places = slots(self.workers)
         console.print(f"{len(jobs)} jobs, {len(places)} at a time; their output: {logs}")
         with console.status("starting") as status:  # shown on terminals only
-            run_jobs(jobs, places, self.retries, console.print, lambda line: status.update(Text(line)))
-        return [JobReturn(overrides=list(o), status=JobStatus.COMPLETED, _return_value=None) for o in job_overrides]
+            failure = None
+            try:
+                run_jobs(jobs, places, self.retries, console.print, lambda line: status.update(Text(line)))
+            except JobsFailedError as error:
+                failure = error
+        returns = []
+        for job, overrides in zip(jobs, job_overrides, strict=True):
+            returned = JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=job.returned)
+            if failure is not None and job in failure.failed:
+                returned.status, returned._return_value = JobStatus.FAILED, failure
+            if job.value is not None:
+                job.value.unlink(missing_ok=True)
+            returns.append(returned)
+        return returns
 
     def _program(self) -> list[str]:
         """Return the command of this program, up to the overrides of a job."""

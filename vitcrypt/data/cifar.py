@@ -7,8 +7,11 @@ The home server has been slow since June 2026, so the mirrors, which hold the sa
 import http.client
 import os
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +22,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.place import expanded
 
 MIRRORS = {
     "cifar10": [
@@ -53,7 +57,7 @@ def cifar100(root: str | None = None, download: bool = True) -> Splits:
 
 def cache() -> Path:
     """Return the folder where downloads are kept: $XDG_CACHE_HOME/vitcrypt, or ~/.cache/vitcrypt."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitcrypt"
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vitcrypt"
 
 
 def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download: bool) -> Splits:
@@ -81,7 +85,7 @@ def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download
 def _find(name: str, dataset: type[datasets.CIFAR10], root: str | None) -> Path | None:
     """Return the folder that holds the unpacked data set, unpacking an archive into the cache if need be."""
     for place in filter(None, (root, os.environ.get("VITCRYPT_DATA"), str(cache()))):
-        folder = Path(place).expanduser()
+        folder = expanded(place)
         if folder.name == dataset.base_folder:
             folder = folder.parent
         if (folder / dataset.base_folder).is_dir():
@@ -93,16 +97,41 @@ def _find(name: str, dataset: type[datasets.CIFAR10], root: str | None) -> Path 
                     f"{archive} is not the original archive of {name}: its MD5 is not {dataset.tgz_md5}; "
                     "it may be truncated: remove it and fetch it again"
                 )
-            cache().mkdir(parents=True, exist_ok=True)
-            extract_archive(archive, cache())
+            with _writing_cache():
+                _unpack(archive, dataset)
             return cache()
     return None
+
+
+@contextmanager
+def _writing_cache() -> Iterator[None]:
+    """Make the cache if need be, and say what helps where it cannot be written."""
+    try:
+        cache().mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise OSError(
+            f"{cache()} cannot be written ({error.strerror or error}); set XDG_CACHE_HOME=FOLDER to another place, or "
+            "unpack the archive yourself and set data.root=FOLDER"
+        ) from error
+
+
+def _unpack(archive: Path, dataset: type[datasets.CIFAR10]) -> None:
+    """Unpack into the cache in one step: other processes, which may do the same, find the whole folder or none."""
+    with TemporaryDirectory(dir=cache(), prefix=".unpacking-") as made:
+        extract_archive(archive, made)
+        try:
+            (Path(made) / dataset.base_folder).rename(cache() / dataset.base_folder)
+        except OSError:
+            if not (cache() / dataset.base_folder).is_dir():  # if it is there, another process was faster
+                raise
 
 
 def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
     """Download the archive into the cache from the first mirror that answers, check it, unpack it."""
     attempts = []
-    cache().mkdir(parents=True, exist_ok=True)
+    with _writing_cache(), TemporaryFile(dir=cache()):
+        pass  # asked before anything is fetched
     archive = cache() / dataset.filename
     with ThreadPoolExecutor() as pool:  # ask all at once: an unreachable mirror then costs no extra wait
         answers = list(pool.map(_open, MIRRORS[name]))
@@ -118,7 +147,8 @@ def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
         except (OSError, http.client.HTTPException) as error:
             attempts.append(f"{url}: {error}")
             continue
-        extract_archive(archive, cache())
+        with _writing_cache():
+            _unpack(archive, dataset)
         return cache()
     raise FileNotFoundError(_how_to_provide(name, dataset, attempts))
 

@@ -27,6 +27,7 @@ from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import CheckedReader
 from vitcrypt.data.survey import Survey, Transparency, in_threads, survey
+from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.text import printable
 
 MAX_NAMES = 2**26
@@ -117,7 +118,7 @@ def _existing(root: str | None, source: str, what: str) -> Path:
     """Return the path of `root`, or say what should stand there."""
     if root is None:
         raise FileNotFoundError(f"data={source} needs data.root=PATH: {what}")
-    path = Path(root).expanduser()
+    path = expanded(root)
     if not path.exists():
         raise FileNotFoundError(f"data.root={root} does not exist; data={source} reads {what}")
     if (source == "folder") != path.is_dir():

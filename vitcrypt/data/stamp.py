@@ -14,6 +14,7 @@ from pydantic import Field
 
 from vitcrypt.data.archive import open_archive
 from vitcrypt.data.listing import list_folder
+from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.documents import Document, Sha256
 from vitcrypt.untrusted.files import open_regular
 
@@ -76,7 +77,7 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
     """
     if source.get("root") is None or source["_target_"].startswith("vitcrypt.data.cifar"):
         return None
-    root = Path(source["root"]).expanduser()
+    root = expanded(source["root"])
     if not root.exists():
         raise FileNotFoundError(f"data.root={source['root']} does not exist")
     if root.is_file():

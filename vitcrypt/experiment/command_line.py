@@ -8,6 +8,7 @@ import shlex
 from itertools import pairwise
 from pathlib import Path
 
+from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.secrets import IS_A_KEY, holds_a_key, looks_like_a_key
 
 KEY_OPTIONS = ("key", "key_file", "old_key", "new_key")
@@ -65,7 +66,7 @@ def _values(arguments: list[str]) -> list[str]:
 def _without_paths(argument: str) -> str:
     """Take away what exists as a file or folder, or begins like one."""
     for part in re.split(r"[=,()\[\]]", argument):
-        path = Path(part.strip(" '\"")).expanduser()
+        path = expanded(part.strip(" '\""))
         for place in (path, *path.parents):
             try:
                 found = len(place.parts) > 0 and place != Path(place.anchor) and place.exists()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException, OverrideParseException
 from hydra.initialize import initialize_config_dir
 from omegaconf import OmegaConf
@@ -35,6 +36,7 @@ LESS = "model.micro_batch_size (the step stays the same), model.image_size, data
 def explained(config_name: str) -> Iterator[None]:
     """Run a program; turn its errors into a message on standard error and exit code 1 (130 after Ctrl-C)."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and exiting
+    JobReturn.return_value = property(_returned, JobReturn.return_value.fset)  # type: ignore
     try:
         with interrupt.repeated():
             yield
@@ -52,6 +54,13 @@ def explained(config_name: str) -> Iterator[None]:
         if (lost := unwritten()) is not None and lost.errno != errno.EPIPE:
             error_console.print(Text.assemble(("error:", "bold red"), f" standard output could not be written: {lost}"))
             sys.exit(1)
+
+
+def _returned(job: JobReturn) -> Any:
+    """Return what a job returned or raise its error; Hydra's own property first prints a line of its overrides."""
+    if job.status == JobStatus.FAILED:
+        raise job._return_value
+    return job._return_value
 
 
 def message_of(error: BaseException, config_name: str = "config") -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.jobs.atomic import sha256
+from vitcrypt.jobs.place import expanded
 
 INPUTS = ("root", "weights", "public_weights", "lpips_weights")
 """Names of paths to what a job is made from."""
@@ -35,8 +36,8 @@ def plain_path(path: str) -> str:
     here = Path.cwd()
     try:
         whole = here / Path(path).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{path}: {error}; give the whole path") from None
+    except RuntimeError:
+        raise ValueError(f"{path} does not exist: there is no such user; give the whole path") from None
     whole = whole.resolve() if ".." in whole.parts else whole
     typed = Path(os.environ.get("PWD", here))  # the working folder as the shell spells it, perhaps through a link
     bases = [here, typed] if typed.is_absolute() and typed.exists() and typed.samefile(here) else [here]
@@ -87,6 +88,6 @@ def attack_identity(config: dict[str, Any], fingerprint: str | None) -> str:
     what["attack"]["method"].pop("device", None)
     for name in ("weights", "public_weights"):
         if (path := what["attack"]["observation"].pop(name)) is not None:
-            what[name] = sha256(Path(path).expanduser())
+            what[name] = sha256(expanded(path))
     what["key"] = fingerprint
     return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]

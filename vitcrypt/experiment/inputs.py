@@ -10,6 +10,7 @@ from pydantic import Field
 
 from vitcrypt.data.stamp import Counts, DataStamp, FileStamp, stamp_data, stamp_file
 from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.documents import Document, read_document
 from vitcrypt.untrusted.text import console
 
@@ -92,7 +93,7 @@ def _look(config: dict[str, Any], before: Inputs | None) -> Inputs:
     for name, path in options.items():
         if path is not None:
             try:
-                weights[name] = stamp_file(Path(path).expanduser(), before.weights.get(name))
+                weights[name] = stamp_file(expanded(path), before.weights.get(name))
             except FileNotFoundError:
                 raise FileNotFoundError(f"{name}={path} does not exist") from None
     return Inputs(data=stamp_data(config["data"]["source"], before.data), weights=weights)

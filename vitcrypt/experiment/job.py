@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitcrypt.experiment.identity import with_plain_paths
+from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def opened_key(config: dict[str, Any]) -> "Key | None":
 
 def received_manifest(config: dict[str, Any]) -> "Manifest | None":
     """Return the manifest of the folder or packed file that the images come from, or None if they have none."""
-    if config["data"]["root"] is None or not (root := Path(config["data"]["root"]).expanduser()).exists():
+    if config["data"]["root"] is None or not (root := expanded(config["data"]["root"])).exists():
         return None
     from vitcrypt.data.manifest import Manifest
 

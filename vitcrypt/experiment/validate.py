@@ -2,11 +2,11 @@
 
 from dataclasses import fields
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from vitcrypt.experiment.config import SECTIONS, Config
 from vitcrypt.experiment.ranges import check_ranges
+from vitcrypt.jobs.place import expanded
 from vitcrypt.targets import check as check_targets
 from vitcrypt.untrusted.text import printable
 
@@ -122,5 +122,5 @@ def validate_attack(config: dict[str, Any]) -> None:
             "attack.observation.weights=FILE and attack.observation.public_weights=FILE"
         )
     for name in ("weights", "public_weights"):
-        if held[name] is not None and not Path(held[name]).expanduser().is_file():
+        if held[name] is not None and not expanded(held[name]).is_file():
             raise FileNotFoundError(f"attack.observation.{name}={held[name]} does not exist")

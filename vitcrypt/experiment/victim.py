@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
+from vitcrypt.jobs.place import expanded
 from vitcrypt.keys import Key, open_key
 from vitcrypt.metrics import ssim
 from vitcrypt.models.weight_files import check_finite, read_state
@@ -98,7 +98,7 @@ class Victim:
             return None
 
         def read(name: str) -> State:
-            path, option = Path(self.held[name]).expanduser(), f"attack.observation.{name}"
+            path, option = expanded(self.held[name]), f"attack.observation.{name}"
             state = read_state(path, option)
             check_finite(state, path, option)
             return state

@@ -63,6 +63,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
     if os.path.lexists(out):
         found = Manifest.of(out) if out.is_file() and not out.is_symlink() else None
         _refuse_other(out, found[1] if found else None, manifest)
+        _tidy(out)
         return manifest
     with (
         _made_whole(folder, out) as part,
@@ -104,6 +105,7 @@ def pack_shards(
                 f"{out} holds this folder in other tar files than {len(shards)} of at most {shard_mib} MiB, or not all "
                 f"of them: name another folder, or see what it holds: vitcrypt verify {shlex.quote(str(out))}"
             )
+        _tidy(out)
         return manifest
     with _made_whole(folder, out) as part, ThreadPoolExecutor(workers) as pool:
         files = _in_turn(pool, partial(_file, folder, manifest=manifest), names, manifest)
@@ -170,6 +172,14 @@ def _made_whole(folder: Path, out: Path) -> Iterator[Path]:
             raise
         state = f"{folder} is as it was, nothing is left of {out}"
         raise said_of_disk(error, place, state, "which starts over") from error
+
+
+def _tidy(out: Path) -> None:
+    """Remove what an attempt left that was killed when all was done but this."""
+    place = out.absolute().with_name(f"{out.absolute().name}.part")
+    if (place / ".lock").exists():
+        with alone_in(place):
+            _remove_left(place, place / out.absolute().name)
 
 
 def _remove_left(place: Path, part: Path) -> None:

@@ -1,10 +1,15 @@
-"""Where a new folder or file may be made: beside its place, which it then takes in one step."""
+"""Where a file or folder is meant to be, and where a new one may be made: beside its place, taken in one step."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from pathlib import Path
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home folder in the place of `~`; where `~NAME` is no user it stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError there)
 
 
 def real_place(out: Path) -> Path:

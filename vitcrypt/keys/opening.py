@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from vitcrypt.jobs.place import expanded
 from vitcrypt.keys import keyfile
 from vitcrypt.keys.key import Key
 from vitcrypt.untrusted.secrets import IS_A_KEY, looks_like_a_key
@@ -26,7 +27,7 @@ def open_key(name: str) -> Key:
     """
     if name.startswith("test-") and not Path(name).exists():
         return Key.test(name)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if looks_like_a_key(name) and not path.exists():
         raise ValueError(IS_A_KEY)
     passphrase = passphrase_said()

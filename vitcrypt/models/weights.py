@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vitcrypt.jobs.atomic import sha256
+from vitcrypt.jobs.place import expanded
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, kind_of_weight, widen
 from vitcrypt.models.weight_files import check_file, check_finite, common_prefix, read_state
 
@@ -40,7 +41,7 @@ def load_weights(network: nn.Module, path: str | Path) -> str:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read, is of another architecture, or holds NaN.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise FileNotFoundError(f"model.weights={path} does not exist")
     state = None if path.suffix == ".npz" else read_state(path)
@@ -54,7 +55,7 @@ def load_weights(network: nn.Module, path: str | Path) -> str:
 
 def classes_in(path: str | Path) -> int:
     """Return the number of classes of the classifier in a weight file; 0 if it has none."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.suffix != ".npz":
         state = read_state(path) if path.exists() else {}
         return next((len(state[f"{name}.bias"]) for name in CLASSIFIERS if f"{name}.bias" in state), 0)
