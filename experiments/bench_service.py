@@ -103,22 +103,19 @@ def processor(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def serving_command(bundle: Bundle) -> list[str]:
+    """Return the command that serves a bundle on a free port."""
+    program = "from vitcrypt.cli import main; main()"
+    return [sys.executable, "-c", program, "serve", str(bundle.folder), "--port", "0"]
+
+
 def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> float:
     """Start a service, ask it for so long, print what came of it, and return requests a second."""
     images = torch.cat([sample_images(bundle.image_size), sample_images(bundle.image_size).flip(-1)])
     with torch.inference_mode():
         labels = Served(bundle.network()).eval()(images).argmax(1).tolist()
     requests = [request_of(image, bundle.fingerprint) for image in images]
-    program = [
-        sys.executable,
-        "-c",
-        "from vitcrypt.cli import main; main()",
-        "serve",
-        str(bundle.folder),
-        "--port",
-        "0",
-    ]
-    with subprocess.Popen([*program, *options], stdout=subprocess.PIPE, text=True) as service:
+    with subprocess.Popen([*serving_command(bundle), *options], stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout is not None
         port = int(service.stdout.readline().split(" (Ctrl-C")[0].rsplit(":", 1)[1])
         context = multiprocessing.get_context("fork")

@@ -15,7 +15,6 @@ import random
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from bench_service import FINGERPRINT, request_of, resident, untrained
+from bench_service import FINGERPRINT, request_of, resident, serving_command, untrained
 
 from vitcrypt.service import Bundle
 from vitcrypt.service.graph import sample_images
@@ -44,15 +43,7 @@ IDLE = {
 @contextlib.contextmanager
 def serving(bundle: Bundle, errors: Path) -> Iterator[tuple[int, int]]:
     """Serve a bundle; give port and process."""
-    program = [
-        sys.executable,
-        "-c",
-        "from vitcrypt.cli import main; main()",
-        "serve",
-        str(bundle.folder),
-        "--port",
-        "0",
-    ]
+    program = serving_command(bundle)
     with errors.open("w") as file, subprocess.Popen(program, stdout=subprocess.PIPE, stderr=file, text=True) as service:
         assert service.stdout is not None
         port = int(service.stdout.readline().split(" (Ctrl-C")[0].rsplit(":", 1)[1])

@@ -27,7 +27,7 @@ def with_plain_paths(config: dict[str, Any]) -> dict[str, Any]:
 def plain_path(path: str) -> str:
     """Return the one spelling of a path: relative where it lies below the working folder, else absolute.
 
-    `photos`, `photos/`, `./photos` and `/work/photos` are one, and `~` is the home folder. A link counts by its own
+    `photos`, `photos/`, `./photos` and the absolute path are one, and `~` is the home folder. A link counts by its own
     name, so that a link and what it leads to are two; only where `..` stands links are followed.
 
     Raises:

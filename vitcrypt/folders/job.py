@@ -29,6 +29,7 @@ from torch import Tensor
 
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
+from vitcrypt.data.survey import first_ones
 from vitcrypt.folders.png import encode_png
 from vitcrypt.jobs.atomic import sync_folder
 from vitcrypt.jobs.lock import alone_in
@@ -36,7 +37,6 @@ from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.untrusted.text import shortened
 
 GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
-SHOWN = 10  # unreadable images that are named one by one
 LEFT = ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part")  # beside a finished folder
 Advance = Callable[[int, int, int], None]
 
@@ -212,11 +212,10 @@ class _Job:
                 self.pool.shutdown(cancel_futures=True)
                 raise
         if unreadable:
-            more = [f"... and {len(unreadable) - SHOWN} more"] if len(unreadable) > SHOWN else []
             raise ValueError(
-                "\n".join([*unreadable[:SHOWN], *more])
-                + f"\nthe other {len(done)} are done: with those replaced, the same command goes on. Without those "
-                f"the numbers of the others change: then start over with rm -r {shlex.quote(str(self.part))}"
+                f"{first_ones(unreadable)}\nthe other {len(done)} are done: with those replaced, the same command "
+                "goes on. Without those the numbers of the others change: then start over with "
+                f"rm -r {shlex.quote(str(self.part))}"
             )
 
     def sync(self, images: Path) -> None:

@@ -146,8 +146,7 @@ def _refuse_other(out: Path, found: Manifest | None, wanted: Manifest) -> None:
 @contextmanager
 def _made_whole(folder: Path, out: Path) -> Iterator[Path]:
     """Give a new path; what is written there becomes `out` if the block ends well."""
-    place = out.absolute().with_name(f"{out.absolute().name}.part")
-    part = place / out.absolute().name
+    place, part = _beside(out)
     begun = (place / ".lock").exists()
     try:
         with alone_in(place):
@@ -176,10 +175,16 @@ def _made_whole(folder: Path, out: Path) -> Iterator[Path]:
 
 def _tidy(out: Path) -> None:
     """Remove what an attempt left that was killed when all was done but this."""
-    place = out.absolute().with_name(f"{out.absolute().name}.part")
+    place, part = _beside(out)
     if (place / ".lock").exists():
         with alone_in(place):
-            _remove_left(place, place / out.absolute().name)
+            _remove_left(place, part)
+
+
+def _beside(out: Path) -> tuple[Path, Path]:
+    """Return the folder in which `out` is made, and what becomes `out` there."""
+    place = out.absolute().with_name(f"{out.absolute().name}.part")
+    return place, place / out.absolute().name
 
 
 def _remove_left(place: Path, part: Path) -> None:
