@@ -164,6 +164,9 @@ def test_how_to_replace_a_part_is_said(vitcrypt):
     code, printed = vitcrypt("run", "model=vit_tiny", "model.network={_target_:vitcrypt.models.ResNet18,width:8}")
     assert code == 1
     assert "'~model.network.NAME' '+model.network.width=...'" in printed
+    code, printed = vitcrypt("run", "model.network.wdth=3")
+    assert code == 1
+    assert "'~model.network.NAME' '+model.network.wdth=...'" in printed
 
 
 @pytest.mark.parametrize("override", ["logger=[csv,wandb]", "trainer=[cpu,gpu]"])

@@ -174,6 +174,17 @@ def test_what_a_killed_packing_left_is_removed_by_the_next(photos, tmp_path, com
     assert (tree(made) == tree(whole)) if made.is_dir() else (made.read_bytes() == whole.read_bytes())
 
 
+@pytest.mark.parametrize("command", ["pack", "pack.npz"])
+def test_a_packing_that_was_killed_when_all_was_done_leaves_nothing(photos, tmp_path, command):
+    encrypt(photos, tmp_path)
+    MADE_FROM_IT[command](tmp_path / "enc", tmp_path / command)
+    part = tmp_path / f"{command}.part"
+    part.mkdir()
+    (part / ".lock").touch()
+    MADE_FROM_IT[command](tmp_path / "enc", tmp_path / command)
+    assert not part.exists()
+
+
 def test_half_a_key_file_is_in_nobodys_way(tmp_path):
     (tmp_path / "my-key.txt.123456.part").write_text("vitcrypt key, ver")
     Key.generate().write(tmp_path / "my-key.txt")

@@ -121,9 +121,10 @@ def _instead(text: str) -> list[str]:
         return [QUOTED + typed(re.sub(r"'( requires --multirun)?$", "", taken[1]))]
     node, key = re.search(r"Could not override '([\w.]+)'", text), re.search(r"Key '([\w.]+)' is not in struct", text)
     if node and key:
+        part = node[1].removesuffix(f".{key[1]}")  # Hydra names the value itself, where it is one
         return [
-            f"To replace a part, take out what does not fit and add what it needs: '~{node[1]}.NAME' "
-            f"'+{node[1]}.{key[1]}=...'"
+            f"To replace a part, take out what does not fit and add what it needs: '~{part}.NAME' "
+            f"'+{part}.{key[1]}=...'"
         ]
     return []
 
