@@ -1,5 +1,6 @@
 """Connections: none waits for ever, none keeps others out, and what will be refused is refused before it is read."""
 
+import logging
 import socket
 import time
 import tomllib
@@ -186,7 +187,8 @@ def test_what_no_client_needs_is_ended_and_not_kept(port, sent):
     assert health(port) == 200
 
 
-def test_what_clients_do_wrong_is_counted_and_writes_no_lines(capfd):
+def test_what_clients_do_wrong_is_counted_and_writes_no_lines(capfd, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("httpx"), "disabled", True)  # of the client here, if a test set up logging
     with running(app_of(), read_seconds=1) as port:
         for sent in (b"what?\r\n\r\n", b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n"):
             for _ in range(50):

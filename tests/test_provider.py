@@ -164,7 +164,7 @@ def test_a_provider_trains_without_the_code_of_keys_and_records_whose_images_the
     stamp = torch.load(checkpoint, weights_only=True)["vitcrypt"]
     assert stamp["fingerprint"] == KEY.fingerprint
     assert stamp["received"] == str(made.manifest)
-    assert f"key={KEY.fingerprint}" in checkpoint.parent.name
+    assert f"key-{KEY.fingerprint}" in checkpoint.parent.name
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_a_packed_folder_gives_the_weights_and_the_record_of_the_folder_and_is_n
     assert of_file["images"] == {"train": 18, "val": 6, "test": 6}
     for checkpoint in tmp_path.rglob("last.ckpt"):
         assert torch.load(checkpoint, weights_only=True)["vitcrypt"]["fingerprint"] == KEY.fingerprint
-        assert f"key={KEY.fingerprint}" in checkpoint.parent.name
+        assert f"key-{KEY.fingerprint}" in checkpoint.parent.name
     twice = finish("data=npz", "data.root=enc.npz", "encryption=le", *SMALL, folder=tmp_path, code=1)
     assert "the images are encrypted already" in twice
     assert "say encryption=none" in twice

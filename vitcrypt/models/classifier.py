@@ -157,8 +157,8 @@ class ImageClassifier(LightningModule):
         """Build the optimiser, and a schedule that moves step by step."""
         optimizer = self.built_optimizer(self.parameters())
         steps = int(self.trainer.estimated_stepping_batches)
-
-        epoch_steps = -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        if self.schedule == "multistep":  # it counts epochs; a training that counts steps alone does not know theirs
+            epoch_steps = -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
 
         def factor(step: int) -> float:
             if step < self.warmup_steps:
