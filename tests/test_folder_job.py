@@ -256,15 +256,17 @@ def test_the_number_of_threads_of_torch_is_put_back(photos, tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_and_repeated_every_job_is_complete(tmp_path):
+    jobs = ("encrypt", "decrypt", "rotate", "pack.npz", "pack")
     script = Path(__file__).parent.parent / "experiments" / "kill_jobs.py"
     seed = random.randrange(10**6)
+    options = ("--images", "100", "--kills", "2", "--seed", str(seed), "--folder", tmp_path, "--jobs", *jobs)
     done = subprocess.run(
-        [sys.executable, script, "--images", "100", "--kills", "2", "--seed", str(seed), "--folder", tmp_path],
+        [sys.executable, script, *options],
         env=environment(PYTHONPATH=str(script.parent.parent)),
         capture_output=True,
         text=True,
         timeout=600,
     )
     assert done.returncode == 0, f"seed {seed}: {done.stdout}{done.stderr}"
-    for name in ("encrypt", "decrypt", "rotate", "pack.npz", "pack"):
+    for name in jobs:
         assert f"{name}: 2 kills" in done.stdout
