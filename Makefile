@@ -38,7 +38,7 @@ format: install ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 bench: install ## speed of encryption, pipeline, step and training on this machine (10 minutes on 2 cores)
-	$(BIN)/vitcrypt bench
+	PYTHONPATH=experiments $(BIN)/python -m benchmarks.speed
 
 clean: ## remove the environment and all that was built; results stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitcrypt.bench.folder import pieces
+from benchmarks.folder import pieces
 
 OPTIONS = ("--encryption", "proposed", "--block-size", "16")
 

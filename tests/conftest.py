@@ -10,7 +10,7 @@ from vitcrypt.data import TEST_INDEX, Splits
 
 @pytest.fixture
 def make_trainer(tmp_path):
-    """Return a function that builds a silent one-device Trainer, as `vitcrypt.experiment.training` does."""
+    """Return a function that builds a silent one-device Trainer, as `vitcrypt.experiment.training_run` does."""
 
     def make(**options):
         silent = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

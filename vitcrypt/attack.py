@@ -26,7 +26,7 @@ from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.pool import give_back
+from vitcrypt.jobs.pool import give_back
 from vitcrypt.report.results import finite, read_result, write_result
 from vitcrypt.untrusted.text import console
 

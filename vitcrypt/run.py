@@ -22,12 +22,12 @@ from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received_manifest, shown
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.pool import give_back
+from vitcrypt.jobs.pool import give_back
 from vitcrypt.report.results import PICTURES, read_result
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
-    from vitcrypt.experiment.training import Cell
+    from vitcrypt.experiment.training_run import Cell
 
 register()
 
@@ -59,7 +59,7 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
         if result is not None:
             job.settle(result)
             if not all((job.folder / name).exists() for name in PICTURES):  # it was killed after its record
-                from vitcrypt.experiment.training import Cell
+                from vitcrypt.experiment.training_run import Cell
 
                 _draw(Cell(config, job.folder, job.identity, job.key), result["metrics"])
             _tell(result, job.folder, "finished before, skipped (resume=false runs it again)")
@@ -68,7 +68,7 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _carry_out(job: Job) -> dict[str, Any]:
-    from vitcrypt.experiment.training import Cell  # from here on it takes seconds to import what is needed
+    from vitcrypt.experiment.training_run import Cell  # from here on it takes seconds to import what is needed
 
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

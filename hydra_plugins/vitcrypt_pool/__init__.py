@@ -1,4 +1,4 @@
-"""hydra/launcher=pool: the jobs of a sweep as processes in a pool, one for each GPU (see vitcrypt/pool.py).
+"""hydra/launcher=pool: the jobs of a sweep as processes in a pool, one for each GPU (see vitcrypt/jobs/pool.py).
 
 It stands here because Hydra takes launchers from the namespace package `hydra_plugins` only, and imports it at every
 start: nothing heavy may be imported at the top.
@@ -46,7 +46,7 @@ class PoolLauncher(Launcher):
         """
         from rich.text import Text
 
-        from vitcrypt.pool import Job, JobsFailedError, run_jobs, slots
+        from vitcrypt.jobs.pool import Job, JobsFailedError, run_jobs, slots
         from vitcrypt.untrusted.text import console
 
         program = self._program()

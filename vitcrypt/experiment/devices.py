@@ -84,7 +84,7 @@ def train_in_processes(folder: Path, identity: str, devices: int) -> None:
         RuntimeError: One of them failed; it said why.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
-    command += ["-m", "vitcrypt.experiment.training", str(folder), identity]
+    command += ["-m", "vitcrypt.experiment.training_run", str(folder), identity]
     mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
     kept = {name: value for name, value in os.environ.items() if name not in mine}
     kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))

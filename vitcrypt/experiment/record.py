@@ -14,7 +14,7 @@ import vitcrypt
 from vitcrypt.experiment.callbacks import diverged
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.inputs import Inputs
-from vitcrypt.experiment.training import Cell
+from vitcrypt.experiment.training_run import Cell
 from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.results import PICTURES, finite, validation, write_result
 

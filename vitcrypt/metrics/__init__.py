@@ -1,7 +1,7 @@
 """Measures of how much of an image, a layout or a key an attack restored. This room imports nothing of ours."""
 
-from vitcrypt.metrics.jigsaw import JigsawScore, jigsaw_score
-from vitcrypt.metrics.keys import key_shares
+from vitcrypt.metrics.jigsaw_score import JigsawScore, jigsaw_score
+from vitcrypt.metrics.key_shares import key_shares
 from vitcrypt.metrics.lpips import lpips, lpips_weights
 from vitcrypt.metrics.ssim import fold, psnr, ssim
 

@@ -2,7 +2,7 @@
 
 from vitcrypt.models.adaptation import adapted
 from vitcrypt.models.classifier import ImageClassifier
-from vitcrypt.models.fold import fold, rekey, unfold
+from vitcrypt.models.key_folding import fold, rekey, unfold
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet

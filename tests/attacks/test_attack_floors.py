@@ -1,0 +1,94 @@
+"""Every attack beats both floors where it should, and none restores white noise from ciphertexts alone.
+
+The floors are the untouched ciphertext and an unrelated image. Attacks with pairs or an oracle find the key whatever
+the images are, so what they do on white noise is the opposite: they restore it, to the byte.
+"""
+
+import pytest
+import torch
+from attacked import PUBLIC, SMALL, VICTIM, encrypt, oracle, photographs, scenes
+
+from vitcrypt.attacks import FR, GAN, ITN, ChosenPlaintext, Jigsaw, KnownPlaintext, Observation, Statistics
+from vitcrypt.attacks.plaintext.attack import noise
+from vitcrypt.data import digits, resize
+from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
+from vitcrypt.metrics import key_shares, ssim
+
+TRAINED = [  # at a size for seconds; learning rates of `small` and `sia` are the published ones
+    ITN("unet", width=8, levels=2, epochs=6, batch_size=32, learning_rate=0.1),
+    GAN("nibbles", width=0.25, epochs=10, batch_size=32),
+    GAN("small", width=0.25, epochs=12, batch_size=32),
+]
+
+
+def named(value):
+    chosen = [str(getattr(value, part)) for part in ("variant", "network") if hasattr(value, part)]
+    return "-".join([value.name, *chosen]) if hasattr(value, "name") else None
+
+
+def floor(plain, ciphertexts):
+    """The higher of the two."""
+    return max(float(ssim(plain, other).median()) for other in (ciphertexts, plain.roll(1, 0)))
+
+
+@pytest.mark.parametrize(
+    ("attack", "scheme", "plain", "public"),
+    [
+        (FR(), PE(channel_shuffle=False), lambda: photographs(64), None),
+        (Jigsaw(), Proposed(16), lambda: photographs(96), None),
+        (Statistics(), PE(), lambda: scenes(100, VICTIM), lambda: scenes(300, PUBLIC)),
+        (Statistics(starts=5), LE(4), lambda: scenes(100, VICTIM), lambda: scenes(300, PUBLIC)),
+    ],
+    ids=named,
+)
+def test_attacks_without_training_beat_both_floors(attack, scheme, plain, public):
+    images = plain()
+    ciphertexts, _ = encrypt(scheme, images)
+    restored = attack(Observation(scheme, ciphertexts, public_images=public and public())).images
+    assert ssim(images, restored).median() > floor(images, ciphertexts) + 0.1
+
+
+@pytest.mark.parametrize("attack", TRAINED, ids=named)
+def test_trained_attacks_beat_both_floors_on_le(attack):
+    split = digits()
+    plain, public = resize(split.test.images, 32), resize(split.train.images[:512], 32)
+    ciphertexts, _ = encrypt(LE(4), plain)
+    restored = attack(Observation(LE(4), ciphertexts, public_images=public)).images
+    assert ssim(plain, restored).median() > floor(plain, ciphertexts) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "attack", "shape"),
+    [
+        (PE(), FR(), SMALL),
+        (PE(channel_shuffle=False), FR(), SMALL),
+        (PE(), FR("minimum_difference"), SMALL),
+        (Proposed(16), Jigsaw(), (3, 96, 96)),
+        (PE(), Statistics(), SMALL),
+        (LE(4), Statistics(starts=2), SMALL),
+        (EtC(4), Statistics(starts=2), SMALL),
+        (ELE(8), Statistics(starts=2), (3, 16, 16)),
+        *((LE(4), attack, SMALL) for attack in TRAINED),
+        (LE(4), ITN(width=12, epochs=1, batch_size=16), SMALL),
+        (LE(4), GAN("sia", width=0.25, epochs=1, batch_size=16), SMALL),
+    ],
+    ids=named,
+)
+def test_white_noise_is_not_restored_from_ciphertexts(scheme, attack, shape):
+    plain = noise(24, shape, seed=0)
+    ciphertexts, subkeys = encrypt(scheme, plain)
+    result = attack(Observation(scheme, ciphertexts, public_images=noise(48, shape, seed=1)))
+    assert ssim(plain, result.images).median() < floor(plain, ciphertexts) + 0.03
+    assert not (result.images == plain).flatten(1).all(1).any()
+    for name, share in key_shares(result.subkeys, subkeys).items() if result.subkeys else ():
+        assert share < {"negation": 0.6, "nibble_inversion": 0.75}.get(name, 0.35)
+
+
+@pytest.mark.parametrize("scheme", [PE(), LE(4), ELE(4), EtC(4), Proposed(4)], ids=str)
+def test_attacks_with_pairs_or_an_oracle_restore_even_white_noise(scheme):
+    plain, pairs = noise(3, SMALL, seed=0), noise(20, SMALL, seed=1)
+    ciphertexts, _ = encrypt(scheme, plain)
+    held = {"known": (pairs, encrypt(scheme, pairs)[0]), "oracle": oracle(scheme, SMALL, 3)}
+    for attack in (KnownPlaintext(), ChosenPlaintext()):
+        assert torch.equal(attack(Observation(scheme, ciphertexts, **held)).images, plain)
+    assert ssim(plain, ciphertexts).median() < 0.1

@@ -1,0 +1,82 @@
+"""Jigsaw and second-order statistics: keys from ciphertexts alone."""
+
+import numpy as np
+import pytest
+import torch
+from attacked import PUBLIC, VICTIM, encrypt, photographs, scenes
+
+from vitcrypt.attacks import Jigsaw, Observation, Statistics
+from vitcrypt.attacks.jigsaw.pixel_order import map_to_grid, symmetries
+from vitcrypt.attacks.jigsaw.puzzle import solve
+from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Proposed
+from vitcrypt.keys import Key
+from vitcrypt.metrics import jigsaw_score, key_shares, ssim
+
+# --- jigsaw ---
+
+
+def test_distances_of_a_grid_give_the_grid():
+    side = 6
+    grid = np.stack(np.divmod(np.arange(side * side), side), 1)
+    shuffled = np.random.default_rng(0).permutation(side * side)
+    apart = ((grid[shuffled, None] - grid[None, shuffled]) ** 2).sum(-1).astype(float)
+    places = map_to_grid(apart, side)
+    assert any(np.array_equal(candidate, shuffled) for candidate in symmetries(places, side))
+
+
+def test_a_puzzle_with_clear_costs_is_solved():
+    random = np.random.default_rng(0)
+    order = random.permutation(20)  # 4 x 5
+    right, below = random.random((20, 20)) + 1, random.random((20, 20)) + 1
+    layout = order.reshape(4, 5)
+    right[layout[:, :-1], layout[:, 1:]] = 0.9
+    below[layout[:-1], layout[1:]] = 0.9
+    assert np.array_equal(solve(right, below, 4, 5), layout)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_jigsaw_gives_both_keys_of_photographs(count):
+    plain = photographs(224)[:count]
+    ciphertexts, subkeys = encrypt(Proposed(16), plain, "test-5")
+    result = Jigsaw()(Observation(Proposed(16), ciphertexts))
+    assert torch.equal(result.subkeys["pixel_permutation"], subkeys["pixel_permutation"])
+    placed = subkeys["block_permutation"][result.subkeys["block_permutation"].argsort()]
+    assert jigsaw_score(placed, 14, 14).neighbour >= 0.9
+    assert ssim(plain, result.images).min() > 0.95
+    assert ssim(plain, ciphertexts).max() < 0.5
+
+
+def test_jigsaw_restores_images_under_keys_of_their_own():
+    plain = photographs(224)
+    encryption = ImageEncryption(Proposed(16), Key.test("test-0"), (3, 224, 224), "per_image")
+    ciphertexts = encryption(plain, torch.tensor([4, 9]))
+    result = Jigsaw()(Observation(Proposed(16), ciphertexts, shared_key=False))
+    assert result.subkeys == {}
+    assert ssim(plain, result.images).min() > 0.95
+
+
+# --- statistics ---
+
+
+@pytest.mark.parametrize(
+    ("scheme", "count", "least"),
+    [(PE(), 200, 0.99), (PE(channel_shuffle=False), 200, 0.99), (LE(4), 200, 0.45)],
+    ids=str,
+)
+def test_statistics_recover_keys_of_pe_and_le(scheme, count, least):
+    plain, public = scenes(count, VICTIM), scenes(600, PUBLIC)
+    ciphertexts, subkeys = encrypt(scheme, plain)
+    result = Statistics(starts=10)(Observation(scheme, ciphertexts, public_images=public))
+    assert min(key_shares(result.subkeys, subkeys).values()) >= least
+    assert ssim(plain, result.images).median() > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", [EtC(4), ELE(4)], ids=str)
+def test_statistics_restore_etc_and_ele_up_to_a_mirror(scheme):
+    plain, public = scenes(3000, VICTIM), scenes(3000, PUBLIC)
+    ciphertexts, _ = encrypt(scheme, plain)
+    images = Statistics(starts=20)(Observation(scheme, ciphertexts, public_images=public)).images[:50]
+    best = max(float(ssim(plain[:50], view).median()) for view in (images, images.flip(-1)))
+    assert best > 3 * ssim(plain[:50], ciphertexts[:50]).median()
+    assert best > 0.3

@@ -1,0 +1,50 @@
+"""SIGKILL at any moment of export and rekey: the same command finishes, and nothing stays beside the result."""
+
+import signal
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from bundles import program, ran, written
+from program import environment
+
+from vitcrypt.service import Bundle
+
+ARCHIVE = Path(__file__).parents[1] / "made_by_9cbd45c.zip"
+BUNDLE = ["bundle.json", "client.json", "model.onnx", "model.safetensors"]
+
+
+def killed_until_done(folder, arguments, marks) -> None:
+    """Kill a command as soon as each of these names appears in the folder, then let it finish."""
+    for mark in marks:
+        process = subprocess.Popen(
+            program(*arguments), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and not list(folder.glob(mark)):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, mark
+    done = ran(*arguments, folder=folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["export", "rekey"])
+def test_bundles(tmp_path, verb):
+    if verb == "export":
+        with zipfile.ZipFile(ARCHIVE) as archive:
+            archive.extractall(tmp_path / "old")
+        (source,) = (tmp_path / "old/results/npz/proposed/vit_tiny").iterdir()
+        keys = []
+    else:
+        written(source := tmp_path / "source")
+        keys = ["--old-key", "test-0", "--new-key", "test-1"]
+    work = tmp_path / "work"
+    work.mkdir()
+    marks = [".out.*.part", ".out.*.part/model.safetensors", ".out.*.part/model.onnx", ".out.*.part/client.json"]
+    killed_until_done(work, [verb, source, "out", *keys], marks)
+    assert [path.name for path in work.iterdir()] == ["out"]
+    assert sorted(path.name for path in (work / "out").iterdir()) == BUNDLE
+    assert Bundle.read(work / "out").network()

@@ -1,0 +1,1 @@
+"""The jigsaw attack on block scrambling and pixel shuffling."""

@@ -1,0 +1,1 @@
+"""Attacks that train a network: GAN and ITN."""

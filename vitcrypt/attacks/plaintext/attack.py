@@ -1,0 +1,117 @@
+"""Known and chosen plaintext: the exact key of every scheme, from few images.
+
+Known plaintext: the attacker has plain images and their ciphertexts under the victim's key, and did not choose them.
+Chosen plaintext: the victim encrypts images that the attacker made, one is enough except for ELE (Chang and Li,
+arXiv 2004.13263, do so for PE with one image and for LE on bytes with sixteen).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vitcrypt.attacks.observation import Observation, Oracle, Reconstruction
+from vitcrypt.attacks.plaintext.recover import Recovered, recover_subkeys
+from vitcrypt.encryption import ELE, LE, PE, Scheme, Shape
+from vitcrypt.encryption.primitives import from_vectors
+
+
+@dataclass(frozen=True)
+class KnownPlaintext:
+    """Recover the key from known pairs and decrypt with it.
+
+    Args:
+        pairs: Use only so many of the pairs; None: all. The observation must hold at least as many.
+    """
+
+    pairs: int | None = None
+    name = "known_plaintext"
+
+    def __call__(self, observation: Observation) -> Reconstruction:
+        """Match, invert, decrypt."""
+        observation.need(self.name, part="known", shared=True)
+        assert observation.known is not None
+        plain, encrypted = observation.known
+        count = len(plain) if self.pairs is None else self.pairs
+        if not 1 <= count <= len(plain):
+            raise ValueError(f"{self.name} was to use {count} known pairs, this observation holds {len(plain)}")
+        recovered = recover_subkeys(observation.scheme, plain[:count].cpu(), encrypted[:count].cpu())
+        return _decrypted(observation, recovered, {"pairs": count})
+
+
+@dataclass(frozen=True)
+class ChosenPlaintext:
+    """Have images encrypted that tell every symbol apart, recover the key, and decrypt with it."""
+
+    name = "chosen_plaintext"
+
+    def __call__(self, observation: Observation) -> Reconstruction:
+        """Ask the oracle until the key is certain."""
+        observation.need(self.name, part="oracle", shared=True)
+        oracle, scheme, shape = observation.oracle, observation.scheme, observation.shape
+        assert isinstance(oracle, Oracle)
+        images = probes(scheme, shape)
+        answers = oracle(images).cpu()
+        while not (recovered := recover_subkeys(scheme, images, answers)).exact:
+            more = noise(1, shape, seed=len(images))
+            images, answers = torch.cat([images, more]), torch.cat([answers, oracle(more).cpu()])
+        return _decrypted(observation, recovered, {"queries": len(images)})
+
+
+def _decrypted(observation: Observation, recovered: Recovered, cost: dict[str, int]) -> Reconstruction:
+    cipher = observation.scheme.cipher(recovered.subkeys, observation.shape)
+    certain = {name: float(entries.double().mean()) for name, entries in recovered.certain.items()}
+    images = cipher.inverse()(observation.ciphertexts.cpu())
+    return Reconstruction(images, recovered.subkeys, {**cost, "certain": certain, "exact": recovered.exact})
+
+
+def probes(scheme: Scheme, shape: Shape) -> Tensor:
+    """Return the images to be encrypted, uint8 [q, C, H, W]: as few as can tell all keys apart, or close to it.
+
+    PE: the channels are 1, 2 and 3 everywhere. LE: a nibble's place in the block is written in digits over the blocks
+    of an image (all blocks have one key). ELE: each place of a block gets another signature over q images, and each
+    block another set of signatures; q is 2 at 4 x 4 x 3 (8 * 16 signatures up to complement, 96 nibbles), and one image
+    cannot do, as it has only 8. All others: noise, which hardly ever has two equal blocks or pixels.
+    """
+    if isinstance(scheme, PE):
+        return torch.arange(1, 4, dtype=torch.uint8).view(1, 3, 1, 1).expand(1, *shape).contiguous()
+    if not isinstance(scheme, LE):
+        return noise(1, shape, seed=0)
+    blocks, size = scheme.num_blocks(shape), 2 * shape[0] * scheme.block_size**2
+    if isinstance(scheme, ELE):
+        count = _digits(size)
+        if (size == 8 * 16 ** (count - 1) and blocks > 1) or blocks > 8 * 16 ** (count - 1):
+            count += 1
+        start = torch.arange(blocks).view(-1, 1)
+        signatures = (torch.arange(size) + start) % (8 * 16 ** (count - 1))  # [N, 2d]
+        digits = _written(signatures, count)  # [N, 2d, q]
+    else:
+        count = math.ceil(_digits(size) / blocks)
+        written = _written(torch.arange(size), count * blocks)  # [2d, N * q]
+        digits = written.view(size, blocks, count).transpose(0, 1)
+    low, high = digits.chunk(2, dim=1)
+    return torch.stack([from_vectors(values, shape, scheme.block_size) for values in (low | high << 4).unbind(-1)])
+
+
+def _digits(size: int) -> int:
+    """Return how many nibbles tell `size` things apart up to complement: 8 in the first, 16 in each other."""
+    count = 1
+    while 8 * 16 ** (count - 1) < size:
+        count += 1
+    return count
+
+
+def _written(numbers: Tensor, length: int) -> Tensor:
+    """Write numbers [...] in digits uint8 [..., length]: the first below 8, the others below 16, then zeros."""
+    digits = [numbers % 8]
+    numbers = numbers // 8
+    for _ in range(length - 1):
+        digits.append(numbers % 16)
+        numbers = numbers // 16
+    return torch.stack(digits, -1).to(torch.uint8)
+
+
+def noise(count: int, shape: Shape, seed: int) -> Tensor:
+    """Return white noise, uint8 [count, C, H, W]."""
+    return torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))

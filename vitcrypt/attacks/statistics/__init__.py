@@ -1,0 +1,1 @@
+"""Attacks on statistics of many ciphertexts."""

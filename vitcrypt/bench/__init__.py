@@ -1,5 +1,0 @@
-"""Measurements of speed: everything that is compared is timed in turns within one run, and reported as ratios."""
-
-from vitcrypt.bench.timing import Row, compare
-
-__all__ = ["Row", "compare"]

@@ -1,0 +1,3 @@
+"""The console script `vitcrypt`: one verb for each thing that an owner, a provider or a researcher does."""
+
+from vitcrypt.cli.main import main as main

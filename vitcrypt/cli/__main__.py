@@ -1,0 +1,5 @@
+"""`python -m vitcrypt.cli`."""
+
+from vitcrypt.cli import main
+
+main()
