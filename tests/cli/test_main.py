@@ -30,14 +30,14 @@ def test_a_new_key_is_shown_by_its_fingerprint_checked_and_never_overwritten(vit
         assert ("OK, file intact, readable only by you" in printed) == (arguments[0] == "check")
     code, printed = vitcrypt("key", "new", "mine.txt")
     assert code == 1
-    assert "never overwritten" in printed
+    assert "nothing is overwritten" in printed
     assert (tmp_path / "mine.txt").read_bytes() == written
 
 
 @pytest.mark.parametrize("name", [".", "/"])
 def test_a_folder_in_place_of_a_file_is_refused(vitcrypt, tmp_path, name):
     (tmp_path / ".other.1.part").write_text("mine")
-    for arguments, message in ((("key", "new"), "never overwritten"), (("verify",), "manifest.json does not exist")):
+    for arguments, message in ((("key", "new"), "nothing is overwritten"), (("verify",), "manifest.json does not exist")):
         code, printed = vitcrypt(*arguments, name)
         assert code == 1
         assert message in printed
