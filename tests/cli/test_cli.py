@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from recorded import stored, training
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
 from vitcrypt.keys import Key
-from vitcrypt.report import write_result
 
 
 def test_a_new_key_is_shown_by_its_fingerprint_and_checked(vitcrypt, tmp_path):
@@ -81,21 +81,9 @@ def test_the_key_file_may_come_from_the_environment(vitcrypt, monkeypatch, tmp_p
     assert vitcrypt("key", "check")[0] == 0
 
 
-def record(encryption, accuracy):
-    names = {"data": "digits", "encryption": encryption, "model": "vit_tiny"}
-    config = {"names": names, "seed": 0, "data": {}, "model": {}, "trainer": {}}
-    return {
-        "config": config,
-        "metrics": {"acc": accuracy, "images": 360},
-        "training": {"epochs": 30},
-        "hardware": {"device": "CPU"},
-    }
-
-
 def test_the_report_shows_every_result_beside_the_plain_one_and_says_what_it_left_out(vitcrypt, tmp_path):
     for encryption, accuracy in (("plain", 0.97), ("proposed", 0.95)):
-        (tmp_path / "results" / encryption).mkdir(parents=True)
-        write_result(tmp_path / "results" / encryption, record(encryption, accuracy))
+        stored(tmp_path / "results" / encryption, training(encryption, "vit_tiny", accuracy, data="digits"))
     (tmp_path / "results" / "broken").mkdir()
     (tmp_path / "results" / "broken" / "result.json").write_text(json.dumps({"format": "another"}))
     code, printed = vitcrypt("report")
