@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.documents import MAX_BYTES, MAX_SIDE, Document, Share, Side, explain, parse_json
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line
@@ -347,7 +347,7 @@ def write_result(folder: Path, result: Result) -> Path:
     path = folder / FILENAME
     text = json.dumps(finite({"format": FORMAT, **result.values()}), indent=2, allow_nan=False) + "\n"
     try:
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(text.encode())
     except OSError as error:
         raise OSError(
