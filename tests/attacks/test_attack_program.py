@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from vitcrypt.attack import attack
+from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.config import CONF
 from vitcrypt.experiment.identity import attack_identity
 from vitcrypt.experiment.validate import validate_attack

@@ -5,10 +5,10 @@ from dataclasses import fields
 
 import pytest
 from test_configs import composed
-
 from vitcrypt.experiment.attack_config import AttackConfig, ObservationConf, SizesConf
-from vitcrypt.experiment.config import Config, DataConf, ModelConf, TrainerConf
 from vitcrypt.experiment.ranges import RANGES, Names, Numbers
+
+from vitcrypt.experiment.config import Config, DataConf, ModelConf, TrainerConf
 from vitcrypt.experiment.validate import validate
 
 SCHEMAS = {"": Config, "data.": DataConf, "model.": ModelConf, "trainer.": TrainerConf, "attack.observation.": None}

@@ -5,7 +5,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from recorded import line, result
 
-from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.config import CONF
+from vitcrypt.experiment.schema import register
 from vitcrypt.report import table1
 from vitcrypt.report.paper import TABLE1
 from vitcrypt.report.recipe import recipe_of, unlike_the_paper
