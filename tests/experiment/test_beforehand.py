@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from configurations import composed
 from program import SMALL
 from samples import medmnist, written
-from test_configs import composed
 
 from vitcrypt.data import digits
 from vitcrypt.data.steps import Division

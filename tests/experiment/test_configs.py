@@ -3,35 +3,19 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
+from configurations import composed
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from vitcrypt.experiment.config import CONF, AttackConfig, Config, typed
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import configured
-from vitcrypt.experiment.schema import register
 
 GROUPS = {group: sorted(p.stem for p in (CONF / group).glob("*.yaml")) for group in ("data", "encryption", "model")}
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 
 
 ADAPTED = ["model.adapt_to_key=true"]
-
-
-def composed(*overrides, name="config", folder=CONF):
-    """Compose as the program does and return plain values."""
-    register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        path = [f"hydra.searchpath=[file://{CONF}]"] if folder != CONF else []
-        config = compose(name, overrides=[*overrides, *path], return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    plain = OmegaConf.to_container(config, resolve=False)
-    del plain["hydra"]
-    return OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
 
 
 @pytest.mark.parametrize("data", GROUPS["data"])

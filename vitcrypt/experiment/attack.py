@@ -15,7 +15,7 @@ from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.job import Job, shown
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.report.results import finite, write_result
 from vitcrypt.untrusted.text import console
 
@@ -99,7 +99,7 @@ def _finished_before(job: Job[AttackConfig], result: dict[str, Any]) -> None:
 def _keep(path: Path, images: dict[str, Any]) -> None:
     import numpy as np
 
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         np.savez_compressed(file, **images)
 
 

@@ -289,6 +289,7 @@ class AttackConfig:
 
 
 C = TypeVar("C", Config, AttackConfig)
+LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
 def typed(schema: type[C], values: dict[str, Any]) -> C:
@@ -307,7 +308,9 @@ def typed(schema: type[C], values: dict[str, Any]) -> C:
     if first["type"] == "string_too_short":
         raise ValueError(f"{name}= is empty (a shell variable that is not set?); set {name}=PATH")
     wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    wanted = f"a number {wanted}" if wanted.startswith(("greater", "less")) else wanted
+    for limit, words in LIMITS.items():
+        if limit in (ends := first.get("ctx", {})):
+            wanted = f"a number, {words} {ends[limit]:,}"
     raise ValueError(f"{name}={printable(first['input'], 100)}: set it to {wanted}")
 
 

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.text import Text
 
-from vitcrypt.encryption import ImageEncryption, Plain, Scheme
+from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.composition import resolved
@@ -92,7 +92,7 @@ class Job(Generic[C]):
         config: C
         config, scheme = configured(schema, with_plain_paths(values))
         received = _manifest(config) if isinstance(config, Config) else None
-        key = open_key(config.key) if scheme is not None and not isinstance(scheme, Plain) else None
+        key = open_key(config.key) if scheme is not None and not scheme.is_plain else None
         fingerprint = key.fingerprint if key is not None else received.fingerprint if received is not None else None
         digest = received.digest if received is not None else None
         names = [*(["attacks"] if isinstance(config, AttackConfig) else []), *vars(config.names).values()]

@@ -2,7 +2,7 @@
 
 import math
 
-from vitcrypt.encryption import Plain, Proposed, Scheme
+from vitcrypt.encryption import Scheme
 from vitcrypt.experiment.config import AttackConfig, Config, ModelConf
 from vitcrypt.jobs.place import expanded
 
@@ -43,7 +43,7 @@ def _check_sizes(config: Config, scheme: Scheme | None, block: int) -> None:
         )
     # a network into which the key is folded says itself what it can follow
     allowed = config.allow_patch_mismatch or config.model.adapt_to_key
-    if isinstance(scheme, Proposed) and patch and block != patch and not allowed:
+    if scheme is not None and scheme.scrambles_blocks and patch and block != patch and not allowed:
         raise ValueError(
             f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a "
             f"block is a patch; set encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
@@ -102,7 +102,7 @@ def _check_patch_embedding(config: Config, scheme: Scheme | None) -> None:
         raise ValueError(
             f"model.adapt_to_key=true folds the key into the patches of a ViT, and {name} has none; set model=vit_b16"
         )
-    if scheme is None or isinstance(scheme, Plain):
+    if scheme is None or scheme.is_plain:
         came = "the images come encrypted and there is no key here: the owner runs vitcrypt adapt"
         raise ValueError(
             f"model.adapt_to_key=true needs a key, and with encryption={config.names.encryption} there is none; "
