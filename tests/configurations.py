@@ -26,6 +26,8 @@ def composed(*overrides, name="config", folder=CONF):
 
 
 def attack_values(tmp_path: Path, scheme: str, method: str, *overrides: str) -> dict[str, Any]:
+    """Compose an attack on digits as the program does and return plain values."""
+    register()
     names = {"data": "digits", "encryption": scheme, "attack": method}
     chosen = [f"{group}={name}" for group, name in names.items()] + [f"names.{g}={n}" for g, n in names.items()]
     with initialize_config_dir(str(CONF), version_base="1.3"):
