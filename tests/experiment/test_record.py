@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from configurations import attack_values as config
 from program import SMALL, results
+from recorded import training, typed
 from samples import medmnist, written
 
 import vitcrypt
 from vitcrypt import run
 from vitcrypt.attack import attack
 from vitcrypt.report import figures
-from vitcrypt.report.results import finite, read_result, write_result
+from vitcrypt.report.results import finite, write_result
 
 NAMES = [
     "$a_{$",
@@ -131,8 +132,8 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
     node = {"a": [1.5, math.nan, (math.inf, -math.inf)], "b": {"c": math.nan, "d": "nan", "e": True, "f": 2**70}}
     expected = {"a": [1.5, None, [None, None]], "b": {"c": None, "d": "nan", "e": True, "f": 2**70}}
     assert finite(node) == expected
-    write_result(tmp_path, node)
-    read = read_result(tmp_path)
+    write_result(tmp_path, typed(training() | node))
+    read = json.loads((tmp_path / "result.json").read_text())
     assert {name: read[name] for name in node} == expected
 
 

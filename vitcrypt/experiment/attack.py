@@ -16,22 +16,23 @@ from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.job import Job, shown
 from vitcrypt.jobs.atomic import atomic_write
-from vitcrypt.report.results import finite, write_result
+from vitcrypt.report import results as records
+from vitcrypt.report.results import AttackResult, finite, write_result
 from vitcrypt.untrusted.text import console
 
 SHOWN = 8  # images that are drawn and kept
 
 
-def run(values: dict[str, Any]) -> dict[str, Any]:
+def run(values: dict[str, Any]) -> AttackResult:
     """Carry out the attack of a configuration, unless it is done already; return its result, as in result.json.
 
     Args:
         values: The configuration, composed and resolved.
     """
-    return Job.of(AttackConfig, values).once(attack, _finished_before)
+    return Job.of(AttackConfig, values).once(AttackResult, attack, _finished_before)
 
 
-def attack(job: Job[AttackConfig]) -> dict[str, Any]:
+def attack(job: Job[AttackConfig]) -> AttackResult:
     """Attack what the configuration gives to the attacker, score what they restored, and record it."""
     from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.score import score
@@ -57,38 +58,36 @@ def attack(job: Job[AttackConfig]) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     metrics = score(victim.plain, observation, reconstruction, victim.subkeys, lpips(weights) if weights else None)
     if why_not:
-        metrics["lpips_absent"] = why_not
-    first = {
-        "restored": victim.similarity(reconstruction.images, SHOWN),
-        "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
-    }
-    result = {
-        "kind": "attack",
-        "identity": job.identity,
-        "inputs": inputs.summary(),
-        "config": published(config),
-        "threat_model": observation.threat_model,
-        "key": describe_key(job, observation.shape),
-        "details": reconstruction.details,
-        "metrics": metrics,
-        "seconds": seconds,
-        "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()},
-        "first": first,
-    }
+        metrics = metrics.model_copy(update={"lpips_absent": why_not})
+    result = AttackResult(
+        kind="attack",
+        identity=job.identity,
+        inputs=inputs.summary(),
+        config=records.AttackConfig(**published(config)),
+        threat_model=records.ThreatModel(**observation.threat_model),
+        key=describe_key(job, observation.shape),
+        details=records.Details(**finite(reconstruction.details)),
+        metrics=metrics,
+        seconds=seconds,
+        versions=records.Versions(vitcrypt=vitcrypt.__version__, python=platform.python_version()),
+        first=records.First(
+            restored=victim.similarity(reconstruction.images, SHOWN),
+            ciphertext=victim.similarity(observation.ciphertexts, SHOWN),
+        ),
+    )
     write_result(folder, result)  # with it the attack is finished
 
     rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
-    scores = [f"{value:.3f}" for value in first["restored"]]
+    scores = [f"{value:.3f}" for value in result.first.restored]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
     tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
-    result = finite(result)
     _tell(job, result, "finished")
     return result
 
 
-def _finished_before(job: Job[AttackConfig], result: dict[str, Any]) -> None:
-    if job.config.lpips_weights and (why_not := result["metrics"].get("lpips_absent")):
+def _finished_before(job: Job[AttackConfig], result: AttackResult) -> None:
+    if job.config.lpips_weights and (why_not := result.metrics.lpips_absent):
         raise ValueError(
             f"{job.folder} was finished without LPIPS ({why_not}), and lpips_weights={job.config.lpips_weights} is "
             "there now; set resume=false to attack again with it"
@@ -121,26 +120,28 @@ def _lpips_weights(config: AttackConfig) -> tuple[Path | None, str | None]:
         return None, "AlexNet's weights are not in torch's cache, and lpips_weights= names no file"
 
 
-def _tell(job: Job[AttackConfig], result: dict[str, Any], how: str) -> None:
-    metrics = result["metrics"]
+def _tell(job: Job[AttackConfig], result: AttackResult, how: str) -> None:
+    metrics = result.metrics
     table = Table(title=f"{job.config.names}: {how}", title_justify="left")
-    measured = "lpips" in metrics["restored"]
+    measured = metrics.restored.lpips is not None
     for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM", *(["LPIPS"] if measured else [])):
         table.add_column(column, justify="left" if not column else "right")
     for name in ("restored", "ciphertext", "unrelated"):
-        if name in metrics:
-            ssim, psnr, folded = (metrics[name][measure] for measure in ("ssim", "psnr", "folded_ssim"))
-            decibels = "exact" if psnr["median"] is None else f"{psnr['median']:.1f} dB"
-            spread = f"{ssim['lower']:.3f} to {ssim['upper']:.3f}"
-            distance = [f"{metrics[name]['lpips']['median']:.3f}"] if measured else []
-            table.add_row(name, f"{ssim['median']:.3f}", spread, decibels, f"{folded['median']:.3f}", *distance)
+        found: records.Similarity | None = getattr(metrics, name)
+        if found is not None:
+            decibels = "exact" if found.psnr.median is None else f"{found.psnr.median:.1f} dB"
+            spread = f"{found.ssim.lower:.3f} to {found.ssim.upper:.3f}"
+            distance = [f"{found.lpips.median:.3f}"] if found.lpips is not None else []
+            table.add_row(
+                name, f"{found.ssim.median:.3f}", spread, decibels, f"{found.folded_ssim.median:.3f}", *distance
+            )
     console.print(table)
-    exact = f"{100 * metrics['exact_images']:.0f} % restored exactly"
-    console.print(f"  {metrics['images']} images, {exact}, {result['seconds']:.1f} s")
-    for name, share in metrics.get("key", {}).items():
-        console.print(f"  {name}: {100 * share['share']:.1f} % recovered (guessing: {100 * share['guessing']:.1f} %)")
-    if "blocks" in metrics:
-        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics["blocks"].items())
+    exact = f"{100 * metrics.exact_images:.0f} % restored exactly"
+    console.print(f"  {metrics.images} images, {exact}, {result.seconds:.1f} s")
+    for name, share in metrics.key.items():
+        console.print(f"  {name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)")
+    if metrics.blocks:
+        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
         console.print(f"  blocks: {joined}")
     for file in ("result.json", "images.png"):
         if (job.folder / file).exists():

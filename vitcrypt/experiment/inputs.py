@@ -12,6 +12,7 @@ from vitcrypt.data.stamp import Counts, DataStamp, FileStamp, stamp_data, stamp_
 from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
+from vitcrypt.report.results import AttackResult, TrainingResult
 from vitcrypt.untrusted.documents import Document, read_document
 from vitcrypt.untrusted.text import console
 
@@ -40,7 +41,7 @@ class Inputs(Document):
         return data | {name: stamp.sha256 for name, stamp in self.weights.items()}
 
 
-def settle(config: Config | AttackConfig, folder: Path, result: dict[str, Any] | None = None) -> Inputs:
+def settle(config: Config | AttackConfig, folder: Path, result: TrainingResult | AttackResult | None = None) -> Inputs:
     """Compare what a job in `folder` was begun or finished with to what is there now; if it is new, keep that.
 
     Args:

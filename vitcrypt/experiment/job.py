@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -23,7 +23,7 @@ from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import expanded
 from vitcrypt.jobs.pool import give_back
 from vitcrypt.keys import Key, open_key
-from vitcrypt.report.results import read_result
+from vitcrypt.report.results import AttackResult, TrainingResult, read_result
 from vitcrypt.targets import build
 from vitcrypt.targets import check as check_targets
 from vitcrypt.untrusted.text import console
@@ -31,6 +31,8 @@ from vitcrypt.untrusted.text import console
 if TYPE_CHECKING:
     from vitcrypt.data.manifest import Manifest
     from vitcrypt.experiment.inputs import Inputs
+
+R = TypeVar("R", TrainingResult, AttackResult)
 
 
 def configured(schema: type[C], values: dict[str, Any]) -> tuple[C, Scheme | None]:
@@ -123,27 +125,24 @@ class Job(Generic[C]):
             return None
         return ImageEncryption(self.scheme, self.key, (3, size, size), cast("KeyScope", self.config.key_scope))
 
-    def settle(self, result: dict[str, Any] | None = None) -> Inputs:
+    def settle(self, result: TrainingResult | AttackResult | None = None) -> Inputs:
         """Compare what it was made from with what is there now: see `experiment.inputs`."""
         from vitcrypt.experiment.inputs import settle  # takes seconds
 
         return settle(self.config, self.folder, result)
 
-    def once(
-        self,
-        work: Callable[[Job[C]], dict[str, Any]],
-        finished_before: Callable[[Job[C], dict[str, Any]], None],
-    ) -> dict[str, Any]:
+    def once(self, kind: type[R], work: Callable[[Job[C]], R], finished_before: Callable[[Job[C], R], None]) -> R:
         """Do the work of a job that has no result yet, alone in its folder; return the result.
 
         Args:
+            kind: What a result is.
             work: Resumes or begins, and writes the result.
             finished_before: What is done if there is a result already, made from the same inputs.
         """
         with alone_in(self.folder):
             if not self.config.resume:
                 _put_aside(self.folder)
-            result = read_result(self.folder)
+            result = read_result(self.folder, kind)
             if result is None:
                 return work(self)
             self.settle(result)
@@ -151,7 +150,7 @@ class Job(Generic[C]):
             return result
 
 
-def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], dict[str, Any]], value: Callable[[Any], float]) -> float:
+def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R], value: Callable[[R], float]) -> float:
     """Do what Hydra asks a program for, once for every job: return its value, for sweepers that look for the best.
 
     Args:

@@ -21,7 +21,23 @@ from vitcrypt.experiment.inputs import Inputs
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.training_run import TrainingRun
 from vitcrypt.report.figures import confusion_matrix, image_grid
-from vitcrypt.report.results import PICTURES, finite, validation, write_result
+from vitcrypt.report.results import (
+    PICTURES,
+    Epoch,
+    Hardware,
+    Images,
+    Key,
+    Metrics,
+    Received,
+    Training,
+    TrainingConfig,
+    TrainingResult,
+    Validation,
+    Versions,
+    Weights,
+    finite,
+    write_result,
+)
 
 PACKAGES = (
     "torch",
@@ -38,64 +54,68 @@ PACKAGES = (
 
 def record(
     training: TrainingRun, metrics: dict[str, Any], history: list[dict[str, Any]], inputs: Inputs
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Put the result of a training together, write FOLDER/result.json, and return it."""
     job, splits, classifier = training.job, training.data.splits, training.classifier
-    config, received = job.config, job.received
-    result = {
-        "identity": job.identity,
-        "config": published(config),
-        "key": describe_key(job, (3, config.data.image_size, config.data.image_size)),
-        "inputs": inputs.summary(),
-        "received": received.summary() if received is not None else None,  # how the images came encrypted
-        "classes": splits.classes,
-        "images": {"train": len(splits.train), "val": len(splits.val) if splits.val else 0, "test": len(splits.test)},
-        "metrics": metrics,  # after the last epoch
-        "validation": validation(history),
-        "training": {
-            "epochs": len(history),
-            "steps": history[-1]["step"] if history else 0,
-            "seconds": sum(epoch["seconds"] for epoch in history),
-            "devices": count(config.trainer),
-            "history": history,
-            **({"diverged": epoch} if (epoch := _lost(metrics, history)) else {}),
-        },
-        "weights": {
-            "parameters": sum(p.numel() for p in classifier.network.parameters()),
-            "pretrained_sha256": training.weights_sha256,
-            "trained_sha256": training.trained_sha256(),
-        },
-        "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()}
-        | {name: version(name) for name in PACKAGES},
-        "hardware": hardware(next(classifier.parameters()).is_cuda),
-    }
+    config, lost = job.config, _lost(metrics, history)
+    epochs = [Epoch(**finite(epoch)) for epoch in history]
+    result = TrainingResult(
+        identity=job.identity,
+        config=TrainingConfig(**published(config)),
+        key=describe_key(job, (3, config.data.image_size, config.data.image_size)),
+        inputs=inputs.summary(),
+        received=Received(**job.received.summary()) if job.received is not None else None,
+        classes=splits.classes,
+        images=Images(train=len(splits.train), val=len(splits.val) if splits.val else 0, test=len(splits.test)),
+        metrics=Metrics(**finite(metrics)),
+        validation=Validation.of(epochs),
+        training=Training(
+            epochs=len(epochs),
+            steps=epochs[-1].step if epochs else 0,
+            seconds=sum(epoch.seconds for epoch in epochs),
+            devices=count(config.trainer),
+            history=epochs,
+            **({"diverged": lost} if lost else {}),
+        ),
+        weights=Weights(
+            parameters=sum(p.numel() for p in classifier.network.parameters()),
+            pretrained_sha256=training.weights_sha256,
+            trained_sha256=training.trained_sha256(),
+        ),
+        versions=Versions(
+            vitcrypt=vitcrypt.__version__,
+            python=platform.python_version(),
+            **dict[str, Any]((name, version(name)) for name in PACKAGES),
+        ),
+        hardware=hardware(next(classifier.parameters()).is_cuda),
+    )
     write_result(job.folder, result)
-    return finite(result)
+    return result
 
 
-def describe_key(job: Job[Any], shape: Shape) -> dict[str, Any]:
+def describe_key(job: Job[Any], shape: Shape) -> Key:
     """Return what a record says of the key: its fingerprint and how large the key space is, never the key."""
     scheme = job.scheme
-    return {
-        "fingerprint": job.fingerprint,
-        "public_test_key": job.public_test_key,
-        "nominal_bits": scheme.key_space_bits(shape) if scheme else None,
-        "effective_bits": scheme.effective_key_bits(shape) if scheme else None,
-    }
+    return Key(
+        fingerprint=job.fingerprint,
+        public_test_key=job.public_test_key,
+        nominal_bits=scheme.key_space_bits(shape) if scheme else None,
+        effective_bits=scheme.effective_key_bits(shape) if scheme else None,
+    )
 
 
 def pictures(
-    job: Job[Config], data: ImageDataModule, metrics: dict[str, Any]
+    job: Job[Config], data: ImageDataModule, confusion: list[list[int]]
 ) -> Iterator[tuple[Path, Callable[[], object]]]:
     """Yield FOLDER/images.png and FOLDER/confusion.png, each with what draws it."""
 
     def images() -> None:
         image_grid(job.folder / PICTURES[0], *examples(job, data))
 
-    def confusion() -> None:
-        confusion_matrix(job.folder / PICTURES[1], metrics["confusion"], data.splits.classes)
+    def matrix() -> None:
+        confusion_matrix(job.folder / PICTURES[1], confusion, data.splits.classes)
 
-    yield from zip((job.folder / name for name in PICTURES), (images, confusion), strict=True)
+    yield from zip((job.folder / name for name in PICTURES), (images, matrix), strict=True)
 
 
 def examples(job: Job[Config], data: ImageDataModule, count: int = 8) -> tuple[dict[str, Any], list[str]]:
@@ -116,13 +136,13 @@ def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:
     return diverged(history) or (None if math.isfinite(metrics["loss"]) else len(history))
 
 
-def hardware(cuda: bool) -> dict[str, Any]:
+def hardware(cuda: bool) -> Hardware:
     """Return what this machine computes with."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
-    return {
-        "device": torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores",
-        "processor": processor,
-        "cores": os.cpu_count(),
-    }
+    return Hardware(
+        device=torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores",
+        processor=processor,
+        cores=os.cpu_count(),
+    )

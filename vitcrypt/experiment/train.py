@@ -14,14 +14,14 @@ from rich.text import Text
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.job import Job, shown
-from vitcrypt.report.results import PICTURES
+from vitcrypt.report.results import PICTURES, TrainingResult
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
     from vitcrypt.data import ImageDataModule
 
 
-def run(values: dict[str, Any]) -> dict[str, Any]:
+def run(values: dict[str, Any]) -> TrainingResult:
     """Bring the training of a configuration to its end: skip it if finished, resume it if broken off.
 
     Args:
@@ -30,10 +30,10 @@ def run(values: dict[str, Any]) -> dict[str, Any]:
     Returns:
         The result, as in result.json.
     """
-    return Job.of(Config, values).once(train, _finished_before)
+    return Job.of(Config, values).once(TrainingResult, train, _finished_before)
 
 
-def train(job: Job[Config]) -> dict[str, Any]:
+def train(job: Job[Config]) -> TrainingResult:
     """Train and test a network on encrypted images, and record it. Resumes from the last checkpoint, if there is one.
 
     Returns:
@@ -76,7 +76,7 @@ def train(job: Job[Config]) -> dict[str, Any]:
         training.fit(logger)
         metrics, history = training.test()
         result = record(training, metrics, history, inputs)  # with it the run is finished
-        drawn = _draw(job, training.data, metrics)
+        drawn = _draw(job, training.data, result.metrics.confusion)
         tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
     finally:
         for line in loggers.finish(logger, failed=result is None):
@@ -85,33 +85,33 @@ def train(job: Job[Config]) -> dict[str, Any]:
     return result
 
 
-def _finished_before(job: Job[Config], result: dict[str, Any]) -> None:
+def _finished_before(job: Job[Config], result: TrainingResult) -> None:
     if not all((job.folder / name).exists() for name in PICTURES):  # it was killed after its record
         from vitcrypt.experiment.training_run import data_module_of, splits_of
 
-        _draw(job, data_module_of(job, splits_of(job.config)), result["metrics"])
+        _draw(job, data_module_of(job, splits_of(job.config)), result.metrics.confusion)
     _tell(job, result, "finished before, skipped (resume=false runs it again)")
 
 
-def _draw(job: Job[Config], data: ImageDataModule, metrics: dict[str, Any]) -> list[Path]:
+def _draw(job: Job[Config], data: ImageDataModule, confusion: list[list[int]]) -> list[Path]:
     """Draw the pictures of a run and return those that could be drawn."""
     from vitcrypt.experiment.record import pictures
 
-    return [path for path, draw in pictures(job, data, metrics) if tried(draw, f"{path.name} is missing")]
+    return [path for path, draw in pictures(job, data, confusion) if tried(draw, f"{path.name} is missing")]
 
 
-def _tell(job: Job[Config], result: dict[str, Any], how: str) -> None:
-    metrics, training = result["metrics"], result["training"]
-    accuracy = f"{job.config.names}, seed {job.config.seed}: test accuracy {100 * metrics['acc']:.2f} %"
-    console.print(Text.assemble((accuracy, "bold green"), f" ({metrics['images']} images), {how}"))
-    if "diverged" in training:
+def _tell(job: Job[Config], result: TrainingResult, how: str) -> None:
+    metrics, training = result.metrics, result.training
+    accuracy = f"{job.config.names}, seed {job.config.seed}: test accuracy {100 * metrics.acc:.2f} %"
+    console.print(Text.assemble((accuracy, "bold green"), f" ({metrics.images} images), {how}"))
+    if training.diverged is not None:
         console.print(
-            f"  the loss is not finite in epoch {training['diverged']}, and the training ended with epoch "
-            f"{training['epochs']}: lower model.optimizer.lr, or set model.gradient_clip=1.0",
+            f"  the loss is not finite in epoch {training.diverged}, and the training ended with epoch "
+            f"{training.epochs}: lower model.optimizer.lr, or set model.gradient_clip=1.0",
             style="red",
         )
-    peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
-    console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
+    peak = [f"peak memory {gib:.2f} GiB" for epoch in training.history[-1:] if (gib := epoch.measure("peak_gib"))]
+    console.print(", ".join([f"  {training.epochs} epochs in {training.seconds:.0f} s", *peak]))
     for file in ("result.json", "images.png"):
         if (job.folder / file).exists():
             console.print(f"  {shown(job.folder / file)}")
