@@ -108,13 +108,13 @@ def _write(path: Path, inputs: Inputs) -> None:
         raise OSError(f"cannot write {path}: {error}; free some space and repeat") from error
 
 
-def _read(folder: Path, result: dict[str, Any] | None) -> Inputs | None:
+def _read(folder: Path, result: TrainingResult | AttackResult | None) -> Inputs | None:
     if (folder / FILENAME).exists():
         try:
             return read_document(folder / FILENAME, Inputs)
         except ValueError as error:
             raise ValueError(f"{error}; set resume=false to put that job aside and start over") from None
-    return Inputs.model_validate(result["inputs"]) if result and result.get("inputs") else None
+    return Inputs.model_validate(result.inputs) if result is not None and result.inputs else None
 
 
 def _told(images: Counts) -> str:
