@@ -116,7 +116,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 def _network(model: str, compiled: bool) -> tuple[Any, dict[str, Any]]:
     import torch
 
-    from vitcrypt.experiment.build import build_network
+    from vitcrypt.models.networks import build_network
 
     config = composed(f"model={model}")["model"]
     network = build_network(config, config["image_size"], 10)

@@ -40,8 +40,8 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     """
     from safetensors.torch import save
 
-    from vitcrypt.experiment.build import build_network
-    from vitcrypt.models import classes_in, fold, kind_of, load_weights
+    from vitcrypt.models import classes_in, fold_key, kind_of, load_weights
+    from vitcrypt.models.networks import build_network
     from vitcrypt.targets import build
 
     if out.suffix != ".safetensors":
@@ -51,7 +51,7 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     network = build_network(config["model"], size, classes_in(weights), config["allow_targets"])
     load_weights(network, weights)
     scheme, shape = build("encryption", config["encryption"], config["allow_targets"]), (3, size, size)
-    folded = fold(network, scheme.cipher(scheme.subkeys(key, shape), shape))
+    folded = fold_key(network, scheme.cipher(scheme.subkeys(key, shape), shape))
     state = {name: value.contiguous() for name, value in folded.state_dict().items()}
     write_new(out, save(state, metadata={"format": "pt"}))
     said = {"model.weights": str(out), "model.patch_embedding": kind_of(folded)}

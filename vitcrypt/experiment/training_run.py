@@ -25,13 +25,13 @@ from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.experiment import beforehand, devices, errors
 from vitcrypt.experiment.blame import blame
-from vitcrypt.experiment.build import build_network
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import received_manifest
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights
+from vitcrypt.models.networks import build_network
 from vitcrypt.targets import build, builder
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Cell:
 
     def _adapted_to_key(self, network: nn.Module) -> nn.Module:
         assert self.encryption is not None
-        folded = fold(network, self.encryption.cipher)
+        folded = fold_key(network, self.encryption.cipher)
         asked, kind = self.config["model"]["patch_embedding"], kind_of(folded)
         if kind != asked:
             raise ValueError(

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from vitcrypt.data import read_image, resize
 from vitcrypt.encryption import SCHEMES, ImageEncryption, Plain, Scheme
-from vitcrypt.service.answers import Answer, Answers, Info
-from vitcrypt.service.description import Description, read_description
+from vitcrypt.service.documents import Answer, Answers, Description, Info, read_description
 from vitcrypt.service.exchange import Exchange
 from vitcrypt.untrusted.documents import parse_document
 from vitcrypt.untrusted.scheme import SchemeValues

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 from anyio.from_thread import start_blocking_portal
 
-from vitcrypt.service.address import is_loopback
-from vitcrypt.service.answers import Problem
+from vitcrypt.service.documents import Problem
+from vitcrypt.service.limits import is_loopback
 from vitcrypt.untrusted.documents import parse_document
 from vitcrypt.untrusted.text import printable
 
