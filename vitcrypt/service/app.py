@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 import vitcrypt
 from vitcrypt.service.batching import Batcher
 from vitcrypt.service.bundle import Bundle
-from vitcrypt.service.documents import CLIENT_FORMAT, Answers, Problem
+from vitcrypt.service.documents import CLIENT_FORMAT, Answers, Info, Problem
 from vitcrypt.service.intake import FORM, PNG, RAW, body_of, count_of, decode_all, files_of, kind_of
 from vitcrypt.service.limits import FullError, Limits, Room
 from vitcrypt.service.onnx import Backend
@@ -150,13 +150,16 @@ def create_app(
         """Say that the service answers. Needs no token."""
         return answer(request, 200, {"status": "ok"})
 
-    @app.get("/info", responses=refusals(401))
-    async def info(request: Request) -> dict[str, Any]:
+    served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
+    allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
+    described = {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
+    description = JSONResponse(described).body
+
+    @app.get("/info", response_model=Info, responses=refusals(401))
+    async def info(request: Request) -> Response:
         """Say what clients need to encrypt queries, what is served, and the limits."""
         authorise(request)
-        served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
-        allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
-        return {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
+        return Response(description, media_type="application/json")
 
     @app.get("/metrics", responses=refusals(401))
     async def metrics(request: Request) -> Response:

@@ -33,19 +33,16 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     header, bare = _bare(data, name)
     width, height, depth, colour = struct.unpack_from(">IIBB", header)
     if (width, height) != (size, size):
-        raise _wrong_size(name, (width, height), size)
+        reason = f"{name} is {width} x {height}; this network sees {size} x {size}: resize, then encrypt"
+        raise HTTPException(422, reason)
     if depth != 8 or colour != 2:
         mode = MODES.get(colour, "RGB")
         raise HTTPException(422, f"{name} is {depth}-bit {mode}; an encrypted image is 8-bit RGB without transparency")
     try:
         with Image.open(io.BytesIO(bare), formats=["PNG"]) as image:
-            if image.size != (size, size):
-                raise _wrong_size(name, image.size, size)
-            if image.mode != "RGB":
-                raise HTTPException(422, f"{name} is {image.mode}; an encrypted image is 8-bit RGB")
+            if (image.size, image.mode) != ((size, size), "RGB"):  # what will be unpacked, as its reader sees it
+                raise ValueError(f"its reader takes it for {image.mode} of {image.size}")
             return np.asarray(image).transpose(2, 0, 1)
-    except HTTPException:
-        raise
     except Exception as error:  # a damaged file can make the reader raise anything
         raise HTTPException(422, f"{name} is damaged: {error}") from None
 
@@ -74,8 +71,3 @@ def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
             return kept[1][8:-4], b"".join(kept)
         start = end
     raise HTTPException(422, f"{name} is truncated")
-
-
-def _wrong_size(name: str, found: tuple[int, int], size: int) -> HTTPException:
-    width, height = found
-    return HTTPException(422, f"{name} is {width} x {height}; this network sees {size} x {size}: resize, then encrypt")
