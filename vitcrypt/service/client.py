@@ -175,7 +175,7 @@ class Client:
             if (bits := self.scheme.effective_key_bits(shape)) < LEAST_BITS:
                 faults.append(
                     f"asks for {self.scheme.name} with blocks of {self.scheme.block_size} on images of "
-                    f"{self.image_size} pixels, which has {bits:.0f} bits of key, where at least {LEAST_BITS} are needed"
+                    f"{self.image_size} pixels, which has {bits:.0f} bits of key; at least {LEAST_BITS} are needed"
                 )
         if faults:
             raise ValueError(
