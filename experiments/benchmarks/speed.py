@@ -124,7 +124,7 @@ def composed(*overrides: str) -> Job[Config]:
 def _network(model: str, compiled: bool) -> tuple[Any, ModelConf]:
     import torch
 
-    from vitcrypt.experiment.build import build_network
+    from vitcrypt.models.networks import build_network
 
     config = composed(f"model={model}", "model.pretrained=false").config.model
     network = build_network(asdict(config), config.image_size, 10)

@@ -42,8 +42,8 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     """
     from safetensors.torch import save
 
-    from vitcrypt.experiment.build import build_network
-    from vitcrypt.models import classes_in, fold, kind_of, load_weights
+    from vitcrypt.models import classes_in, fold_key, kind_of, load_weights
+    from vitcrypt.models.networks import build_network
 
     if out.suffix != ".safetensors":
         raise ValueError(f"{out}: the adapted weights are written as .safetensors; name the file so")
@@ -53,7 +53,7 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     network = build_network(asdict(config.model), size, classes_in(weights), config.allow_targets)
     load_weights(network, weights)
     shape = (3, size, size)
-    folded = fold(network, scheme.cipher(scheme.subkeys(key, shape), shape))
+    folded = fold_key(network, scheme.cipher(scheme.subkeys(key, shape), shape))
     state = {name: value.contiguous() for name, value in folded.state_dict().items()}
     write_new(out, save(state, metadata={"format": "pt"}))
     said = {"model.weights": str(out), "model.patch_embedding": kind_of(folded)}

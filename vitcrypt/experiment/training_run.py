@@ -26,15 +26,15 @@ from vitcrypt.data.datamodule import Augment
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.experiment import beforehand, devices, errors
 from vitcrypt.experiment.blame import blame
-from vitcrypt.experiment.build import build_network
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights
 from vitcrypt.models.classifier import Schedule
+from vitcrypt.models.networks import build_network
 from vitcrypt.targets import build, builder
 
 
@@ -118,7 +118,7 @@ def classifier_of(
 
 
 def _with_key_folded(network: nn.Module, encryption: ImageEncryption, config: Config) -> nn.Module:
-    folded = fold(network, encryption.cipher)
+    folded = fold_key(network, encryption.cipher)
     asked, kind = config.model.patch_embedding, kind_of(folded)
     if kind != asked:
         raise ValueError(
