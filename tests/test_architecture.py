@@ -11,21 +11,21 @@ PACKAGE = Path(__file__).parent.parent / "vitcrypt"
 BELOW = {"jobs", "untrusted"}  # what every room may use
 ROOMS = {  # what else it may use
     "__main__": {"cli"},
-    "attack": {"experiment", "metrics", "report", "targets"},
+    "attack": {"experiment"},
     "attacks": {"encryption"},
     "cli": {"attack", "data", "encryption", "experiment", "folders", "keys", "report", "run", "service"},
     "data": {"encryption"},
-    "encryption": {"keys"},
+    "encryption": set(),  # it is handed keys
     "experiment": {"attacks", "data", "encryption", "keys", "metrics", "models", "report", "service", "targets"},
     "folders": {"data", "encryption"},
     "jobs": set(),
     "keys": set(),
     "metrics": set(),
-    "models": {"encryption"},  # a key is folded into a network by its cipher
+    "models": {"encryption", "targets"},  # a key is folded into a network by its cipher
     "report": set(),
-    "run": {"experiment", "report"},
+    "run": {"experiment"},
     "service": {"data", "encryption", "models"},  # never keys: a client is handed one
-    "targets": {"models"},  # which networks there are
+    "targets": set(),
     "untrusted": set(),
 }
 ONLY = {  # rooms that know the standard library and no more than this
