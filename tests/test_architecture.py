@@ -42,7 +42,7 @@ FORBIDDEN = {  # libraries that a room does not know
 }
 PLAIN_TORCH = ("resnet", "shakedrop", "adaptation", "weights", "patch_embedding", "key_folding")
 LIGHTNING_FREE = [f"models/{name}.py" for name in PLAIN_TORCH]
-LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "resize", "augment", "listing", "manifest")]
+LIGHTNING_FREE += [f"data/{name}.py" for name in ("datasets", "transforms", "listing", "manifest")]
 
 
 def imports(path: Path) -> set[str]:

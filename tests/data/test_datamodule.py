@@ -1,12 +1,14 @@
 """The way of the data inside a real Trainer, byte for byte, and normalisation at its end."""
 
+from functools import partial
+
 import pytest
 import torch
 from batches import KEY, SHAPE, Recorder, encrypting, levels, module_of, of_index, same
 from PIL import Image
 
 from vitcrypt.data import FileDataset, Splits, normalise, resize
-from vitcrypt.data.datasets import ImageReader
+from vitcrypt.data.decode import read_image
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed
 from vitcrypt.models import ImageClassifier, ResNet18
 
@@ -120,7 +122,7 @@ def test_files_decoded_by_worker_processes_make_the_batches_that_images_in_memor
         paths = [tmp_path / f"{index}.png" for index in dataset.index.tolist()]
         for path, image in zip(paths, dataset.images, strict=True):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
-        return FileDataset(paths, dataset.labels, dataset.index, ImageReader(8, "bilinear"))
+        return FileDataset(paths, dataset.labels, dataset.index, partial(read_image, size=8))
 
     files = Splits(on_disk(splits.train), on_disk(splits.test), splits.classes, on_disk(splits.val))
     options = {"encryption": encrypting(), "crop_padding": 2, "flip": True}

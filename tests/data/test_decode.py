@@ -236,7 +236,7 @@ def test_a_file_damaged_anywhere_is_read_or_named_and_never_ends_in_another_erro
     ("error", "said"),
     [
         (PermissionError(13, "Permission denied"), r"you may not read it; as its owner say: chmod u\+r '.*a b\.png'"),
-        (OSError(5, "Input/output error"), "Input/output error; see to the disk"),
+        (OSError(5, "Input/output error"), "Input/output error; check the disk"),
         (RuntimeError("decoder"), "decoder; replace the file"),
         (struct.error("argument"), "argument; replace the file"),
         (IndexError(), "IndexError; replace the file"),

@@ -9,7 +9,7 @@ from PIL import Image
 from samples import class_folders, noise, save
 
 from vitcrypt.data.listing import list_folder, list_images
-from vitcrypt.data.walk import told
+from vitcrypt.data.layout import describe_left_out
 
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(48)
 
@@ -99,10 +99,10 @@ def test_a_class_without_an_image_is_named_with_what_it_holds(photos):
 
 
 def test_what_was_left_out_is_told_in_one_line_however_much_it_is():
-    assert told(Counter()) == ""
-    assert told(Counter({".txt": 2})) == "left out: 2 .txt"
-    assert told(Counter({".heic": 2000})) == "left out: 2,000 .heic; convert images among them to PNG or JPEG"
-    line = told(Counter({f".{number}": number for number in range(1, 100)}))
+    assert describe_left_out(Counter()) == ""
+    assert describe_left_out(Counter({".txt": 2})) == "left out: 2 .txt"
+    assert describe_left_out(Counter({".heic": 2000})) == "left out: 2,000 .heic; convert images among them to PNG or JPEG"
+    line = describe_left_out(Counter({f".{number}": number for number in range(1, 100)}))
     assert line.startswith("left out: 99 .99, 98 .98, ")
     assert "90 .90 and 89 more" in line
 

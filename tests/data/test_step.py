@@ -98,7 +98,7 @@ def test_devices_do_not_change_the_gradient_of_a_step(images, micro, world_size)
             found.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
     order = torch.randperm(images, generator=torch.Generator().manual_seed(data.train_dataloader().sampler.seed))
     for step, found in enumerate(gradients):
-        taken = data.splits.train.__getitems__(order[16 * step :][:16].tolist())
+        taken = data.splits.train.batch(order[16 * step :][:16].tolist())
         plain = network()
         logits = plain(data.prepare(taken["image"], taken["index"], training=False))
         (F.cross_entropy(logits, taken["label"]) + plain.penalty()).backward()

@@ -244,7 +244,7 @@ class Cell:
 
     def pictures(self, count: int = 8) -> tuple[dict[str, Any], list[str]]:
         """Return rows of test images [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
-        batch = self.splits.test.__getitems__(list(range(min(count, len(self.splits.test)))))
+        batch = self.splits.test.batch(list(range(min(count, len(self.splits.test)))))
         plain, index = self.data.plain(batch["image"]), batch["index"]
         rows: dict[str, Tensor] = {"plain" if self.config["encryption"]["_target_"] else "received": plain}
         if self.encryption is not None:
