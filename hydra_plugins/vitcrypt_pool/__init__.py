@@ -4,6 +4,7 @@ It stands here because Hydra takes launchers from the namespace package `hydra_p
 start: nothing heavy may be imported at the top.
 """
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -56,12 +57,12 @@ class PoolLauncher(Launcher):
             file = f"{initial_job_idx + number}-{re.sub(r'[^a-zA-Z0-9_.=-]+', '_', name)[:150]}"
             command = (*program, *overrides, "hydra.mode=RUN")
             jobs.append(Job(name, command, logs / f"{file}.log", logs / f"{file}.value"))
-        places = slots(self.workers)
+        places = slots(self.workers, visible_gpus())
         console.print(f"{len(jobs)} jobs, {len(places)} at a time; their output: {logs}")
         with console.status("starting") as status:  # shown on terminals only
             failure = None
             try:
-                run_jobs(jobs, places, self.retries, console.print, lambda line: status.update(Text(line)))
+                run_jobs(jobs, places, console.print, self.retries, lambda line: status.update(Text(line)))
             except JobsFailedError as error:
                 failure = error
         returns = []
@@ -86,6 +87,16 @@ class PoolLauncher(Launcher):
         command += ["--config-name", self.config.hydra.job.config_name]
         sweep = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra/sweeper")
         return command + [o for o in self.config.hydra.overrides.hydra if not o.lstrip("+~").startswith(sweep)]
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that jobs may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        import torch
+
+        return [str(number) for number in range(torch.cuda.device_count())]
+    return [device for device in visible.split(",") if device and device != "-1"]
 
 
 def _names(job_overrides: Sequence[Sequence[str]]) -> list[str]:

@@ -98,7 +98,7 @@ def test_what_would_destroy_encrypted_images_is_refused(tmp_path, enc):
     with pytest.raises(ValueError, match=r"resizing to 32 would destroy them; set model\.image_size=16"):
         ImageDataModule(splits, 32, None, enc)
     for option in ({"flip": True}, {"crop_padding": 1}):
-        with pytest.raises(ValueError, match=r"say data\.augment=none"):
+        with pytest.raises(ValueError, match=r"set data\.augment=none"):
             ImageDataModule(splits, 16, None, enc, augment="owner", **option)
     with pytest.raises(ValueError, match=r"encrypted already.*set encryption=received"):
         ImageDataModule(splits, 16, ImageEncryption(LE(4), KEY, (3, 16, 16)), enc, augment="none")

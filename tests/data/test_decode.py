@@ -235,7 +235,7 @@ def test_a_file_damaged_anywhere_is_read_or_named_and_never_ends_in_another_erro
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (PermissionError(13, "Permission denied"), r"you may not read it; as its owner say: chmod u\+r '.*a b\.png'"),
+        (PermissionError(13, "Permission denied"), r"you may not read it; as its owner run: chmod u\+r '.*a b\.png'"),
         (OSError(5, "Input/output error"), "Input/output error; check the disk"),
         (RuntimeError("decoder"), "decoder; replace the file"),
         (struct.error("argument"), "argument; replace the file"),

@@ -1,4 +1,4 @@
-"""`vitcrypt adapt`, the owner's step, and the provider's training from what it wrote."""
+"""`vitcrypt fold`, the owner's step, and the provider's training from what it wrote."""
 
 import subprocess
 import sys
@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
 from vitcrypt.encryption import SCHEMES
-from vitcrypt.experiment.fold_key import write_new
 from vitcrypt.experiment.training_run import Cell
+from vitcrypt.jobs.atomic import write_new
 from vitcrypt.keys import Key
 from vitcrypt.models import kind_of, load_weights, widen
 
@@ -28,7 +28,7 @@ PROVIDER = "import sys; sys.modules['vitcrypt.keys'] = None; from vitcrypt.run i
 
 
 def adapt(*arguments, code=0):
-    result = CliRunner().invoke(app, ["adapt", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["fold", *map(str, arguments)])
     assert (result.exit_code == 0) == (code == 0), result.output
     return result
 

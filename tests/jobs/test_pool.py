@@ -14,7 +14,7 @@ from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
 from program import SMALL, finish, results, start
 
-from hydra_plugins.vitcrypt_pool import PoolLauncher
+from hydra_plugins.vitcrypt_pool import PoolLauncher, visible_gpus
 from vitcrypt.jobs import pool
 from vitcrypt.jobs.pool import Job, JobsFailedError, run_jobs, slots
 
@@ -97,7 +97,7 @@ def test_what_was_skipped_does_not_count_for_the_estimate(tmp_path):
 def test_one_place_for_each_gpu_or_as_many_as_asked_for(monkeypatch, visible, workers, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert slots(workers) == expected
+    assert slots(workers, visible_gpus()) == expected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
@@ -107,7 +107,7 @@ def test_a_killed_pool_takes_its_jobs_with_it(tmp_path):
 import sys
 from pathlib import Path
 from vitcrypt.jobs.pool import Job, run_jobs
-run_jobs([Job('a', (sys.executable, '-c', {child!r}), Path({str(tmp_path / "a.log")!r}))], [{{}}])
+run_jobs([Job('a', (sys.executable, '-c', {child!r}), Path({str(tmp_path / "a.log")!r}))], [{{}}], print)
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
     log = tmp_path / "a.log"

@@ -20,7 +20,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.text import error_console
 
@@ -134,7 +134,7 @@ def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
     attempts, archive = [], cache() / dataset.filename
     for url in MIRRORS[name]:
         try:
-            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer, written_whole(archive) as file:
+            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer, atomic_write(archive) as file:
                 size = int(answer.headers.get("Content-Length") or 0)
                 with wrap_file(answer, size, description=f"fetching {name}", console=error_console) as reader:
                     copyfileobj(reader, file)

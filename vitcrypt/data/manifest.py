@@ -11,15 +11,15 @@ import os
 import re
 import zipfile
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from vitcrypt.data.archive import open_archive
-from vitcrypt.encryption import SCHEMES, Plain, Scheme
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.encryption import Scheme
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.documents import (
     MAX_SIDE,
     Document,
@@ -127,7 +127,7 @@ class Manifest:
     @property
     def encrypted(self) -> bool:
         """Whether the images are under a key."""
-        return not isinstance(self.scheme, Plain)
+        return not self.scheme.is_plain
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -179,7 +179,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it completely or not at all."""
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(f"{self.text(indent=1)}\n".encode())
 
     def text(self, indent: int | None = None) -> str:
@@ -194,7 +194,7 @@ class Manifest:
             name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
             for name, number in index.items()
         }
-        return {**plain, "scheme": {"name": self.scheme.name, **asdict(self.scheme)}, "files": files}
+        return {**plain, "scheme": self.scheme.to_dict(), "files": files}
 
     @classmethod
     def read(cls, path: Path, data: bytes | None = None) -> Manifest:
@@ -225,7 +225,7 @@ class Manifest:
         same = ("image_size", "interpolation", "key_scope", "fingerprint", "public_test_key", "classes", "source")
         manifest = cls(
             **{name: getattr(read, name) for name in same},
-            scheme=SCHEMES[read.scheme.name](**read.scheme.values()),
+            scheme=Scheme.from_dict(read.scheme),
             index={name: entry.index for name, entry in read.files.items()},
             sha256={name: entry.sha256 for name, entry in read.files.items() if entry.sha256 is not None},
             origin={name: entry.origin for name, entry in read.files.items() if entry.origin is not None},

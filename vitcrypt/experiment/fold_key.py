@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.validate import validate
-from vitcrypt.jobs.atomic import sha256, written_whole
+from vitcrypt.jobs.atomic import sha256, write_new
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -71,7 +71,7 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         FileExistsError: `out` exists. It is left as it is.
         ValueError: `old` is another key than the bundle's, or its network cannot carry a key; the message says why.
     """
-    from vitcrypt.encryption import SCHEMES
+    from vitcrypt.encryption import Scheme
     from vitcrypt.models import kind_of, rekey
     from vitcrypt.service import Bundle
 
@@ -85,7 +85,7 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         raise ValueError(f"{source} is for images with a key each, and one network cannot follow many keys")
     if (named := bundle.described.scheme) is None:
         raise ValueError(f"nothing in {source} says how the images were encrypted, so no key can be exchanged in it")
-    scheme, shape = SCHEMES[named.name](**named.values()), (3, bundle.image_size, bundle.image_size)
+    scheme, shape = Scheme.from_dict(named), (3, bundle.image_size, bundle.image_size)
     ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
     network = rekey(bundle.network(), *ciphers)
     model = {**bundle.model, "patch_embedding": kind_of(network)}
@@ -106,16 +106,3 @@ def _configuration(weights: Path, encryption: str, model: str, overrides: list[s
     config["model"] |= {"weights": str(weights), "adapt_to_key": True}
     validate(config)
     return config
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that was not there before, as a whole or not at all.
-
-    Raises:
-        FileExistsError: It is there. It is left as it is.
-    """
-    try:
-        with written_whole(path, new=True) as file:
-            file.write(data)
-    except FileExistsError:
-        raise FileExistsError(f"{path} exists, and nothing is overwritten; name another file") from None

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from vitcrypt.experiment.identity import published
+from vitcrypt.report.results import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
 
 MODES = ("online", "offline", "disabled")
@@ -114,20 +115,20 @@ def _tell_offline(error: Exception) -> None:
     console.print(f"  wandb cannot be reached, so this run is logged offline: {one_line(error)}", style="yellow")
 
 
-def publish(logger: Logger, result: dict[str, Any], pictures: list[Path]) -> None:
+def publish(logger: Logger, result: TrainingResult, pictures: list[Path]) -> None:
     """Send the result of a finished run: measures as summary, the classes as a table, the pictures."""
     if not isinstance(logger, WandbLogger):
         return
     import wandb
 
     run = logger.experiment
-    classes, confusion = result["classes"], result["metrics"]["confusion"]
+    classes, confusion = result.classes, result.metrics.confusion
     table = wandb.Table(columns=["class", "images", "accuracy"])
     for name, row, i in zip(classes, confusion, range(len(classes)), strict=True):
         table.add_data(name, sum(row), row[i] / max(1, sum(row)))
     run.log({"classes": table, **{picture.stem: wandb.Image(str(picture)) for picture in pictures}})
-    run.summary.update({f"test/{k}": v for k, v in result["metrics"].items() if k != "confusion"})
-    run.summary["key_fingerprint"] = result["key"]["fingerprint"]
+    run.summary.update({f"test/{k}": v for k, v in result.metrics.values().items() if k != "confusion"})
+    run.summary["key_fingerprint"] = result.key.fingerprint
 
 
 def finish(logger: Logger | None, *, failed: bool) -> list[str]:

@@ -8,13 +8,11 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-
-from vitcrypt.untrusted.text import console
 
 SKIPPED = "finished before, skipped"
 POLL_SECONDS = 0.2
@@ -80,8 +78,8 @@ class _Running:
 def run_jobs(
     jobs: list[Job],
     slots: list[dict[str, str]],
+    tell: Callable[[str], None],
     retries: int = 1,
-    tell: Callable[[str], None] = console.print,
     show: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run all jobs, each in a process of its own; a failed one is repeated last and never stops the others.
@@ -89,8 +87,8 @@ def run_jobs(
     Args:
         jobs: What to run, in order.
         slots: One for each job at a time: what to add to its environment, as {"CUDA_VISIBLE_DEVICES": "3"}.
-        retries: How often a failed job is repeated.
         tell: Takes a line at every start and end of a job.
+        retries: How often a failed job is repeated.
         show: Takes the state of the whole, again and again: how many are done, which run, when the last will be done.
 
     Raises:
@@ -128,19 +126,21 @@ def run_jobs(
         raise JobsFailedError(failed, len(jobs))
 
 
-def slots(workers: int | None) -> list[dict[str, str]]:
-    """Return one slot for each visible GPU, or `workers` of them; without a GPU one, or `workers`."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        import torch
+def slots(workers: int | None, gpus: Sequence[str]) -> list[dict[str, str]]:
+    """Return the places for jobs, as environment variables: one for each of these GPUs, one without any, or `workers`.
 
-        visible = ",".join(map(str, range(torch.cuda.device_count())))
-    devices = [device for device in visible.split(",") if device and device != "-1"]
-    count = workers or len(devices) or 1
+    Args:
+        workers: The number of jobs at a time; None or 0: as many as there are GPUs, at least one.
+        gpus: As CUDA_VISIBLE_DEVICES names them.
+
+    Raises:
+        ValueError: `workers` is negative.
+    """
+    count = workers or len(gpus) or 1
     if count < 1:
         raise ValueError(f"hydra.launcher.workers is the number of jobs at a time, at least 1; got {workers}")
-    if devices:
-        return [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} for i in range(count)]
+    if gpus:
+        return [{"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} for i in range(count)]
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // count))
     return [{"OMP_NUM_THREADS": threads}] * count
 
