@@ -10,8 +10,7 @@ from PIL import Image
 from samples import noise, on_white
 
 from vitcrypt.data import folder, read_image
-from vitcrypt.data.decode import with_image
-from vitcrypt.data.decode import is_deep, used_bits
+from vitcrypt.data.decode import is_deep, used_bits, with_image
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import decrypt_folder, encrypt_folder
 from vitcrypt.keys import Key
