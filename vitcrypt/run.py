@@ -91,20 +91,20 @@ def _carry_out(job: Job) -> dict[str, Any]:
         console.print(f"  {note}")
     if cell.encryption is not None and config["key"].startswith("test-"):
         console.print(f"{config['key']} is a public test key: anyone can decrypt these images.", style="yellow")
-    if config["model"]["adapt_to_key"]:
+    if config["model"]["fold_key"]:
         console.print("Whoever has the checkpoint and the original weights reads the key from the two.", style="yellow")
-    logger = result = None
+    attached, result = [], None
     for line in warnings_of(config, cell.plan, validated=cell.splits.val is not None):
         console.print(line, style="yellow")
     try:
-        logger = cell.logger()
-        cell.fit(logger)
+        attached = cell.loggers()
+        cell.fit(attached)
         metrics, history = cell.evaluate()
         result = record(cell, metrics, history, job.fingerprint, inputs)  # with it the run is finished
         drawn = _draw(cell, metrics)
-        tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
+        tried(lambda: loggers.publish(attached, result, drawn), "a logger did not get the result")
     finally:
-        for line in loggers.finish(logger, failed=result is None):
+        for line in loggers.finish(attached, failed=result is None):
             console.print(line)
     _tell(result, folder, "finished")
     return result

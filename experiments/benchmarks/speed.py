@@ -141,7 +141,7 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     )
     turns = BareLoopInTurns()
     with TemporaryDirectory() as folder:
-        Cell(config, Path(folder), "bench").fit_here(None, [turns])
+        Cell(config, Path(folder), "bench").fit_here([], [turns])
     times = {name: measured[1:] for name, measured in turns.times.items()}
     return rows_of(f"an epoch of {model}, batches of 128", times, BARE, images)
 

@@ -15,7 +15,7 @@ SCHEMAS = {"": Config, "data.": DataConf, "model.": ModelConf, "trainer.": Train
 SCHEMAS |= {"attack.observation.": ObservationConf}
 TEXTS = {"key", "results", "data.root", "model.weights", "trainer._target_", "lpips_weights"}
 TEXTS |= {"attack.observation.weights", "attack.observation.public_weights"}
-SMALL = ["model=vit_tiny", "data=digits", "trainer=cpu"]
+SMALL = ["model=vit_micro", "data=digits", "trainer=cpu"]
 
 
 def numbers_and_texts():

@@ -208,11 +208,11 @@ def test_an_adaptation_network_in_front_of_shakedrop_trains_and_repeats_itself(p
 @pytest.mark.slow
 def test_a_sweep_gives_every_cell_then_skips_them_and_survives_being_killed(tmp_path):
     encryptions = ["le", "etc", "ele", "pe", "proposed", "plain"]
-    sweep = ["-m", f"encryption={','.join(encryptions)}", "model=vit_tiny,resnet18", "+model.network.width=8"]
+    sweep = ["-m", f"encryption={','.join(encryptions)}", "model=vit_micro,resnet18", "+model.network.width=8"]
     sweep = [
         "-m",
         f"encryption={','.join(encryptions)}",
-        "model=vit_tiny,resnet18",
+        "model=vit_micro,resnet18",
         "trainer.max_epochs=1",
         "data=digits",
     ]

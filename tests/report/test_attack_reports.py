@@ -100,7 +100,7 @@ def test_accuracy_meets_restoration_only_where_all_is_the_same():
     assert [reason.split(":")[0] for reason in left_out] == [
         "pe, digits, 16",
         "proposed, digits, 16",
-        "vit_tiny on ele, digits, 16",
+        "vit_micro on ele, digits, 16",
     ]
 
 

@@ -25,7 +25,7 @@ UNLIKE = [
     ("config.model", "image_size", 64, "other"),
     ("config.model", "schedule", "constant", "other"),
     ("config.model", "label_smoothing", 0.1, "other"),
-    ("config.model", "adapt_to_key", True, "other"),
+    ("config.model", "fold_key", True, "other"),
     ("config.model.network", "width", 32, "other"),
     ("config.model.optimizer", "lr", 0.01, "other"),
     ("config.model.optimizer", "_target_", "torch.optim.AdamW", "other"),

@@ -17,7 +17,7 @@ from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.results import FILENAME, FORMAT
 
 
-def result(encryption="proposed", acc=0.9, data="digits", model="vit_tiny", seed=0, **changes):
+def result(encryption="proposed", acc=0.9, data="digits", model="vit_micro", seed=0, **changes):
     """Return a record as small as a table needs; `changes` go into the configuration, "part.name"."""
     config = {
         "names": {"data": data, "encryption": encryption, "model": model},
@@ -145,8 +145,8 @@ def test_every_run_is_a_row_with_its_accuracy_in_percent():
     table = rows([result("le", 0.91239), result("plain", 0.975), result("etc", 0.5, model="resnet18")])
     assert [(row["encryption"], row["model"], row["accuracy"]) for row in table] == [
         ("etc", "resnet18", "50.00"),
-        ("le", "vit_tiny", "91.24"),
-        ("plain", "vit_tiny", "97.50"),
+        ("le", "vit_micro", "91.24"),
+        ("plain", "vit_micro", "97.50"),
     ]
     assert {(row["data"], row["seed"], row["images"], row["epochs"]) for row in table} == {("digits", "0", "360", "3")}
 

@@ -155,7 +155,7 @@ def pack(
     with _progress("packing") as advance:
         if out.suffix == ".npz":
             manifest = pack_npz(folder, out, workers, advance)
-            size, then = out.stat().st_size, ["run", "data=npz", override("data.root", out), "encryption=none"]
+            size, then = out.stat().st_size, ["run", "data=npz", override("data.root", out), "encryption=received"]
         else:
             manifest = pack_shards(folder, out, shard_mib or 1024, workers, advance)
             size, then = sum(file.stat().st_size for file in out.iterdir()), ["verify", str(out)]
@@ -187,7 +187,7 @@ def adapt(
     console.print(f"adapted weights in {out}")
     of_network = [override for override in overrides or [] if override.startswith("model.")]
     trains = [f"model={model}", *(override(name, value) for name, value in said.items()), *of_network]
-    command = shlex.join(["vitcrypt", "run", "encryption=none", *trains])
+    command = shlex.join(["vitcrypt", "run", "encryption=received", *trains])
     console.print(f"  the provider trains with: {command} data=... data.root=...")
     console.print("Whoever has this file and the original weights reads your key from the two.", style="yellow")
 

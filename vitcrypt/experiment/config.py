@@ -27,7 +27,7 @@ class DataConf:  # noqa: D101
     limit_train: int | None = None
     limit_test: int | None = None
     skip_train: int = 0  # of the training images, shuffled by split_seed, leave out so many before limit_train counts
-    augment: str = "owner"
+    augment: str = "auto"  # as `owner`, or as `none` where images come encrypted
     crop_padding: int = 0
     flip: bool = False
     batch_size: int = "${model.batch_size}"  # type: ignore[assignment]
@@ -52,7 +52,7 @@ class ModelConf:  # noqa: D101
     optimizer: dict[str, Any] = MISSING
     adaptation: str = "none"
     patch_embedding: str = "shared"
-    adapt_to_key: bool = False
+    fold_key: bool = False
     schedule: str = "cosine"
     milestones: list[int] = field(default_factory=list)
     warmup_steps: int = 0
@@ -84,6 +84,7 @@ class TrainerConf:
     benchmark: bool | None = None
     sync_batchnorm: bool = False
     detect_anomaly: bool = False
+    profiler: str | None = None  # simple or advanced: Lightning's, into the run's folder
     stop_on_nan: bool = True  # end a training whose loss is not finite; false: go on to the last epoch
 
 
@@ -95,7 +96,9 @@ class Config:
     encryption: Any = MISSING
     model: ModelConf = MISSING
     trainer: TrainerConf = MISSING
-    logger: Any = MISSING
+    callbacks: dict[str, Any] = field(default_factory=dict)  # by any name, what accompanies a training
+    logger: dict[str, Any] = field(default_factory=dict)
+    debug: dict[str, Any] = field(default_factory=dict)  # dotted names and the values that a debug run gives them
     names: dict[str, str] = MISSING
     key: str = "test-0"
     key_scope: str = "shared"
@@ -125,7 +128,7 @@ class PEConf(SchemeConf):  # noqa: D101
 
 
 @dataclass
-class NoEncryptionConf:  # noqa: D101
+class ReceivedConf:  # noqa: D101
     _target_: str | None = None
 
 
@@ -142,6 +145,12 @@ class WandbConf(CSVConf):  # noqa: D101
     tags: list[str] = field(default_factory=list)
 
 
+@dataclass
+class MLflowConf(CSVConf):  # noqa: D101
+    experiment: str = "vitcrypt"
+    tracking_uri: str | None = None
+
+
 def register() -> None:
     """Make the schemas known to Hydra. Those of groups stand apart, so that `encryption=glob(*)` finds options only."""
     store = ConfigStore.instance()
@@ -150,8 +159,9 @@ def register() -> None:
         ("encryption", "scheme", SchemeConf),
         ("encryption", "block", BlockSchemeConf),
         ("encryption", "pe", PEConf),
-        ("encryption", "none", NoEncryptionConf),
+        ("encryption", "received", ReceivedConf),
         ("logger", "csv", CSVConf),
         ("logger", "wandb", WandbConf),
+        ("logger", "mlflow", MLflowConf),
     ):
         store.store(group=f"schema/{group}", name=name, node=node)

@@ -144,7 +144,7 @@ def _record(run: Path) -> Record:
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
     content = parse_json(read_regular(path, MAX_RECORD_BYTES, run), str(path), constants=lambda _: None)  # older ones
     if isinstance(content, dict) and "kind" in content:
-        raise ValueError(f"{run} is an attack; a network is exported from the run of a training")
+        raise ValueError(f"{run} is an attack or a debug run; a network is exported from the run of a training")
     try:
         return Record.model_validate(content)
     except ValidationError as error:

@@ -103,7 +103,7 @@ def _configuration(weights: Path, encryption: str, model: str, overrides: list[s
     with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("config", [*said, *overrides])
     config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    config["model"] |= {"weights": str(weights), "adapt_to_key": True}
+    config["model"] |= {"weights": str(weights), "fold_key": True}
     validate(config)
     return config
 

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vitcrypt import renames
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.place import expanded
+from vitcrypt.targets import observes
 
 INPUTS = ("root", "weights", "public_weights", "lpips_weights")
 """Names of paths to what a job is made from."""
@@ -57,11 +59,14 @@ def identity(config: dict[str, Any], fingerprint: str | None, received: str | No
         what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
     if received is not None:
         what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
-    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly", "stop_on_nan")
-    later = {"patch_embedding": "shared", "adapt_to_key": False, "skip_train": 0}  # unused, they leave identities alone
+    cosmetic = ("profiler", "log_every_n_steps", "enable_progress_bar", "detect_anomaly", "stop_on_nan")
+    later = {"patch_embedding": "shared", "fold_key": False, "skip_train": 0}  # unused, they leave identities alone
     for name in ("data", "model"):
         what[name] = {k: v for k, v in what[name].items() if k not in later or v != later[k]}
+        what[name] = {renames.hashed(k): v for k, v in what[name].items()}
     what["trainer"] = {k: v for k, v in config["trainer"].items() if k not in cosmetic}
+    counted = {name: node for name, node in config.get("callbacks", {}).items() if not observes(node)}
+    what |= {name: part for name, part in (("callbacks", counted), ("debug", config.get("debug"))) if part}
     what["key"] = fingerprint
     return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitcrypt import renames
 from vitcrypt.experiment.identity import with_plain_paths
 from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.text import console
@@ -65,10 +66,11 @@ def placed(
         fingerprint: Of the key that the images are under.
     """
     config = with_plain_paths(typed)
-    base = Path(config["results"], *parts).absolute()
+    bases = [Path(config["results"], *spelled).absolute() for spelled in renames.places(parts)]
     known, seed = fingerprint or "none", config["seed"]
     folders = {
         base / form: name
+        for base in bases
         for name in (identity(config), identity(typed))
         for form in (f"key-{known}-seed-{seed}-{name}", f"key={known}-seed={seed}-{name}")
     }

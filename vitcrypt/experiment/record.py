@@ -38,6 +38,7 @@ def record(
     shape = (3, *(cell.config["data"]["image_size"],) * 2)
     scheme, splits = cell.scheme, cell.splits
     result = {
+        **({"kind": "debug"} if cell.config["debug"] else {}),  # then no table takes it for a result
         "identity": cell.identity,
         "config": published(cell.config),
         "key": {

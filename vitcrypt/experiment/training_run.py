@@ -26,6 +26,7 @@ from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.experiment import beforehand, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.build import build_network
+from vitcrypt.experiment import callbacks
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.inputs import digests_of
@@ -101,7 +102,7 @@ class Cell:
         beforehand.check_compiler(self.config)
         beforehand.check_clipping(self.config)
         with blame("trainer"):
-            self._fitting(logger=None)
+            self._fitting([])
         with blame("model.optimizer", self.config["model"]["optimizer"]):
             beforehand.check_optimizer(self.classifier)
         beforehand.check_network(self.classifier.network, self.data.num_classes, self.plan, self.config)
@@ -146,7 +147,7 @@ class Cell:
             network = build_network(model, self.config["data"]["image_size"], self.data.num_classes, self.own)
         if self.pretrained is not None:
             self.weights_sha256 = load_weights(network, self.pretrained)
-        if model["adapt_to_key"]:
+        if model["fold_key"]:
             network = self._adapted_to_key(network)
         options = {
             name: model[name]
@@ -166,45 +167,51 @@ class Cell:
             )
         return folded
 
-    def logger(self) -> Logger:
-        """Return a logger for this run."""
-        with blame("logger", self.config["logger"]):
-            return build("logger", self.config["logger"], self.own, folder=self.folder, config=self.config)
+    def loggers(self) -> list[Logger]:
+        """Return the loggers for this run."""
+        made = []
+        for name, node in self.config["logger"].items():
+            with blame(f"logger.{name}", node):
+                made.append(build(f"logger.{name}", node, self.own, folder=self.folder, config=self.config))
+        return made
 
     @property
     def devices(self) -> int:
         """How many devices train."""
         return devices.count(self.config["trainer"])
 
-    def fit(self, logger: Logger | None) -> None:
+    def fit(self, loggers: list[Logger]) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
         if self.checkpoint_path.exists():
             checkpoint = read_checkpoint(self.checkpoint_path, self.identity, digests_of(self.folder))
-            if self.config["trainer"]["stop_on_nan"] and diverged(_history(checkpoint)):
+            state = _history(checkpoint)
+            if state.get("stopped") or (self.config["trainer"]["stop_on_nan"] and diverged(state["epochs"])):
                 return  # it was stopped there
         if self.devices == 1:
-            self.fit_here(logger)
+            self.fit_here(loggers)
         else:
             devices.train_in_processes(self.folder, self.identity, self.devices)
 
-    def fit_here(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> None:
+    def fit_here(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> None:
         """Train in this process, which may be one of several; further callbacks may watch."""
-        trainer = self._fitting(logger, watching)
+        trainer = self._fitting(loggers, watching)
         resumed = str(self.checkpoint_path) if self.checkpoint_path.exists() else None
         with _interruptible(trainer):
             trainer.fit(self.classifier, datamodule=self.data, ckpt_path=resumed, weights_only=True)
 
-    def _fitting(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> Trainer:
+    def _fitting(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> Trainer:
         checkpoints = ModelCheckpoint(
             self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
         )
         options, plan = self.config["trainer"], self.plan
         history, val = EpochHistory(options["stop_on_nan"]), len(self.splits.val) if self.splits.val is not None else 0
         batches = limited(options, "limit_val_batches", len(plan.division.steps(val)))
+        unvalidated = None if batches else "trainer.limit_val_batches=1.0" if val else "data.validation=0.1"
+        added = callbacks.built(self.config["callbacks"], self.own, bool(loggers), unvalidated)
         return self._trainer(
             devices=devices.chosen(options),
-            logger=logger or False,
-            callbacks=[*watching, history, SeedSteps(self.config["seed"]), checkpoints],
+            logger=loggers,
+            callbacks=[*added, *watching, history, SeedSteps(self.config["seed"]), checkpoints],
             plugins=[AtomicCheckpointIO(self._stamp), devices.environment(self.devices)],
             accumulate_grad_batches=plan.division.accumulation,
             # Lightning counts micro batches
@@ -231,7 +238,7 @@ class Cell:
         metrics = self.classifier.test_result
         if metrics["images"] != len(self.splits.test):
             raise RuntimeError(f"evaluated {metrics['images']} of {len(self.splits.test)} test images: this is a bug")
-        return metrics, _history(checkpoint)
+        return metrics, _history(checkpoint)["epochs"]
 
     def trained_sha256(self) -> str:
         """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""
@@ -267,6 +274,8 @@ class Cell:
     def _trainer(self, **arguments: Any) -> Trainer:
         options = {**self.config["trainer"], **arguments}
         options.pop("stop_on_nan")
+        if options["profiler"] is not None:
+            options["profiler"] = callbacks.profiler_of(options["profiler"], self.folder)
         if options["precision"] == "auto":
             options["precision"] = "bf16-mixed" if self._cuda and torch.cuda.is_bf16_supported() else "32-true"
         options["enable_progress_bar"] = options["enable_progress_bar"] and sys.stderr.isatty()
@@ -279,8 +288,8 @@ class Cell:
         return build("trainer", {"_target_": options.pop("_target_")}, self.own, **fixed, **options)
 
 
-def _history(checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
-    return next(state["epochs"] for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
+def _history(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
 
 
 @contextmanager
@@ -300,7 +309,7 @@ def main() -> None:
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))  # it was resolved when it was written
     cell = Cell(config, folder, identity)
     with errors.explained("config"):
-        cell.fit_here(cell.logger())
+        cell.fit_here(cell.loggers())
 
 
 if __name__ == "__main__":

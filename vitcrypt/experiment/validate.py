@@ -40,7 +40,7 @@ def validate(config: dict[str, Any]) -> None:
             f"model.patch_size={patch} does not divide data.image_size={size}; say model.image_size={fits}"
         )
     scrambles = (scheme["_target_"] or "").endswith(".Proposed")
-    allowed = config["allow_patch_mismatch"] or model["adapt_to_key"]  # then the network itself says what it can follow
+    allowed = config["allow_patch_mismatch"] or model["fold_key"]  # then the network itself says what it can follow
     if scrambles and patch and block != patch and not allowed:
         raise ValueError(
             f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if "
@@ -87,24 +87,24 @@ def _check_patch_embedding(config: dict[str, Any]) -> None:
     kind = model["patch_embedding"]
     if kind != "shared" and not model["patch_size"]:
         raise ValueError(f"model.patch_embedding={kind} needs a ViT, and {name} embeds no patches; say model=vit_b16")
-    if not model["adapt_to_key"]:
+    if not model["fold_key"]:
         return
     if not model["patch_size"]:
         raise ValueError(
-            f"model.adapt_to_key=true folds the key into the patches of a ViT, and {name} has none; say model=vit_b16"
+            f"model.fold_key=true folds the key into the patches of a ViT, and {name} has none; say model=vit_b16"
         )
     if scheme in (None, "vitcrypt.encryption.Plain"):
-        came = "the images come encrypted and there is no key here: the owner runs vitcrypt adapt" if not scheme else ""
+        came = "the images come encrypted and there is no key here: the owner runs vitcrypt fold" if not scheme else ""
         raise ValueError(
-            f"model.adapt_to_key=true needs a key, and with encryption={config['names']['encryption']} there is none; "
-            + (came or "say encryption=proposed, or model.adapt_to_key=false")
+            f"model.fold_key=true needs a key, and with encryption={config['names']['encryption']} there is none; "
+            + (came or "say encryption=proposed, or model.fold_key=false")
         )
     if config["key_scope"] != "shared":
-        raise ValueError("model.adapt_to_key=true needs one key for all images; say key_scope=shared")
+        raise ValueError("model.fold_key=true needs one key for all images; say key_scope=shared")
     if not model["pretrained"] and model["weights"] is None:
         raise ValueError(
-            "model.adapt_to_key=true moves pretrained weights as the key moves pixels, and random weights need no "
-            "moving; say model.weights=FILE or model.pretrained=true, or model.adapt_to_key=false"
+            "model.fold_key=true moves pretrained weights as the key moves pixels, and random weights need no "
+            "moving; say model.weights=FILE or model.pretrained=true, or model.fold_key=false"
         )
 
 
@@ -114,7 +114,7 @@ def validate_attack(config: dict[str, Any]) -> None:
     check_ranges(config)
     _check_names(config)
     if config["encryption"].get("_target_") is None:
-        raise ValueError("encryption=none has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed")
+        raise ValueError("encryption=received has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed")
     held = config["attack"]["observation"]
     if (held["weights"] is None) != (held["public_weights"] is None):
         raise ValueError(

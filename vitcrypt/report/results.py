@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from vitcrypt import renames
 from vitcrypt.jobs.atomic import written_whole
 from vitcrypt.report.records import checked
 from vitcrypt.untrusted.documents import MAX_BYTES, parse_json
@@ -139,7 +140,7 @@ def read_results(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
             left_out.append(one_line(error, 1000))
             continue
         try:
-            result = checked(result)
+            result = checked(renames.record(result))
         except ValueError as error:
             left_out.append(f"{path} is damaged or not trustworthy: {error}")
             continue

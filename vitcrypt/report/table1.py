@@ -163,8 +163,8 @@ def _variant(result: dict[str, Any]) -> str:
     model = config["model"]
     if config["names"]["model"] == "vit_b16" and not (model.get("pretrained") or model.get("weights")):
         said.append("from scratch")
-    if config["names"]["model"] == "vit_tiny":
-        said.append("vit_tiny, from scratch")
+    if config["names"]["model"] == "vit_micro":
+        said.append("vit_micro, from scratch")
     return ", ".join(said)
 
 
