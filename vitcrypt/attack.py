@@ -24,7 +24,7 @@ from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.identity import attack_identity, published
 from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, shown
 from vitcrypt.experiment.validate import validate_attack
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.pool import give_back
 from vitcrypt.report.results import finite, read_result, write_result
@@ -134,7 +134,7 @@ def _carry_out(job: Job) -> dict[str, Any]:
 
 
 def _keep(path: Path, images: dict[str, Any]) -> None:
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         np.savez_compressed(file, **images)
 
 

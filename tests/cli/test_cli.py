@@ -28,7 +28,7 @@ def test_an_existing_key_is_never_overwritten(vitcrypt, tmp_path):
     before = (tmp_path / "mine.txt").read_bytes()
     code, printed = vitcrypt("key", "new", "mine.txt")
     assert code == 1
-    assert "never overwritten" in printed
+    assert "nothing is overwritten" in printed
     assert (tmp_path / "mine.txt").read_bytes() == before
 
 
@@ -37,7 +37,7 @@ def test_a_key_file_that_would_be_a_folder_is_refused(vitcrypt, tmp_path, name):
     (tmp_path / ".other.1.part").write_text("mine")
     code, printed = vitcrypt("key", "new", name)
     assert code == 1
-    assert "never overwritten" in printed
+    assert "nothing is overwritten" in printed
     assert [path.name for path in tmp_path.iterdir()] == [".other.1.part"]
 
 

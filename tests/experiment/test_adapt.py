@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
 from vitcrypt.encryption import SCHEMES
-from vitcrypt.experiment.fold_key import write_new
 from vitcrypt.experiment.training_run import Cell
+from vitcrypt.jobs.atomic import write_new
 from vitcrypt.keys import Key
 from vitcrypt.models import kind_of, load_weights, widen
 

@@ -13,7 +13,7 @@ from samples import class_folders, noise, save
 from vitcrypt.data import Manifest
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import decrypt_folder, encrypt_folder, job, pack_npz, pack_shards, rotate_folder, verify_folder
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.keys import Key
 
 KEY, NEW = Key.from_bytes(bytes(range(32))), Key.from_bytes(bytes(32))
@@ -157,20 +157,18 @@ def test_tar_files_of_another_size_are_another_job(tmp_path):
 def test_what_a_killed_packing_left_is_removed_by_the_next(photos, tmp_path, command, left):
     encrypt(photos, tmp_path)
     MADE_FROM_IT[command](tmp_path / "enc", tmp_path / f"whole-{command}")
-    part = tmp_path / f"{command}.part"
-    part.mkdir()
-    (part / ".lock").touch()
-    whole, inside = tmp_path / f"whole-{command}", part / command
+    (lock := tmp_path / f"{command}.part").mkdir()
+    (lock / ".lock").touch()
+    whole = tmp_path / f"whole-{command}"
     if command == "pack" and left != "the lock":
-        shutil.copytree(whole, inside)
+        shutil.copytree(whole, part := tmp_path / ".pack.1.part")
         if left == "half a file":
-            (inside / "manifest.json").unlink()
-            (inside / "000000.tar").rename(inside / "000000.tar.part")
+            (part / "manifest.json").rename(part / "manifest.json.part")
+            (part / "000000.tar").rename(part / "000001.tar")
     elif left != "the lock":
-        shutil.copy(whole, inside if left == "all but its name" else part / f"{command}.part")
-    MADE_FROM_IT[command](tmp_path / "enc", tmp_path / command)
-    assert not part.exists()
-    made = tmp_path / command
+        shutil.copy(whole, tmp_path / "pack.npz.1.part")
+    MADE_FROM_IT[command](tmp_path / "enc", made := tmp_path / command)
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "enc", whole.name, command}
     assert (tree(made) == tree(whole)) if made.is_dir() else (made.read_bytes() == whole.read_bytes())
 
 
@@ -178,11 +176,12 @@ def test_what_a_killed_packing_left_is_removed_by_the_next(photos, tmp_path, com
 def test_a_packing_that_was_killed_when_all_was_done_leaves_nothing(photos, tmp_path, command):
     encrypt(photos, tmp_path)
     MADE_FROM_IT[command](tmp_path / "enc", tmp_path / command)
-    part = tmp_path / f"{command}.part"
-    part.mkdir()
+    (part := tmp_path / f"{command}.part").mkdir()
     (part / ".lock").touch()
+    if command == "pack.npz":
+        (tmp_path / "pack.npz.1.part").hardlink_to(tmp_path / command)
     MADE_FROM_IT[command](tmp_path / "enc", tmp_path / command)
-    assert not part.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "enc", command}
 
 
 def test_half_a_key_file_is_in_nobodys_way(tmp_path):
@@ -213,10 +212,10 @@ def test_a_new_file_is_made_where_there_are_no_hard_links_and_replaces_nothing(t
     monkeypatch.setattr("os.link", no_links)
     if there:
         (tmp_path / "x").write_text("mine")
-        with pytest.raises(FileExistsError), written_whole(tmp_path / "x", new=True) as file:
+        with pytest.raises(FileExistsError), atomic_write(tmp_path / "x", new=True) as file:
             file.write(b"new")
     else:
-        with written_whole(tmp_path / "x", new=True) as file:
+        with atomic_write(tmp_path / "x", new=True) as file:
             file.write(b"new")
     assert (tmp_path / "x").read_text() == ("mine" if there else "new")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vitcrypt.jobs.atomic import atomic_folder, written_whole
+from vitcrypt.jobs.atomic import atomic_folder, atomic_write
 
 NAMES = ("a", "b")
 
@@ -81,9 +81,9 @@ def test_names_with_brackets_and_stars_are_names(tmp_path):
 HOLDING = """
 import sys, time
 from pathlib import Path
-from vitcrypt.jobs.atomic import atomic_folder, written_whole
+from vitcrypt.jobs.atomic import atomic_folder, atomic_write
 out = Path(sys.argv[2])
-with atomic_folder(out, ("a", "b")) if sys.argv[1] == "folder" else written_whole(out, new=True) as part:
+with atomic_folder(out, ("a", "b")) if sys.argv[1] == "folder" else atomic_write(out, new=True) as part:
     (part / "a").write_text("x") if sys.argv[1] == "folder" else part.write(b"x")
     print("at work", flush=True)
     time.sleep(60)
@@ -94,7 +94,7 @@ with atomic_folder(out, ("a", "b")) if sys.argv[1] == "folder" else written_whol
 def test_what_a_living_process_writes_is_left_alone_and_after_a_kill_removed(tmp_path, kind):
     def write():
         out = tmp_path / "out"
-        with atomic_folder(out, NAMES) if kind == "folder" else written_whole(out, new=True):
+        with atomic_folder(out, NAMES) if kind == "folder" else atomic_write(out, new=True):
             pass
 
     process = subprocess.Popen([sys.executable, "-c", HOLDING, kind, str(tmp_path / "out")], stdout=subprocess.PIPE)
@@ -116,6 +116,6 @@ def test_files_of_others_stay(tmp_path):
     for name in ("out.x.part", "out.part", "other.1.part"):
         (tmp_path / name).write_text("")
     (tmp_path / "out.1.part").mkdir()
-    with written_whole(tmp_path / "out", new=True) as file:
+    with atomic_write(tmp_path / "out", new=True) as file:
         file.write(b"x")
     assert names(tmp_path) == ["other.1.part", "out", "out.1.part", "out.part", "out.x.part"]

@@ -7,12 +7,12 @@ import stat
 
 import pytest
 
-from vitcrypt.jobs.atomic import sha256, sync_folder, written_whole
+from vitcrypt.jobs.atomic import atomic_write, fsync_dir, sha256
 
 
 def write(path, *parts, new=False):
     """Write parts; one that is an exception is raised in its place."""
-    with written_whole(path, new=new) as file:
+    with atomic_write(path, new=new) as file:
         for part in parts:
             if not isinstance(part, bytes):
                 raise part
@@ -26,7 +26,7 @@ def names(folder):
 def test_until_it_is_whole_the_old_one_is_there(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(b"old")
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -79,7 +79,7 @@ def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path, monkeypatc
         raise OSError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr(os, "fsync", cannot)
-    sync_folder(tmp_path)
+    fsync_dir(tmp_path)
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path):

@@ -21,7 +21,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
 
 MIRRORS = {
@@ -140,7 +140,7 @@ def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
             attempts.append(f"{url}: {answer}")
             continue
         try:
-            with written_whole(archive) as file:
+            with atomic_write(archive) as file:
                 _save(answer, file, f"fetching {name}")
                 if not check_integrity(file.name, dataset.tgz_md5):
                     raise OSError("wrong checksum")

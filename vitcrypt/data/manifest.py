@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from vitcrypt.data.archive import open_archive
 from vitcrypt.encryption import SCHEMES, Plain, Scheme
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.documents import (
     MAX_SIDE,
     Document,
@@ -183,7 +183,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it as a whole or not at all."""
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(f"{self.text(indent=1)}\n".encode())
 
     def text(self, indent: int | None = None) -> str:

@@ -8,7 +8,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from vitcrypt.jobs import interrupt
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.text import one_line
 
 STAMP = "vitcrypt"
@@ -29,7 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with interrupt.deferred(), written_whole(path) as file:
+            with interrupt.deferred(), atomic_write(path) as file:
                 torch.save({**checkpoint, STAMP: self.stamp}, file)
         except (OSError, RuntimeError) as error:
             reason = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides why

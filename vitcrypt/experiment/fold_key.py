@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.experiment.validate import validate
-from vitcrypt.jobs.atomic import sha256, written_whole
+from vitcrypt.jobs.atomic import sha256, write_new
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -106,16 +106,3 @@ def _configuration(weights: Path, encryption: str, model: str, overrides: list[s
     config["model"] |= {"weights": str(weights), "fold_key": True}
     validate(config)
     return config
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that was not there before, as a whole or not at all.
-
-    Raises:
-        FileExistsError: It is there. It is left as it is.
-    """
-    try:
-        with written_whole(path, new=True) as file:
-            file.write(data)
-    except FileExistsError:
-        raise FileExistsError(f"{path} exists, and nothing is overwritten; name another file") from None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vitcrypt.data.stamp import Counts, DataStamp, FileStamp, stamp_data, stamp_file
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.documents import Document, read_document
 from vitcrypt.untrusted.text import console
@@ -101,7 +101,7 @@ def _look(config: dict[str, Any], before: Inputs | None) -> Inputs:
 
 def _write(path: Path, inputs: Inputs) -> None:
     try:
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(inputs.model_dump_json(indent=1).encode())
     except OSError as error:
         raise OSError(f"cannot write {path}: {error}; free some space and repeat") from error

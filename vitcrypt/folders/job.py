@@ -31,7 +31,7 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
 from vitcrypt.data.survey import first_ones
 from vitcrypt.folders.png import encode_png
-from vitcrypt.jobs.atomic import sync_folder
+from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.untrusted.text import shortened
@@ -93,7 +93,8 @@ def make_folder(
             return finished
         if finished is None:
             refuse_place(place)
-        with _kept(part, done, len(wanted.index)), alone_in(part):
+        kept = f" of {len(wanted.index)} images are done and kept"
+        with disk_errors(part, lambda: f"{len(done)}{kept}", "it resumes"), alone_in(part):
             if (found := finished or _finished(place, wanted, work, pool, advance)) is None:
                 found = _make(part, place, wanted, _Job(part, work, pool), done, advance)
             for name in LEFT:
@@ -114,9 +115,7 @@ def _make(part: Path, out: Path, wanted: Manifest, job: _Job, done: dict[str, st
     made = dataclasses.replace(wanted, sha256={name: done[name] for name in wanted.index}, origin=noted)
     made.write(part / FILENAME)
     (part / FILENAME).rename(images / FILENAME)
-    sync_folder(images)
-    images.rename(out)
-    sync_folder(out.parent)
+    rename_folder(images, out)
     return Made(made, len(done) - before)
 
 
@@ -221,10 +220,10 @@ class _Job:
     def sync(self, images: Path) -> None:
         """Bring all that is written to the disk: what has a manifest is whole, whatever happens to the machine."""
         os.sync()  # at once, so that little is left to wait for below, which tells of errors
-        for _ in self.pool.map(_synced, (images / name for name in self.task.sources)):
+        for _ in self.pool.map(fsync_file, (images / name for name in self.task.sources)):
             pass
         for folder in {(images / name).parent for name in self.task.sources}:
-            sync_folder(folder)
+            fsync_dir(folder)
 
     def _written(self, names: list[str]) -> list[dict[str, str] | ValueError]:
         return [self._write(name) for name in names]
@@ -252,29 +251,18 @@ class _Job:
             return False
 
 
-def _synced(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 @contextmanager
-def _kept(part: Path, done: dict[str, str], total: int) -> Iterator[None]:
-    """Turn an error of the disk into one that says what is kept."""
+def disk_errors(place: Path, state: Callable[[], str], then: str) -> Iterator[None]:
+    """Turn an error of the disk into one that says what became of the work, and what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # raised here, with a message of its own
+        if error.errno is None:  # raised by us, with a message of its own
             raise
-        raise said_of_disk(
-            error, part, f"{len(done)} of {total} images are done and kept", "it goes on from there"
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "fix this"
+        raise OSError(
+            f"{error.filename or place}: {error.strerror}; {state()}: {remedy} and run the same command again; {then}"
         ) from error
-
-
-def said_of_disk(error: OSError, place: Path, state: str, then: str) -> OSError:
-    """Return an error of the disk as one that says what became of the work, and what to do."""
-    remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to that"
-    told = f"{error.filename or place}: {error.strerror}; {state}: {remedy} and repeat the command, {then}"
-    return OSError(told)
 
 
 @contextmanager

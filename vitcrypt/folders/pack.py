@@ -1,8 +1,8 @@
 """Packing a folder of encrypted images, for sets of very many: into one .npz file, or into tar files. Needs no key.
 
-    OUT.part/.lock     held while a process works here
-    OUT.part/OUT       becomes OUT, in one step, when it is whole; removed if it does not come so far, at the latest by
-                       the next attempt
+    OUT.part/.lock               held while a process makes OUT
+    OUT.PID.part, .OUT.PID.part  a file or a folder that becomes OUT in one step when it is complete; if it does not get
+                                 there it is removed, at the latest by the next attempt
 
 Files go through memory one by one, a few of them ahead of their turn.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import re
 import shlex
 import tarfile
 import zipfile
@@ -31,12 +30,13 @@ from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_image
 from vitcrypt.folders.folders import refuse_nesting
-from vitcrypt.folders.job import Advance, said_of_disk
-from vitcrypt.jobs.atomic import sync_folder, written_whole
+from vitcrypt.folders.job import Advance, disk_errors
+from vitcrypt.jobs.atomic import atomic_folder, atomic_write, remove_left
 from vitcrypt.jobs.lock import alone_in
 
 AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
 AHEAD_BYTES = 2**29
+OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.part")  # files in a folder of tar files
 
 
 def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance | None = None) -> Manifest:
@@ -66,9 +66,9 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         _tidy(out)
         return manifest
     with (
-        _made_whole(folder, out) as part,
+        _alone(folder, out),
         ThreadPoolExecutor(workers) as pool,
-        written_whole(part) as file,
+        atomic_write(out, new=True) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
         _write_npz(archive, folder, manifest, pool, advance)
@@ -107,12 +107,11 @@ def pack_shards(
             )
         _tidy(out)
         return manifest
-    with _made_whole(folder, out) as part, ThreadPoolExecutor(workers) as pool:
+    with _alone(folder, out), ThreadPoolExecutor(workers) as pool, atomic_folder(out, OURS) as part:
         files = _in_turn(pool, partial(_file, folder, manifest=manifest), names, manifest)
-        part.mkdir()
         done = count(1)
         for shard_name, members in shards.items():
-            with written_whole(part / shard_name) as file, tarfile.open(fileobj=file, mode="w") as shard:
+            with (part / shard_name).open("wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
                 for name, data in zip(members, files, strict=False):
                     shard.addfile(_member(name, len(data)), io.BytesIO(data))
                     if advance is not None:
@@ -144,61 +143,26 @@ def _refuse_other(out: Path, found: Manifest | None, wanted: Manifest) -> None:
 
 
 @contextmanager
-def _made_whole(folder: Path, out: Path) -> Iterator[Path]:
-    """Give a new path; what is written there becomes `out` if the block ends well."""
-    place, part = _beside(out)
-    begun = (place / ".lock").exists()
-    try:
-        with alone_in(place):
-            if begun:
-                _remove_left(place, part)
-            if any(entry.name != ".lock" for entry in place.iterdir()):
-                raise FileExistsError(
-                    f"{place} holds files that are none of this job; move them away, or remove it: "
-                    f"rm -r {shlex.quote(str(place))}"
-                )
-            try:
-                yield part
-                if os.path.lexists(out):
-                    raise FileExistsError(f"{out} exists by now, and nothing is overwritten; name another one")
-                part.rename(out)
-                sync_folder(out.absolute().parent)
-            except BaseException:
-                _remove_left(place, part)
-                raise
-    except OSError as error:
-        if error.errno is None:  # raised here, with a message of its own
-            raise
-        state = f"{folder} is as it was, nothing is left of {out}"
-        raise said_of_disk(error, place, state, "which starts over") from error
+def _alone(folder: Path, out: Path) -> Iterator[None]:
+    """Hold `_lock_of(out)`, so that no other process packs into the same place."""
+    lock, state = _lock_of(out), f"{folder} is as it was, nothing is left of {out}"
+    with disk_errors(lock, lambda: state, "it starts over"), alone_in(lock):
+        if any(entry.name != ".lock" for entry in lock.iterdir()):
+            raise FileExistsError(
+                f"{lock} contains files of something else; move them away, or remove it: rm -r {shlex.quote(str(lock))}"
+            )
+        yield
 
 
 def _tidy(out: Path) -> None:
     """Remove what an attempt left that was killed when all was done but this."""
-    place, part = _beside(out)
-    if (place / ".lock").exists():
-        with alone_in(place):
-            _remove_left(place, part)
+    if (_lock_of(out) / ".lock").exists():
+        with alone_in(_lock_of(out)):
+            remove_left(out)
 
 
-def _beside(out: Path) -> tuple[Path, Path]:
-    """Return the folder in which `out` is made, and what becomes `out` there."""
-    place = out.absolute().with_name(f"{out.absolute().name}.part")
-    return place, place / out.absolute().name
-
-
-def _remove_left(place: Path, part: Path) -> None:
-    """Remove what an attempt left that did not come to its end, and nothing else."""
-    for path in (part, place / f"{part.name}.part"):
-        if path.is_file() and not path.is_symlink():
-            path.unlink()
-    if part.is_dir() and not part.is_symlink():
-        ours = r"[0-9]{6,}\.tar(\.part)?|manifest\.json(\.part)?"
-        for path in part.iterdir():
-            if re.fullmatch(ours, path.name) and path.is_file() and not path.is_symlink():
-                path.unlink()
-        if not any(part.iterdir()):
-            part.rmdir()
+def _lock_of(out: Path) -> Path:
+    return out.absolute().with_name(f"{out.absolute().name}.part")
 
 
 def _write_npz(

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and their SHA-256. Lies below everything else and loads nothing."""
+"""Files and folders that appear complete or not at all, and their SHA-256. Lies below everything else."""
 
 import contextlib
 import errno
@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +18,11 @@ NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what 
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Open a file that becomes `path` at the end of the block, when it is all on the disk.
+def atomic_write(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Open a file that becomes `path` at the end of the block, when it is complete and on the disk.
 
     Until then it lies beside it and ends in `.part`. If anything goes wrong it is removed, and what was there stays.
-    With `new`, what a process that was killed left of this file is removed too, unless someone holds it.
+    With `new`, what a killed process left of this file is removed too, unless another process holds it.
 
     Args:
         path: The file, in a folder that exists. What is there is replaced.
@@ -29,15 +30,14 @@ def written_whole(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterat
         mode: Who may read and write it, less what the umask takes away.
 
     Raises:
-        FileExistsError: Something is there, and `new` was said.
+        FileExistsError: Something is there, and `new` is set.
         OSError: It cannot be written.
     """
     if path.is_dir():  # "." and "/" have no name at all
-        number = errno.EEXIST if new else errno.EISDIR
-        raise OSError(number, os.strerror(number), str(path))
+        raise _exists(path) if new else IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     part = path.with_name(f"{path.name}.{os.getpid()}.part" if new else f"{path.name}.part")
     if new:
-        _remove_left(path)
+        remove_left(path)
     try:
         part.touch(mode, exist_ok=not new)
         with part.open("wb") as file, _held(part, must=False) if new else contextlib.nullcontext():
@@ -45,64 +45,73 @@ def written_whole(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterat
             file.flush()
             os.fsync(file.fileno())
         if new:
-            _put(part, path)
+            _link(part, path)
         else:
             part.replace(path)
-        sync_folder(path.parent)
+        fsync_dir(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
+def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file that was not there before, complete or not at all.
+
+    Raises:
+        FileExistsError: Something is there. It is left as it is.
+        OSError: It cannot be written.
+    """
+    with atomic_write(path, new=True, mode=mode) as file:
+        file.write(data)
+
+
 @contextlib.contextmanager
 def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
-    """Give a new folder that becomes `folder` at the end of the block, when it is all on the disk.
+    """Create a folder that becomes `folder` at the end of the block, when it is complete and on the disk.
 
-    Until then it lies beside it as `.NAME.PID.part`. If anything goes wrong it is removed. What a process that was
-    killed left of the same name is removed too, unless someone holds it or it has other files in it.
+    Until then it lies beside it as `.NAME.PID.part`. If anything goes wrong it is removed. What a killed process left
+    of the same name is removed too, unless another process holds it or it contains other files.
 
     Args:
         folder: The folder. Nothing may be there.
-        names: Of the files that will be in it.
+        names: Of the files that will be in it; `*` stands for any part of a name.
 
     Raises:
         FileExistsError: Something is there.
         OSError: It cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(folder, names)
+    remove_left(folder, names)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     part.mkdir()
     with _held(part, must=False):
         try:
             yield part
             for path in part.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-            sync_folder(part)
+                fsync_file(path)
             if os.path.lexists(folder):  # a rename would replace an empty folder
-                raise FileExistsError(f"{folder} exists by now")
-            part.rename(folder)
-            sync_folder(folder.parent)
+                raise _exists(folder)
+            rename_folder(part, folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _put(part: Path, path: Path) -> None:
-    """Give a file its name unless something is called so; a rename would replace that."""
-    try:
-        os.link(part, path)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        part.replace(path)
+def rename_folder(part: Path, folder: Path) -> None:
+    """Give a folder, whose files are on the disk, its final name in one step. An empty folder there is replaced."""
+    fsync_dir(part)
+    part.rename(folder)
+    fsync_dir(folder.parent)
 
 
-def _remove_left(path: Path, names: Collection[str] | None = None) -> None:
-    """Remove what killed processes left beside `path`: our own files, or folders of no files but these."""
-    dot = "" if names is None else "."
-    for left in path.parent.glob(f"{dot}{glob.escape(path.name)}.*.part"):
-        if not re.fullmatch(rf"{re.escape(f'{dot}{path.name}')}\.[0-9]+\.part", left.name):
+def remove_left(path: Path, names: Collection[str] | None = None) -> None:
+    """Remove what killed processes left of `path`: our own files, or with `names` folders of no other files.
+
+    Args:
+        path: What they were to make.
+        names: As of `atomic_folder`; None: a file.
+    """
+    name = path.name if names is None else f".{path.name}"
+    for left in path.parent.glob(f"{glob.escape(name)}.*.part"):
+        if not re.fullmatch(rf"{re.escape(name)}\.[0-9]+\.part", left.name):
             continue
         with contextlib.suppress(OSError):
             found = left.lstat()
@@ -112,34 +121,17 @@ def _remove_left(path: Path, names: Collection[str] | None = None) -> None:
             with _held(left, must=True):
                 if names is None:
                     left.unlink()
-                elif {entry.name for entry in left.iterdir()} <= set(names):
+                elif all(any(fnmatchcase(entry.name, known) for known in names) for entry in left.iterdir()):
                     shutil.rmtree(left)
 
 
-@contextlib.contextmanager
-def _held(path: Path, *, must: bool) -> Iterator[None]:
-    """Hold a file or folder, so that nobody takes it for left behind.
-
-    Args:
-        path: The file or folder.
-        must: Raise OSError also where the file system knows no locks; otherwise go on without.
-
-    Raises:
-        BlockingIOError: Another process holds it.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if must or isinstance(error, BlockingIOError):
-                raise
-        yield
-    finally:
-        os.close(descriptor)
+def fsync_file(path: Path) -> None:
+    """Bring a file to the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
+def fsync_dir(folder: Path) -> None:
     """Bring the names in a folder to the disk, so that what was renamed stays so; not all file systems can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -153,3 +145,39 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} exists, and nothing is overwritten; name another one")
+
+
+def _link(part: Path, path: Path) -> None:
+    """Name a file `path` too unless that exists; a rename would replace it."""
+    try:
+        try:
+            os.link(part, path)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            part.replace(path)
+    except FileExistsError:
+        raise _exists(path) from None
+
+
+@contextlib.contextmanager
+def _held(path: Path, *, must: bool) -> Iterator[None]:
+    """Lock a file or folder, so that no other process takes it for left behind.
+
+    With `must`, OSError also where the file system knows no locks. BlockingIOError if another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if must or isinstance(error, BlockingIOError):
+                raise
+        yield
+    finally:
+        os.close(descriptor)

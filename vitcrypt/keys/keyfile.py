@@ -31,7 +31,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import write_new
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import error_console
 
@@ -55,10 +55,7 @@ def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -
     lines.append(f"{field}: {base64.b32encode(value).decode().rstrip('=')}")
     text = "\n".join([*lines, f"checksum: {_checksum(lines)}", ""])
     try:
-        with written_whole(path, new=True, mode=0o600) as file:
-            file.write(text.encode())
-    except FileExistsError:
-        raise FileExistsError(f"{path} exists: a key file is never overwritten; choose another name") from None
+        write_new(path, text.encode(), mode=0o600)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path.parent} does not exist; make that folder first") from None
     if not is_private(path):

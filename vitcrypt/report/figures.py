@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.text import printable
 
 LITERAL = {"parse_math": False, "usetex": False}
@@ -70,7 +70,7 @@ def _short(name: str) -> str:
 
 def saved(figure: Figure, path: Path, dpi: int) -> Path:
     """Write a figure as a whole or not at all, in the place of what was there, be it a link."""
-    with written_whole(path) as file, warnings.catch_warnings():
+    with atomic_write(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a box is drawn where the font lacks a letter
         figure.savefig(file, format="png", dpi=dpi)
     return path

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.results import validation, whole
@@ -55,7 +55,7 @@ def html_report(
     text = environment.get_template("report.html.j2").render(
         runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
     )
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode())
     return path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt import renames
-from vitcrypt.jobs.atomic import written_whole
+from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.report.records import checked
 from vitcrypt.untrusted.documents import MAX_BYTES, parse_json
 from vitcrypt.untrusted.files import read_regular
@@ -45,7 +45,7 @@ def write_result(folder: Path, result: dict[str, Any]) -> Path:
     path = folder / FILENAME
     text = json.dumps(finite({"format": FORMAT, **result}), indent=2, allow_nan=False) + "\n"
     try:
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(text.encode())
     except OSError as error:
         raise OSError(
