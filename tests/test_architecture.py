@@ -23,7 +23,7 @@ ROOMS = {
     "metrics": set(),
     "service": {"data", "encryption", "models"},  # never keys: a client is handed one
 }
-BELOW = {"jobs", "untrusted"}  # rooms that every other may use: they use nothing of ours but each other
+BELOW = {"jobs", "renames", "untrusted"}  # what every room may use: it uses nothing of ours but itself
 BELOW_MAY_USE = {"jobs": {"vitcrypt"}, "untrusted": {"vitcrypt", "pydantic", "rich"}}
 FORBIDDEN = {  # libraries that a room does not know
     "jobs": {"torch", "lightning", "hydra", "omegaconf", "wandb", "numpy", "rich"},

@@ -92,8 +92,9 @@ def _override(text: str) -> str | None:
     signs, name, equals, value = found.groups()
     group, at, package = name.partition("@")
     if group in GONE:
-        return _say(group, GONE[group])
-    new = GROUPS.get(group) or MOVED.get(name) or ".".join(map(_key, name.split(".")))
+        _say(group, GONE[group])
+        return None
+    new = GROUPS.get(group) or MOVED.get(name) or ".".join(KEYS.get(key, key) for key in name.split("."))
     if new != name:
         _say(name, f"is now {new}")
     new += f"@{package}" if at and "@" not in new else ""
@@ -124,7 +125,8 @@ def _default(entry: Any) -> Any:
     *words, group = str(key).split(" ")
     slash, bare = ("/", group[1:]) if group.startswith("/") else ("", group)
     if bare in GONE:
-        return _say(bare, GONE[bare])
+        _say(bare, GONE[bare])
+        return None
     new = GROUPS.get(bare, bare)
     if new != bare:
         _say(bare, f"is now {new}")
@@ -134,7 +136,7 @@ def _default(entry: Any) -> Any:
 
 
 def _moved(node: dict[Any, Any], section: str) -> dict[Any, Any]:
-    """Return a section with what moved one level down there, and with its keys as they are today if they are overrides."""
+    """Return a section with what moved one level down there; the keys of a sweep are overrides, and renamed as such."""
     if section == "params":  # of a sweep
         today: dict[Any, Any] = {}
         for name, value in node.items():
@@ -155,9 +157,10 @@ def _moved(node: dict[Any, Any], section: str) -> dict[Any, Any]:
 
 
 def _key(name: Any) -> Any:
-    if name in KEYS:
+    if isinstance(name, str) and name in KEYS:
         _say(name, f"is now {KEYS[name]}")
-    return KEYS.get(name, name) if isinstance(name, str) else name
+        return KEYS[name]
+    return name
 
 
 def _say(old: str, now: str) -> None:

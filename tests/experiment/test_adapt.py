@@ -81,7 +81,13 @@ def test_a_provider_without_keys_trains_what_the_pipeline_trains_with_one(tmp_pa
     np.savez(tmp_path / "encrypted.npz", **arrays)
     owner = [f"encryption={name}", f"key={key}", "model.fold_key=true", f"model.weights={weights}"]
     finish(*RUN, *owner, kind, f"data.root={tmp_path}/plain.npz", "results=in_pipeline", folder=tmp_path)
-    provider = ["encryption=received", f"model.weights={out}", kind, f"data.root={tmp_path}/encrypted.npz", "results=apart"]
+    provider = [
+        "encryption=received",
+        f"model.weights={out}",
+        kind,
+        f"data.root={tmp_path}/encrypted.npz",
+        "results=apart",
+    ]
     command = [sys.executable, "-c", PROVIDER, *RUN, *provider]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
-
 from PIL import Image
 
 from vitcrypt.experiment.identity import published
@@ -200,7 +199,8 @@ def publish(loggers: list[Logger], result: dict[str, Any], pictures: list[Path])
                 logger.experiment.log_artifact(logger.run_id, str(picture))
         elif isinstance(logger, TensorBoardLogger):
             for picture in pictures:
-                logger.experiment.add_image(picture.stem, np.array(Image.open(picture).convert("RGB")), dataformats="HWC")
+                pixels = np.array(Image.open(picture).convert("RGB"))
+                logger.experiment.add_image(picture.stem, pixels, dataformats="HWC")
 
 
 def _publish_to_wandb(

@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 from vitcrypt.data import ImageDataModule, Manifest, Splits
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.experiment import beforehand, devices, errors
+from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.build import build_network
-from vitcrypt.experiment import callbacks
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.inputs import digests_of

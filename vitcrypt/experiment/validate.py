@@ -114,7 +114,9 @@ def validate_attack(config: dict[str, Any]) -> None:
     check_ranges(config)
     _check_names(config)
     if config["encryption"].get("_target_") is None:
-        raise ValueError("encryption=received has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed")
+        raise ValueError(
+            "encryption=received has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed"
+        )
     held = config["attack"]["observation"]
     if (held["weights"] is None) != (held["public_weights"] is None):
         raise ValueError(
