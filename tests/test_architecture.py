@@ -122,7 +122,7 @@ def is_call_of_a_name(node: ast.AST) -> bool:
 
 
 def test_what_lies_beside_the_rooms_is_a_program_or_the_targets():
-    assert {path.stem for path in PACKAGE.glob("*.py")} <= {"run", "attack", "targets", "__init__"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} <= {"run", "attack", "renames", "targets", "__init__"}
 
 
 def test_no_file_is_too_long_and_none_is_named_for_nothing():

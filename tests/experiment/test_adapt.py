@@ -1,4 +1,4 @@
-"""`vitcrypt adapt`, the owner's step, and the provider's training from what it wrote."""
+"""`vitcrypt fold`, the owner's step, and the provider's training from what it wrote."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ PROVIDER = "import sys; sys.modules['vitcrypt.keys'] = None; from vitcrypt.run i
 
 
 def adapt(*arguments, code=0):
-    result = CliRunner().invoke(app, ["adapt", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["fold", *map(str, arguments)])
     assert (result.exit_code == 0) == (code == 0), result.output
     return result
 

@@ -5,6 +5,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from recorded import line, result
 
+from vitcrypt.experiment.composition import settled
 from vitcrypt.experiment.config import CONF, register
 from vitcrypt.report import table1
 from vitcrypt.report.paper import TABLE1
@@ -65,9 +66,8 @@ def test_the_recipes_that_are_compared_are_those_that_are_configured(row):
     overrides += [f"names.{group}={name}" for group, name in chosen.items() if group != "logger"]
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(
-            compose("config", [*overrides, f"model.adaptation={row.adaptation}"]), resolve=True
-        )
+        composed = compose("config", [*overrides, f"model.adaptation={row.adaptation}"])
+    config = settled(OmegaConf.to_container(composed, resolve=True))
     run = result() | {"config": config}
     run["training"] |= {"epochs": config["trainer"]["max_epochs"], "steps": config["trainer"]["max_steps"]}
     assert unlike_the_paper(row.network, row.encryption, recipe_of(run)) == []

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vitcrypt.encryption import SCHEMES
+from vitcrypt.encryption import SCHEMES, Scheme
 from vitcrypt.service.description import CLIENT_FORMAT, read_description
 
 GOOD = {
@@ -29,7 +29,7 @@ def reading(tmp_path, content):
 def test_every_scheme_can_be_named_by_its_values(tmp_path, name, block):
     sizes = {} if not block and name in ("pe", "plain") else {"block_size": 1 if name in ("pe", "plain") else 4}
     scheme = reading(tmp_path, GOOD | {"scheme": {"name": name, **sizes}}).scheme
-    assert SCHEMES[scheme.name](**scheme.values()).block_size == sizes.get("block_size", 1)
+    assert Scheme.from_dict(scheme).block_size == sizes.get("block_size", 1)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import os
 import re
 import zipfile
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from vitcrypt.data.archive import open_archive
-from vitcrypt.encryption import SCHEMES, Plain, Scheme
+from vitcrypt.encryption import Scheme
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.documents import (
     MAX_SIDE,
@@ -129,7 +129,7 @@ class Manifest:
     @property
     def encrypted(self) -> bool:
         """Whether the images are under a key."""
-        return not isinstance(self.scheme, Plain)
+        return not self.scheme.is_plain
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -221,7 +221,7 @@ class Manifest:
         files = read.files
         manifest = cls(
             **{name: getattr(read, name) for name in _Contents.model_fields if name not in NOT_ALIKE},
-            scheme=SCHEMES[read.scheme.name](**read.scheme.values()),
+            scheme=Scheme.from_dict(read.scheme),
             index={name: entry.index for name, entry in files.items()},
             sha256={name: entry.sha256 for name, entry in files.items() if entry.sha256 is not None},
             origin={name: entry.origin for name, entry in files.items() if entry.origin is not None},
@@ -258,7 +258,7 @@ class Manifest:
             name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
             for name, number in index.items()
         }
-        return {**plain, "scheme": {"name": self.scheme.name, **asdict(self.scheme)}, "files": files}
+        return {**plain, "scheme": self.scheme.to_dict(), "files": files}
 
 
 NOT_ALIKE = ("format", "scheme", "files", "checksum")  # what `Manifest` has in another form

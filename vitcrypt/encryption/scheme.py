@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.untrusted.scheme import SchemeValues, scheme_values
 
 if TYPE_CHECKING:  # a process that never holds a key need not load the code that makes one
     from vitcrypt.keys import Key
@@ -58,6 +59,13 @@ class Scheme:
     """
 
     block_size: int
+    is_plain: ClassVar[bool] = False
+    """Whether it leaves images as they are, so that no key is needed."""
+    scrambles_blocks: ClassVar[bool] = False
+    """Whether it only moves whole blocks and, in all of them alike, pixels: a ViT absorbs this if a block is a patch.
+
+    ELE and EtC move blocks too, but treat each one in a way of its own.
+    """
     translation_by_blocks: ClassVar[bool] = False
     """Whether moving a ciphertext by whole blocks gives the ciphertext of the moved image."""
 
@@ -65,6 +73,22 @@ class Scheme:
         """Check the block size."""
         if not isinstance(self.block_size, int) or self.block_size < 1:
             raise ValueError(f"block_size is a whole number of pixels, at least 1; got {self.block_size!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and values, as {"name": "proposed", "block_size": 16}: how files describe a scheme."""
+        return {"name": self.name, **asdict(self)}
+
+    @staticmethod
+    def from_dict(described: dict[str, Any] | SchemeValues) -> Scheme:
+        """Return the scheme that a file or a service describes, whoever wrote that: one of `SCHEMES`, by its name.
+
+        Raises:
+            ValueError: It names none of them, or a value is unknown, of another type or out of range.
+        """
+        from vitcrypt.encryption.schemes import SCHEMES
+
+        values = scheme_values(described)
+        return SCHEMES[values.name](**values.model_dump(exclude={"name"}))
 
     @property
     def shuffles_channels(self) -> bool:

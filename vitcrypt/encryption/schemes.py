@@ -26,6 +26,7 @@ class Plain(Scheme):
     """No encryption: the paper's baseline."""
 
     block_size: int = 1
+    is_plain = True
     translation_by_blocks = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
@@ -231,6 +232,7 @@ class Proposed(Scheme):
     """
 
     block_size: int = 16
+    scrambles_blocks = True
 
     def __post_init__(self) -> None:
         """Check that a block has four quarters."""

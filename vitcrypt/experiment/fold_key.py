@@ -71,7 +71,7 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         FileExistsError: `out` exists. It is left as it is.
         ValueError: `old` is another key than the bundle's, or its network cannot carry a key; the message says why.
     """
-    from vitcrypt.encryption import SCHEMES
+    from vitcrypt.encryption import Scheme
     from vitcrypt.models import kind_of, rekey
     from vitcrypt.service import Bundle
 
@@ -85,7 +85,7 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         raise ValueError(f"{source} is for images with a key each, and one network cannot follow many keys")
     if (named := bundle.described.scheme) is None:
         raise ValueError(f"nothing in {source} says how the images were encrypted, so no key can be exchanged in it")
-    scheme, shape = SCHEMES[named.name](**named.values()), (3, bundle.image_size, bundle.image_size)
+    scheme, shape = Scheme.from_dict(named), (3, bundle.image_size, bundle.image_size)
     ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
     network = rekey(bundle.network(), *ciphers)
     model = {**bundle.model, "patch_embedding": kind_of(network)}

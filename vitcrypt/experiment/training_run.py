@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from vitcrypt.data import ImageDataModule, Manifest, Splits
-from vitcrypt.encryption import ImageEncryption, Plain, Scheme
+from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.build import build_network
@@ -74,7 +74,7 @@ class Cell:
     @cached_property
     def encryption(self) -> ImageEncryption | None:
         """What encrypts; None for plain images and for such as come encrypted: then no key is read at all."""
-        if self.scheme is None or isinstance(self.scheme, Plain) or not self.config["encryption"]["_target_"]:
+        if self.scheme is None or self.scheme.is_plain or not self.config["encryption"]["_target_"]:
             return None
         from vitcrypt.keys import open_key
 

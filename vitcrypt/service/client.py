@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vitcrypt.data import read_image, resize
-from vitcrypt.encryption import SCHEMES, ImageEncryption, Plain, Scheme
+from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.service.answers import Answer, Answers, Info
 from vitcrypt.service.description import Description, read_description
 from vitcrypt.service.exchange import Exchange
@@ -145,7 +145,7 @@ class Client:
 
     def _check(self, key: Key | None) -> None:
         """Raise ValueError unless this key belongs to this service."""
-        plain = isinstance(self.scheme, Plain)
+        plain = self.scheme.is_plain
         if key is None and not plain:
             raise ValueError(f"{self.url} classifies encrypted images: give the key {self.fingerprint or ''}".rstrip())
         if key is not None and plain:
@@ -198,4 +198,4 @@ def scheme_of(described: SchemeValues | None) -> Scheme:
             "nothing says how the images were encrypted; write the scheme into client.json, as "
             '{"name": "proposed", "block_size": 16}, and give that file (--client)'
         )
-    return SCHEMES[described.name](**described.values())
+    return Scheme.from_dict(described)
