@@ -27,7 +27,19 @@ from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.pool import give_back
-from vitcrypt.report.results import finite, read_result, write_result
+from vitcrypt.report.results import (
+    AttackConfig,
+    AttackResult,
+    Details,
+    First,
+    Key,
+    Similarity,
+    ThreatModel,
+    Versions,
+    finite,
+    read_result,
+    write_result,
+)
 from vitcrypt.untrusted.text import console
 
 SHOWN = 8  # images that are drawn and kept
@@ -41,7 +53,7 @@ def task(cfg: DictConfig) -> float:
     config = resolved(cfg)
     try:
         validate_attack(config)
-        return give_back(attack(config)["metrics"]["restored"]["ssim"]["median"])
+        return give_back(attack(config).metrics.restored.ssim.median)
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             names = config["names"]
@@ -50,7 +62,7 @@ def task(cfg: DictConfig) -> float:
         raise
 
 
-def attack(config: dict[str, Any]) -> dict[str, Any]:
+def attack(config: dict[str, Any]) -> AttackResult:
     """Carry out the attack of a configuration, unless it is done already; return its result."""
     key, names = opened_key(config), config["names"]
     fingerprint = key.fingerprint if key else None
@@ -59,10 +71,10 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
     with alone_in(job.folder):
         if not config["resume"]:
             put_aside(job.folder)
-        result = read_result(job.folder)
+        result = read_result(job.folder, AttackResult)
         if result is not None:
             job.settle(result)
-            if config["lpips_weights"] and (why_not := result["metrics"].get("lpips_absent")):
+            if config["lpips_weights"] and (why_not := result.metrics.lpips_absent):
                 raise ValueError(
                     f"{job.folder} was finished without LPIPS ({why_not}), and lpips_weights="
                     f"{config['lpips_weights']} is there now; set resume=false to attack again with it"
@@ -72,7 +84,7 @@ def attack(config: dict[str, Any]) -> dict[str, Any]:
         return _carry_out(job)
 
 
-def _carry_out(job: Job) -> dict[str, Any]:
+def _carry_out(job: Job) -> AttackResult:
     from vitcrypt.experiment.score import score  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
@@ -100,35 +112,34 @@ def _carry_out(job: Job) -> dict[str, Any]:
     perceptual = lpips(weights) if weights else None
     metrics = score(victim.plain, observation, reconstruction, victim.subkeys, perceptual)
     if why_not:
-        metrics["lpips_absent"] = why_not
-    result = {
-        "kind": "attack",
-        "identity": job.identity,
-        "inputs": inputs.summary(),
-        "config": published(config),
-        "threat_model": threat_model,
-        "key": {
-            "fingerprint": fingerprint,
-            "public_test_key": config["key"] if fingerprint and config["key"].startswith("test-") else None,
-            "nominal_bits": observation.scheme.key_space_bits(observation.shape),
-            "effective_bits": observation.scheme.effective_key_bits(observation.shape),
-        },
-        "details": reconstruction.details,
-        "metrics": metrics,
-        "seconds": seconds,
-        "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()},
-    }
-    rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
-    result["first"] = {
-        "restored": victim.similarity(reconstruction.images, SHOWN),
-        "ciphertext": victim.similarity(observation.ciphertexts, SHOWN),
-    }
-    pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
-    scores = [f"{value:.3f}" for value in result["first"]["restored"]]
+        metrics = metrics.model_copy(update={"lpips_absent": why_not})
+    result = AttackResult(
+        kind="attack",
+        identity=job.identity,
+        inputs=inputs.summary(),
+        config=AttackConfig(**published(config)),
+        threat_model=ThreatModel(**threat_model),
+        key=Key(
+            fingerprint=fingerprint,
+            public_test_key=config["key"] if fingerprint and config["key"].startswith("test-") else None,
+            nominal_bits=observation.scheme.key_space_bits(observation.shape),
+            effective_bits=observation.scheme.effective_key_bits(observation.shape),
+        ),
+        details=Details(**finite(reconstruction.details)),
+        metrics=metrics,
+        seconds=seconds,
+        versions=Versions(vitcrypt=vitcrypt.__version__, python=platform.python_version()),
+        first=First(
+            restored=victim.similarity(reconstruction.images, SHOWN),
+            ciphertext=victim.similarity(observation.ciphertexts, SHOWN),
+        ),
+    )
     write_result(folder, result)
+    rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
+    pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
+    scores = [f"{value:.3f}" for value in result.first.restored]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
     tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
-    result = finite(result)
     _tell(result, folder, "finished")
     return result
 
@@ -156,26 +167,28 @@ def _lpips_weights(config: dict[str, Any]) -> tuple[Path | None, str | None]:
         return None, "AlexNet's weights are not in torch's cache, and lpips_weights= names no file"
 
 
-def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
-    names, metrics = result["config"]["names"], result["metrics"]
-    table = Table(title=f"{names['attack']} on {names['encryption']}, {names['data']}: {how}", title_justify="left")
-    measured = "lpips" in metrics["restored"]
+def _tell(result: AttackResult, folder: Path, how: str) -> None:
+    names, metrics = result.config.names, result.metrics
+    table = Table(title=f"{names.attack} on {names.encryption}, {names.data}: {how}", title_justify="left")
+    measured = metrics.restored.lpips is not None
     for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM", *(["LPIPS"] if measured else [])):
         table.add_column(column, justify="left" if not column else "right")
     for name in ("restored", "ciphertext", "unrelated"):
-        if name in metrics:
-            ssim, psnr, folded = (metrics[name][measure] for measure in ("ssim", "psnr", "folded_ssim"))
-            decibels = "exact" if psnr["median"] is None else f"{psnr['median']:.1f} dB"
-            spread = f"{ssim['lower']:.3f} to {ssim['upper']:.3f}"
-            distance = [f"{metrics[name]['lpips']['median']:.3f}"] if measured else []
-            table.add_row(name, f"{ssim['median']:.3f}", spread, decibels, f"{folded['median']:.3f}", *distance)
+        found: Similarity | None = getattr(metrics, name)
+        if found is not None:
+            decibels = "exact" if found.psnr.median is None else f"{found.psnr.median:.1f} dB"
+            spread = f"{found.ssim.lower:.3f} to {found.ssim.upper:.3f}"
+            distance = [f"{found.lpips.median:.3f}"] if found.lpips is not None else []
+            table.add_row(
+                name, f"{found.ssim.median:.3f}", spread, decibels, f"{found.folded_ssim.median:.3f}", *distance
+            )
     console.print(table)
-    exact = f"{100 * metrics['exact_images']:.0f} % restored exactly"
-    console.print(f"  {metrics['images']} images, {exact}, {result['seconds']:.1f} s")
-    for name, share in metrics.get("key", {}).items():
-        console.print(f"  {name}: {100 * share['share']:.1f} % recovered (guessing: {100 * share['guessing']:.1f} %)")
-    if "blocks" in metrics:
-        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics["blocks"].items())
+    exact = f"{100 * metrics.exact_images:.0f} % restored exactly"
+    console.print(f"  {metrics.images} images, {exact}, {result.seconds:.1f} s")
+    for name, share in metrics.key.items():
+        console.print(f"  {name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)")
+    if metrics.blocks:
+        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
         console.print(f"  blocks: {joined}")
     for file in ("result.json", "images.png"):
         if (folder / file).exists():

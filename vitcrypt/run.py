@@ -23,7 +23,7 @@ from vitcrypt.experiment.job import Job, opened_key, placed, put_aside, received
 from vitcrypt.experiment.validate import validate
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.pool import give_back
-from vitcrypt.report.results import PICTURES, read_result
+from vitcrypt.report.results import PICTURES, TrainingResult, read_result
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ def task(cfg: DictConfig) -> float:
     config = resolved(cfg)
     try:
         validate(config)
-        return give_back(run(config)["metrics"]["acc"])
+        return give_back(run(config).metrics.acc)
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             _tell_failure(config, error)
         raise
 
 
-def run(config: dict[str, Any]) -> dict[str, Any]:
+def run(config: dict[str, Any]) -> TrainingResult:
     """Bring the run of a configuration to its end: skip it if finished, resume it if broken; return its result."""
     received = received_manifest(config)
     digest, key, names = received.digest if received else None, opened_key(config), config["names"]
@@ -55,19 +55,19 @@ def run(config: dict[str, Any]) -> dict[str, Any]:
     with alone_in(job.folder):
         if not config["resume"]:
             put_aside(job.folder)
-        result = read_result(job.folder)
+        result = read_result(job.folder, TrainingResult)
         if result is not None:
             job.settle(result)
             if not all((job.folder / name).exists() for name in PICTURES):  # it was killed after its record
                 from vitcrypt.experiment.training_run import Cell
 
-                _draw(Cell(config, job.folder, job.identity, job.key), result["metrics"])
+                _draw(Cell(config, job.folder, job.identity, job.key), result.metrics.confusion)
             _tell(result, job.folder, "finished before, skipped (resume=false runs it again)")
             return result
         return _carry_out(job)
 
 
-def _carry_out(job: Job) -> dict[str, Any]:
+def _carry_out(job: Job) -> TrainingResult:
     from vitcrypt.experiment.training_run import Cell  # from here on it takes seconds to import what is needed
 
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
@@ -101,7 +101,7 @@ def _carry_out(job: Job) -> dict[str, Any]:
         cell.fit(attached)
         metrics, history = cell.evaluate()
         result = record(cell, metrics, history, job.fingerprint, inputs)  # with it the run is finished
-        drawn = _draw(cell, metrics)
+        drawn = _draw(cell, result.metrics.confusion)
         tried(lambda: loggers.publish(attached, result, drawn), "a logger did not get the result")
     finally:
         for line in loggers.finish(attached, failed=result is None):
@@ -110,27 +110,26 @@ def _carry_out(job: Job) -> dict[str, Any]:
     return result
 
 
-def _draw(cell: "Cell", metrics: dict[str, Any]) -> list[Path]:
+def _draw(cell: "Cell", confusion: list[list[int]]) -> list[Path]:
     """Draw the pictures of a run and return those that could be drawn."""
     from vitcrypt.experiment.record import pictures
 
-    return [path for path, draw in pictures(cell, metrics) if tried(draw, f"{path.name} is missing")]
+    return [path for path, draw in pictures(cell, confusion) if tried(draw, f"{path.name} is missing")]
 
 
-def _tell(result: dict[str, Any], folder: Path, how: str) -> None:
-    names, metrics = result["config"]["names"], result["metrics"]
-    cell = f"{names['encryption']} x {names['model']} on {names['data']}, seed {result['config']['seed']}"
-    accuracy = (f"{cell}: test accuracy {100 * metrics['acc']:.2f} %", "bold green")
-    console.print(Text.assemble(accuracy, f" ({metrics['images']} images), {how}"))
-    training = result["training"]
-    if "diverged" in training:
+def _tell(result: TrainingResult, folder: Path, how: str) -> None:
+    names, metrics, training = result.config.names, result.metrics, result.training
+    cell = f"{names.encryption} x {names.model} on {names.data}, seed {result.config.seed}"
+    accuracy = (f"{cell}: test accuracy {100 * metrics.acc:.2f} %", "bold green")
+    console.print(Text.assemble(accuracy, f" ({metrics.images} images), {how}"))
+    if training.diverged is not None:
         console.print(
-            f"  the loss is not finite in epoch {training['diverged']}, and the training ended with epoch "
-            f"{training['epochs']}: lower model.optimizer.lr, or set model.gradient_clip=1.0",
+            f"  the loss is not finite in epoch {training.diverged}, and the training ended with epoch "
+            f"{training.epochs}: lower model.optimizer.lr, or set model.gradient_clip=1.0",
             style="red",
         )
-    peak = [f"peak memory {epoch['peak_gib']:.2f} GiB" for epoch in training["history"][-1:] if "peak_gib" in epoch]
-    console.print(", ".join([f"  {training['epochs']} epochs in {training['seconds']:.0f} s", *peak]))
+    peak = [f"peak memory {gib:.2f} GiB" for epoch in training.history[-1:] if (gib := epoch.measure("peak_gib"))]
+    console.print(", ".join([f"  {training.epochs} epochs in {training.seconds:.0f} s", *peak]))
     for file in ("result.json", "images.png"):
         if (folder / file).exists():
             console.print(f"  {shown(folder / file)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recorded
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -12,8 +13,9 @@ from vitcrypt.attack import attack
 from vitcrypt.experiment.config import CONF
 from vitcrypt.experiment.identity import attack_identity
 from vitcrypt.experiment.validate import validate_attack
-from vitcrypt.report import attacks, read_results, summary
-from vitcrypt.report.security import security, verdict
+from vitcrypt.report.results import AttackResult, read_results
+from vitcrypt.report.security import attacks, security, verdict
+from vitcrypt.report.tables import summary
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
@@ -49,7 +51,7 @@ def test_an_attack_leaves_a_record_without_key_and_is_not_repeated(tmp_path, cap
     assert stored["key"]["public_test_key"] == "test-0"
     assert str(tmp_path) not in text
     assert (folder / "images.png").stat().st_size > 1000
-    assert attack(job)["seconds"] == result["seconds"]
+    assert attack(job).seconds == result.seconds
     assert "finished before" in capsys.readouterr().out
 
 
@@ -68,9 +70,9 @@ def test_reports_list_attacks_apart_from_runs(tmp_path):
 
 
 def test_the_verdict_follows_its_rule():
-    def result(restored: float, ciphertext: float, unrelated: float, exact: float = 0.0) -> dict[str, Any]:
-        medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": unrelated}
-        return {"metrics": {n: {"ssim": {"median": v}} for n, v in medians.items()} | {"exact_images": exact}}
+    def result(restored: float, ciphertext: float, unrelated: float, exact: float = 0.0) -> AttackResult:
+        record = recorded.attack("le", "fr", restored, ciphertext=ciphertext, exact=exact)
+        return recorded.typed(recorded.changed(record, metrics__unrelated__ssim__median=unrelated))
 
     assert verdict(result(1.0, 0.0, 0.1, exact=1.0)) == "broken"
     assert verdict(result(0.97, 0.28, 0.3)) == "broken"

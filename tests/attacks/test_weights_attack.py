@@ -90,10 +90,10 @@ def test_the_program_records_the_share_of_the_key(tmp_path):
     files = {"weights": "adapted", "public_weights": "public"}
     held = [f"attack.observation.{name}={tmp_path}/{file}.safetensors" for name, file in files.items()]
     result = attack(config(tmp_path, "etc", "weights", "image_size=16", *held))
-    assert {share["share"] for share in result["metrics"]["key"].values()} == {1.0}
-    assert result["metrics"]["exact_images"] == 1
-    assert "the public ones it was made from" in result["threat_model"]["weights"]
-    assert str(tmp_path) not in str(result["config"]["attack"])
+    assert {share.share for share in result.metrics.key.values()} == {1.0}
+    assert result.metrics.exact_images == 1
+    assert "the public ones it was made from" in result.threat_model.values()["weights"]
+    assert str(tmp_path) not in str(result.config.attack.values())
     with pytest.raises(ValueError, match="give both"):
         config(tmp_path, "etc", "weights", held[0])
     with pytest.raises(FileNotFoundError, match=r"observation\.weights=nothing\.pth does not exist"):

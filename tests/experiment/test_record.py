@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from program import SMALL, results
+from recorded import training, typed
 from samples import medmnist, written
 from test_attack_program import config
 
@@ -16,7 +17,7 @@ import vitcrypt
 from vitcrypt import run
 from vitcrypt.attack import attack
 from vitcrypt.report import figures
-from vitcrypt.report.results import finite, read_result, write_result
+from vitcrypt.report.results import finite, write_result
 
 NAMES = [
     "$a_{$",
@@ -132,8 +133,8 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
     node = {"a": [1.5, math.nan, (math.inf, -math.inf)], "b": {"c": math.nan, "d": "nan", "e": True, "f": 2**70}}
     expected = {"a": [1.5, None, [None, None]], "b": {"c": None, "d": "nan", "e": True, "f": 2**70}}
     assert finite(node) == expected
-    write_result(tmp_path, node)
-    read = read_result(tmp_path)
+    write_result(tmp_path, typed(training() | node))
+    read = json.loads((tmp_path / "result.json").read_text())
     assert {name: read[name] for name in node} == expected
 
 

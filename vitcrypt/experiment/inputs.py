@@ -11,6 +11,7 @@ from pydantic import Field
 from vitcrypt.data.stamp import Counts, DataStamp, FileStamp, stamp_data, stamp_file
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
+from vitcrypt.report.results import AttackResult, TrainingResult
 from vitcrypt.untrusted.documents import Document, read_document
 from vitcrypt.untrusted.text import console
 
@@ -39,7 +40,7 @@ class Inputs(Document):
         return data | {name: stamp.sha256 for name, stamp in self.weights.items()}
 
 
-def settle(config: dict[str, Any], folder: Path, result: dict[str, Any] | None = None) -> Inputs:
+def settle(config: dict[str, Any], folder: Path, result: TrainingResult | AttackResult | None = None) -> Inputs:
     """Compare what a job in `folder` was begun or finished with to what is there now; if it is new, keep that.
 
     Args:
@@ -107,13 +108,13 @@ def _write(path: Path, inputs: Inputs) -> None:
         raise OSError(f"cannot write {path}: {error}; free some space and repeat") from error
 
 
-def _read(folder: Path, result: dict[str, Any] | None) -> Inputs | None:
+def _read(folder: Path, result: TrainingResult | AttackResult | None) -> Inputs | None:
     if (folder / FILENAME).exists():
         try:
             return read_document(folder / FILENAME, Inputs)
         except ValueError as error:
             raise ValueError(f"{error}; set resume=false to put that job aside and start over") from None
-    return Inputs.model_validate(result["inputs"]) if result and result.get("inputs") else None
+    return Inputs.model_validate(result.inputs) if result is not None and result.inputs else None
 
 
 def _told(images: Counts) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vitcrypt.data.manifest import Manifest
     from vitcrypt.experiment.inputs import Inputs
     from vitcrypt.keys import Key
+    from vitcrypt.report.results import AttackResult, TrainingResult
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Job:
     fingerprint: str | None
     key: "Key | None"
 
-    def settle(self, result: dict[str, Any] | None = None) -> "Inputs":
+    def settle(self, result: "TrainingResult | AttackResult | None" = None) -> "Inputs":
         """Compare what it was made from with what is there now: see `experiment.inputs`."""
         from vitcrypt.experiment.inputs import settle  # takes seconds
 

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from PIL import Image
 
 from vitcrypt.experiment.identity import published
+from vitcrypt.report.results import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
 
 MODES = ("online", "offline", "disabled")
@@ -186,9 +187,9 @@ def _tell_offline(error: Exception) -> None:
     console.print(f"  wandb cannot be reached, so this run is logged offline: {one_line(error)}", style="yellow")
 
 
-def publish(loggers: list[Logger], result: dict[str, Any], pictures: list[Path]) -> None:
+def publish(loggers: list[Logger], result: TrainingResult, pictures: list[Path]) -> None:
     """Send the result of a finished run: measures as summary, the classes as a table, the pictures."""
-    measures = {f"test/{name}": value for name, value in result["metrics"].items() if name != "confusion"}
+    measures = {f"test/{name}": value for name, value in result.metrics.values().items() if name != "confusion"}
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             _publish_to_wandb(logger, result, measures, pictures)
@@ -204,18 +205,18 @@ def publish(loggers: list[Logger], result: dict[str, Any], pictures: list[Path])
 
 
 def _publish_to_wandb(
-    logger: WandbLogger, result: dict[str, Any], measures: dict[str, Any], pictures: list[Path]
+    logger: WandbLogger, result: TrainingResult, measures: dict[str, Any], pictures: list[Path]
 ) -> None:
     import wandb
 
     run = logger.experiment
-    classes, confusion = result["classes"], result["metrics"]["confusion"]
+    classes, confusion = result.classes, result.metrics.confusion
     table = wandb.Table(columns=["class", "images", "accuracy"])
     for name, row, i in zip(classes, confusion, range(len(classes)), strict=True):
         table.add_data(name, sum(row), row[i] / max(1, sum(row)))
     run.log({"classes": table, **{picture.stem: wandb.Image(str(picture)) for picture in pictures}})
     run.summary.update(measures)
-    run.summary["key_fingerprint"] = result["key"]["fingerprint"]
+    run.summary["key_fingerprint"] = result.key.fingerprint
 
 
 def finish(loggers: list[Logger], *, failed: bool) -> list[str]:

@@ -16,7 +16,23 @@ from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.inputs import Inputs
 from vitcrypt.experiment.training_run import Cell
 from vitcrypt.report.figures import confusion_matrix, image_grid
-from vitcrypt.report.results import PICTURES, finite, validation, write_result
+from vitcrypt.report.results import (
+    PICTURES,
+    Epoch,
+    Hardware,
+    Images,
+    Key,
+    Metrics,
+    Received,
+    Training,
+    TrainingConfig,
+    TrainingResult,
+    Validation,
+    Versions,
+    Weights,
+    finite,
+    write_result,
+)
 
 PACKAGES = (
     "torch",
@@ -33,58 +49,62 @@ PACKAGES = (
 
 def record(
     cell: Cell, metrics: dict[str, Any], history: list[dict[str, Any]], fingerprint: str | None, inputs: Inputs
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Put the result together, write FOLDER/result.json, and return it."""
     shape = (3, *(cell.config["data"]["image_size"],) * 2)
-    scheme, splits = cell.scheme, cell.splits
-    result = {
-        **({"kind": "debug"} if cell.config["debug"] else {}),  # then no table takes it for a result
-        "identity": cell.identity,
-        "config": published(cell.config),
-        "key": {
-            "fingerprint": fingerprint,
-            "public_test_key": _public_test_key(cell, fingerprint),
-            "nominal_bits": scheme.key_space_bits(shape) if scheme else None,
-            "effective_bits": scheme.effective_key_bits(shape) if scheme else None,
-        },
-        "inputs": inputs.summary(),
-        "received": cell.received.summary() if cell.received is not None else None,  # how the images came encrypted
-        "classes": splits.classes,
-        "images": {"train": len(splits.train), "val": len(splits.val) if splits.val else 0, "test": len(splits.test)},
-        "metrics": metrics,  # after the last epoch
-        "validation": validation(history),
-        "training": {
-            "epochs": len(history),
-            "steps": history[-1]["step"] if history else 0,
-            "seconds": sum(epoch["seconds"] for epoch in history),
-            "devices": cell.devices,
-            "history": history,
-            **({"diverged": epoch} if (epoch := _lost(metrics, history)) else {}),
-        },
-        "weights": {
-            "parameters": sum(p.numel() for p in cell.classifier.network.parameters()),
-            "pretrained_sha256": cell.weights_sha256,
-            "trained_sha256": cell.trained_sha256(),
-        },
-        "versions": {"vitcrypt": vitcrypt.__version__, "python": platform.python_version()}
-        | {name: version(name) for name in PACKAGES},
-        "hardware": hardware(next(cell.classifier.parameters()).is_cuda),
-    }
+    scheme, splits, lost = cell.scheme, cell.splits, _lost(metrics, history)
+    epochs = [Epoch(**finite(epoch)) for epoch in history]
+    result = TrainingResult(
+        **({"kind": "debug"} if cell.config["debug"] else {}),
+        identity=cell.identity,
+        config=TrainingConfig(**published(cell.config)),
+        key=Key(
+            fingerprint=fingerprint,
+            public_test_key=_public_test_key(cell, fingerprint),
+            nominal_bits=scheme.key_space_bits(shape) if scheme else None,
+            effective_bits=scheme.effective_key_bits(shape) if scheme else None,
+        ),
+        inputs=inputs.summary(),
+        received=Received(**cell.received.summary()) if cell.received is not None else None,
+        classes=splits.classes,
+        images=Images(train=len(splits.train), val=len(splits.val) if splits.val else 0, test=len(splits.test)),
+        metrics=Metrics(**finite(metrics)),
+        validation=Validation.of(epochs),
+        training=Training(
+            epochs=len(epochs),
+            steps=epochs[-1].step if epochs else 0,
+            seconds=sum(epoch.seconds for epoch in epochs),
+            devices=cell.devices,
+            history=epochs,
+            **({"diverged": lost} if lost else {}),
+        ),
+        weights=Weights(
+            parameters=sum(p.numel() for p in cell.classifier.network.parameters()),
+            pretrained_sha256=cell.weights_sha256,
+            trained_sha256=cell.trained_sha256(),
+        ),
+        versions=Versions(
+            vitcrypt=vitcrypt.__version__,
+            python=platform.python_version(),
+            **dict[str, Any]((name, version(name)) for name in PACKAGES),
+        ),
+        hardware=hardware(next(cell.classifier.parameters()).is_cuda),
+    )
     write_result(cell.folder, result)
-    return finite(result)
+    return result
 
 
-def pictures(cell: Cell, metrics: dict[str, Any]) -> Iterator[tuple[Path, Callable[[], object]]]:
+def pictures(cell: Cell, confusion: list[list[int]]) -> Iterator[tuple[Path, Callable[[], object]]]:
     """Yield FOLDER/images.png and FOLDER/confusion.png, each with what draws it."""
 
     def images() -> None:
         rows, names = cell.pictures()
         image_grid(cell.folder / PICTURES[0], rows, names)
 
-    def confusion() -> None:
-        confusion_matrix(cell.folder / PICTURES[1], metrics["confusion"], cell.splits.classes)
+    def matrix() -> None:
+        confusion_matrix(cell.folder / PICTURES[1], confusion, cell.splits.classes)
 
-    yield from zip((cell.folder / name for name in PICTURES), (images, confusion), strict=True)
+    yield from zip((cell.folder / name for name in PICTURES), (images, matrix), strict=True)
 
 
 def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:
@@ -98,13 +118,13 @@ def _public_test_key(cell: Cell, fingerprint: str | None) -> str | None:
     return cell.config["key"] if fingerprint and cell.config["key"].startswith("test-") else None
 
 
-def hardware(cuda: bool) -> dict[str, Any]:
+def hardware(cuda: bool) -> Hardware:
     """Return what this machine computes with."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
-    return {
-        "device": torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores",
-        "processor": processor,
-        "cores": os.cpu_count(),
-    }
+    return Hardware(
+        device=torch.cuda.get_device_name() if cuda else f"CPU, {os.cpu_count()} cores",
+        processor=processor,
+        cores=os.cpu_count(),
+    )
