@@ -55,7 +55,7 @@ def record(
     scheme, splits, lost = cell.scheme, cell.splits, _lost(metrics, history)
     epochs = [Epoch(**finite(epoch)) for epoch in history]
     result = TrainingResult(
-        **({"kind": "debug"} if cell.config["debug"] else {}),
+        **dict[str, Any]({"kind": "debug"} if cell.config["debug"] else {}),
         identity=cell.identity,
         config=TrainingConfig(**published(cell.config)),
         key=Key(
