@@ -65,11 +65,6 @@ def record(result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "config": settings}
 
 
-def hashed(name: str) -> str:
-    """Return the name under which identities hash a key."""
-    return {new: old for old, new in KEYS.items()}.get(name, name)
-
-
 def places(parts: list[str]) -> Iterator[list[str]]:
     """Yield the parts of a folder's name, of today first, then as they were under old names of options."""
     old = {new: old for options in OPTIONS.values() for old, new in options.items()}

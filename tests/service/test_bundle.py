@@ -63,7 +63,7 @@ def test_a_bundle_is_never_overwritten(copy):
 def test_nothing_stays_of_a_bundle_whose_graph_is_wrong(tmp_path, monkeypatch):
     network = network_of(described())
     monkeypatch.setattr(
-        "vitcrypt.service.backends.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
+        "vitcrypt.service.onnx.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
     )
     with pytest.raises(RuntimeError, match="the ONNX graph differs from the network"):
         described().write(tmp_path / "bundle", network)

@@ -14,6 +14,7 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfil
 
 from vitcrypt.data.augment import seed_of
 from vitcrypt.experiment.blame import blame
+from vitcrypt.experiment.config import Config
 from vitcrypt.targets import build, observes
 from vitcrypt.untrusted.text import console
 
@@ -78,12 +79,11 @@ class EMA(EMAWeightAveraging):
             self._average_model.to(pl_module.device)
 
 
-def built(nodes: dict[str, Any], own: list[str], logged: bool, unvalidated: str | None) -> list[Callback]:
+def built(config: Config, logged: bool, unvalidated: str | None) -> list[Callback]:
     """Build the callbacks of the group `callbacks`.
 
     Args:
-        nodes: The group, resolved.
-        own: The user's own modules (allow_targets).
+        config: The whole configuration.
         logged: Whether anything is logged; where nothing is, what only logs is left out.
         unvalidated: What to set so that there are validation images; None if there are some.
 
@@ -91,9 +91,9 @@ def built(nodes: dict[str, Any], own: list[str], logged: bool, unvalidated: str 
         ValueError: One cannot be built, or watches a measure that there is not.
     """
     made = []
-    for name, node in nodes.items():
+    for name, node in config.callbacks.items():
         with blame(f"callbacks.{name}", node):
-            callback = build(f"callbacks.{name}", node, own)
+            callback = build(f"callbacks.{name}", node, config.allow_targets)
         if isinstance(callback, EarlyStopping):
             _check_watched(f"callbacks.{name}.monitor", callback.monitor, unvalidated)
         if logged or not observes(node):

@@ -13,7 +13,7 @@ from torch import Tensor
 import vitcrypt
 from vitcrypt.encryption import SCHEMES
 from vitcrypt.experiment.checkpoint import read_checkpoint
-from vitcrypt.models.networks import check_shapes, check_values, network_of, state_of
+from vitcrypt.models.networks import check_state, network_of, state_of
 from vitcrypt.report.results import Received, TrainingResult, read_result
 from vitcrypt.service import Bundle
 from vitcrypt.untrusted.files import open_regular
@@ -61,8 +61,7 @@ def export(run: Path, out: Path) -> Bundle:
     what = bundle.described.model, bundle.image_size, len(bundle.classes)
     expected, path = state_of(*what), run / "last.ckpt"
     state = _trained(path, run, result.identity)
-    check_shapes({name: value.shape for name, value in state.items()}, expected, path)
-    check_values(state, expected, path)
+    check_state(state, expected, path)
     network = network_of(*what)
     network.load_state_dict(state)
     return bundle.write(out, network)

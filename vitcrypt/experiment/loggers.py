@@ -8,6 +8,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from PIL import Image
 
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.identity import published
 from vitcrypt.report.results import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
@@ -27,12 +29,12 @@ INIT_SECONDS, FINISH_SECONDS = 30, 300
 """How long wandb may take to begin a run, and to send what is left of it at the end."""
 
 
-def csv_logger(folder: Path, config: dict[str, Any]) -> CSVLogger:  # noqa: ARG001
+def csv_logger(folder: Path, config: Config) -> CSVLogger:  # noqa: ARG001
     """Return a logger to FOLDER/csv/version_N/metrics.csv; a resumed run has a version for each attempt."""
     return CSVLogger(save_dir=folder, name="csv")
 
 
-def tensorboard_logger(folder: Path, config: dict[str, Any]) -> TensorBoardLogger:
+def tensorboard_logger(folder: Path, config: Config) -> TensorBoardLogger:
     """Return a logger to FOLDER/tensorboard, of all attempts of a run together.
 
     Raises:
@@ -44,7 +46,7 @@ def tensorboard_logger(folder: Path, config: dict[str, Any]) -> TensorBoardLogge
     return logger
 
 
-def mlflow_logger(folder: Path, config: dict[str, Any], experiment: str, tracking_uri: str | None) -> MLFlowLogger:
+def mlflow_logger(folder: Path, config: Config, experiment: str, tracking_uri: str | None) -> MLFlowLogger:
     """Return a logger to MLflow: one run there for one run here, also when it resumes.
 
     MLflow would by itself record the user and the program; the run is therefore made here, with its names alone.
@@ -62,15 +64,15 @@ def mlflow_logger(folder: Path, config: dict[str, Any], experiment: str, trackin
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    results = Path(config["results"]).absolute()
+    results = Path(config.results).absolute()
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{results}/mlflow.db"
-    place, names, file = None if tracking_uri else str(results / "mlflow"), config["names"], folder / "mlflow-run-id"
+    place, names, file = None if tracking_uri else str(results / "mlflow"), config.names, folder / "mlflow-run-id"
     try:
         client = MlflowClient(uri)
         known = client.get_experiment_by_name(experiment)
         number = known.experiment_id if known else client.create_experiment(experiment, artifact_location=place)
         if not file.exists():
-            made = client.create_run(number, tags=dict(names), run_name=_title(config))
+            made = client.create_run(number, tags=asdict(names), run_name=_title(config))
             file.write_text(made.info.run_id)
             for name, value in _flat(published(config)):
                 client.log_param(made.info.run_id, name, str(value)[:500])
@@ -92,9 +94,9 @@ def _flat(node: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{place}{name}", value
 
 
-def _title(config: dict[str, Any]) -> str:
-    names = config["names"]
-    return f"{names['encryption']}-{names['model']}-{names['data']}-{config['seed']}"
+def _title(config: Config) -> str:
+    names = config.names
+    return f"{names.encryption}-{names.model}-{names.data}-{config.seed}"
 
 
 class OfflineIfNeeded(WandbLogger):
@@ -118,7 +120,7 @@ class OfflineIfNeeded(WandbLogger):
 
 
 def wandb_logger(
-    folder: Path, config: dict[str, Any], project: str, entity: str | None, group: str | None, tags: list[str]
+    folder: Path, config: Config, project: str, entity: str | None, group: str | None, tags: list[str]
 ) -> WandbLogger:
     """Return a logger to Weights & Biases: one run there for one run here, also when it resumes.
 
@@ -135,12 +137,12 @@ def wandb_logger(
     mode = {"dryrun": "offline", "run": "online"}.get(mode or "", mode)  # older names
     if mode and mode not in MODES:
         raise ValueError(f"WANDB_MODE={mode} is no mode of wandb; set it to {', '.join(MODES)}, or unset it")
-    names = config["names"]
+    names = config.names
     return OfflineIfNeeded(
         project=project,
         entity=entity,
         group=group,
-        tags=[*tags, *names.values(), f"adaptation-{config['model']['adaptation']}"],
+        tags=[*tags, *asdict(names).values(), f"adaptation-{config.model.adaptation}"],
         name=_title(config),
         id=_run_id(folder),
         resume="allow",
