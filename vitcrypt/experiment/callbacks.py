@@ -12,7 +12,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from vitcrypt.data.augment import seed_of
+from vitcrypt.data.steps import seed_of
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.config import Config
 from vitcrypt.targets import build, observes
