@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
-from vitcrypt import renames
+from vitcrypt.untrusted import renames
 from vitcrypt.experiment.config import CONF
 from vitcrypt.untrusted.text import printable
 

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.text import Text
 
-from vitcrypt import renames
+from vitcrypt.untrusted import renames
 from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.blame import blame
