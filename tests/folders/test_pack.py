@@ -173,7 +173,7 @@ def test_long_and_foreign_names_survive(tmp_path):
 
 def test_an_image_that_fits_into_no_tar_file_is_named_with_a_size_that_fits(tmp_path):
     encrypted(tmp_path, ("train", "test"), {"ant": 1, "bee": 1}, side=600)
-    with pytest.raises(ValueError, match=r"000002\.png does not fit into a tar file of 1 MiB; say --shard-mib 2"):
+    with pytest.raises(ValueError, match=r"000002\.png does not fit into a tar file of 1 MiB; set --shard-mib 2"):
         pack_shards(tmp_path / "enc", tmp_path / "x", 1)
     assert not (tmp_path / "x.part").exists()
     pack_shards(tmp_path / "enc", tmp_path / "x", 2)

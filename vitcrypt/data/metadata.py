@@ -5,6 +5,8 @@ import re
 import struct
 from typing import Any, BinaryIO
 
+from vitcrypt.untrusted.png import SIGNATURE, parts_of
+
 ORIENTATION = 274
 _INTEGERS = {3: "H", 4: "I", 8: "h", 9: "i"}
 """Types of TIFF that an orientation may have, as `struct` has them."""
@@ -46,7 +48,7 @@ def without_metadata(file: BinaryIO) -> io.BytesIO | None:
     """
     file.seek(0)
     head = file.read(8)
-    mend = _png if head == b"\x89PNG\r\n\x1a\n" else _tiff if head[:4] in (b"II*\0", b"MM\0*") else None
+    mend = _png if head == SIGNATURE else _tiff if head[:4] in (b"II*\0", b"MM\0*") else None
     if head[4:] == b"ftyp":
         mend = _avif
     if mend is None:
@@ -56,13 +58,11 @@ def without_metadata(file: BinaryIO) -> io.BytesIO | None:
 
 
 def _png(data: bytes) -> bytes:
-    kept, start = [data[:8]], 8
-    while start + 12 <= len(data):
-        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        if not data[start + 4] & 0x20 or data[start + 4 : start + 8] in _OF_PIXELS:
+    kept, end = [SIGNATURE], len(SIGNATURE)
+    for kind, start, end in parts_of(data):
+        if not kind[0] & 0x20 or kind in _OF_PIXELS:
             kept.append(data[start:end])
-        start = end
-    return b"".join([*kept, data[start:]])
+    return b"".join([*kept, data[end:]])
 
 
 def _tiff(data: bytes) -> bytes:

@@ -52,7 +52,8 @@ class JobsFailedError(RuntimeError):
 
     def __init__(self, failed: list[Job], count: int) -> None:
         self.failed = failed
-        lines = [f"  {job.name}\n    log:   {job.log}\n    again: python {shlex.join(job.command[1:])}" for job in failed]
+        commands = {job: f"python {shlex.join(job.command[1:])}" for job in failed}
+        lines = [f"  {job.name}\n    log:   {job.log}\n    again: {again}" for job, again in commands.items()]
         super().__init__(
             f"{len(failed)} of {count} jobs failed, the others are done; the same command repeats only those that "
             "failed:\n" + "\n".join(lines)

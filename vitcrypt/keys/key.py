@@ -54,7 +54,7 @@ class Key:
 
     @classmethod
     def test(cls, name: str) -> "Key":
-        """Return the public test key `test-0`, `test-1`, ...: for experiments that others repeat; it protects nothing."""
+        """Return the public test key `test-0`, `test-1`, ...: anyone has it, so that experiments can be repeated."""
         if not re.fullmatch(r"test-(0|[1-9][0-9]*)", name):
             raise ValueError(f"public test keys are named test-0, test-1, ...; got {name!r}")
         return cls(hashlib.sha256(f"vitcrypt public {name}".encode()).digest(), test_name=name)
