@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from program import environment
 
-from vitcrypt.experiment.build import build_network
 from vitcrypt.keys import Key
+from vitcrypt.models.networks import build_network
 from vitcrypt.service import Bundle
 
 VIT = {
@@ -63,7 +63,7 @@ def written(folder: Path, **changes) -> Bundle:
 
 
 def program(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from vitcrypt.cli import main; main()", *map(str, arguments)]
+    return [sys.executable, "-m", "vitcrypt", *map(str, arguments)]
 
 
 def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess:

@@ -50,7 +50,7 @@ FINGERPRINT = "0" * 16
 
 def untrained(folder: Path) -> Bundle:
     """Write a bundle of vit_tiny with random weights."""
-    from vitcrypt.experiment.build import build_network
+    from vitcrypt.models.networks import build_network
 
     torch.manual_seed(0)
     classes = [str(label) for label in range(10)]
@@ -105,8 +105,7 @@ def processor(process: int) -> float:
 
 def serving_command(bundle: Bundle) -> list[str]:
     """Return the command that serves a bundle on a free port."""
-    program = "from vitcrypt.cli import main; main()"
-    return [sys.executable, "-c", program, "serve", str(bundle.folder), "--port", "0"]
+    return [sys.executable, "-m", "vitcrypt", "serve", str(bundle.folder), "--port", "0"]
 
 
 def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> float:

@@ -141,7 +141,7 @@ def test_ctrl_c_ends_with_a_message_and_the_run_resumes(tmp_path):
             process.send_signal(signal.SIGINT)
     process.wait()
     assert process.returncode == 130, "".join(printed)
-    assert "the same command finishes what was begun" in "".join(printed)
+    assert "Run the same command again to resume" in "".join(printed)
     assert "Traceback" not in "".join(printed)
     (path,) = tmp_path.rglob("last.ckpt")
     assert torch.load(path, weights_only=True)["epoch"] >= 1, "two epochs were told of"

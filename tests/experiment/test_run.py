@@ -270,7 +270,7 @@ def test_ctrl_c_in_the_evaluation_ends_with_the_same_message(program, tmp_path, 
     code, printed = program()
     signal.signal(signal.SIGINT, before)  # Lightning ignores it from then on
     assert code == 130, printed
-    assert "the same command finishes what was begun" in printed
+    assert "Run the same command again to resume" in printed
     assert not results(tmp_path)
 
 

@@ -1,78 +1,51 @@
-"""The console script `vitcrypt`: one verb for each thing that an owner, a provider or a researcher does."""
+"""vitcrypt: encrypt images, train and attack on them, serve what was trained."""
 
-import getpass
-import os
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from vitcrypt.cli import folders, report, serve
+from vitcrypt import __version__
+from vitcrypt.cli import folders, keys, networks, serve
+from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.errors import explained
 from vitcrypt.untrusted.text import console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-key = typer.Typer(no_args_is_help=True, help="Make and look at key files.")
-app.add_typer(key, name="key")
+HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+class Program(TyperGroup):
+    """All verbs, of which `report` is loaded only when it is typed: it needs pandas, and `--help` its name alone."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the name of a verb, its command and the arguments that follow."""
+        if args[0] != "report":
+            return super().resolve_command(ctx, args)
+        from vitcrypt.cli.report import app as report
+
+        return "report", typer.main.get_group(report), args[1:]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.print(f"vitcrypt {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Program, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(keys.app, name="key")
 app.add_typer(folders.app)
-app.add_typer(report.app, name="report")
-app.add_typer(serve.app)
-
-DEFAULT_KEY = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "vitcrypt" / "key.txt"
-KeyFile = Annotated[
-    Path, typer.Argument(envvar="VITCRYPT_KEY_FILE", help="The key file.", show_default="~/.config/vitcrypt/key.txt")
-]
+app.add_typer(networks.app)
 
 
-@key.command()
-def new(
-    path: KeyFile = DEFAULT_KEY,
-    passphrase: Annotated[
-        bool, typer.Option("--passphrase", help="Seal it under a passphrase, which is asked for.")
+@app.callback(help=__doc__)
+def vitcrypt(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Make a new secret key from the operating system's randomness. An existing file is never overwritten."""
-    from vitcrypt.keys import Key
-    from vitcrypt.keys.opening import passphrase_said
-
-    word = None
-    if passphrase:
-        said = passphrase_said()
-        word = said or getpass.getpass("Passphrase: ")
-        if not said and getpass.getpass("Once more: ") != word:
-            raise ValueError("the two passphrases differ; nothing was written")
-        if not word:
-            raise ValueError("an empty passphrase seals nothing; nothing was written")
-    made = Key.generate()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made.write(path, word)
-    console.print(f"new key {made.fingerprint} in {path}")
-    console.print(
-        "Who has this file can decrypt; who loses it can encrypt no more queries. Keep a copy in a safe place."
-    )
-
-
-@key.command()
-def show(path: KeyFile = DEFAULT_KEY) -> None:
-    """Print the fingerprint of a key file, never the key. Needs no passphrase."""
-    from vitcrypt.keys import keyfile
-
-    sealed = " (sealed under a passphrase)" if keyfile.is_sealed(path) else ""
-    console.print(f"{keyfile.fingerprint(path)}{sealed}")
-
-
-@key.command()
-def check(path: KeyFile = DEFAULT_KEY) -> None:
-    """Open a key file and check it through; a passphrase is asked for where needed."""
-    from vitcrypt.keys import open_key
-    from vitcrypt.keys.keyfile import is_private
-
-    key = open_key(str(path))
-    private = ", and readable by you alone" if key.test_name is None and is_private(path) else ""
-    console.print(f"{key.fingerprint}: whole{private}")
-
-
-HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    """Take the options of no verb."""
 
 
 @app.command(context_settings=HYDRA, help="Train and test: the same program as python -m vitcrypt.run.")
@@ -91,22 +64,29 @@ def attack(context: typer.Context) -> None:
     attack_main(context.args)
 
 
-def main() -> None:
-    """Run the program; errors that a user can mend are shown as a message."""
-    from vitcrypt.experiment.command_line import refuse_keys
-    from vitcrypt.experiment.errors import explained
+@app.command(help="Print tables, draw figures and write a page from the results.")
+def report() -> None:
+    """Stand in the list of verbs; see `Program`."""
 
+
+app.add_typer(serve.app)
+
+
+@app.command(hidden=True, context_settings=HYDRA)
+def bench() -> None:
+    """Name the program that took the place of this verb."""
+    raise ValueError("vitcrypt bench is now make bench, or: PYTHONPATH=experiments python -m benchmarks.speed")
+
+
+def main() -> None:
+    """Run the program; an error that the user can fix is shown as a message."""
     with explained("config"):
         refuse_keys(sys.argv[1:])
         if "" in sys.argv[1:]:
-            raise ValueError("an argument is empty (a shell variable that is not set?); write . for the current folder")
+            raise ValueError("an argument is empty (a shell variable that is not set?); use . for the current folder")
         try:
-            app()
+            app(prog_name="vitcrypt")
         except SystemExit as ended:
             if ended.code == 130:  # what Typer makes of Ctrl-C
                 raise KeyboardInterrupt from None
             raise
-
-
-if __name__ == "__main__":
-    main()

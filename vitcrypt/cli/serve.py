@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from vitcrypt.cli.options import KeyFile, key_of
 from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
     from vitcrypt.service import Client
 
 app = typer.Typer()
-KeyName = Annotated[
-    str, typer.Option("--key-file", envvar="VITCRYPT_KEY_FILE", help="The key file, or a public test key.")
-]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token of the service. Or VITCRYPT_TOKEN.")]
 Described = Annotated[
-    Path | None, typer.Option("--client", help="The client.json of the export: trust no service on it.")
+    Path | None,
+    typer.Option("--client", help="The client.json of the export; without it, the service says how to encrypt."),
 ]
 Url = Annotated[str, typer.Option(help="Address of the service.")]
 
@@ -43,7 +42,7 @@ class Backend(StrEnum):
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with result.json.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder; never overwritten.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder. Nothing is overwritten.")],
 ) -> None:
     """Make a server bundle of a finished run: weights, ONNX, classes, scheme, fingerprint; never a key."""
     _require("onnx", "onnxscript", "onnxruntime")
@@ -56,14 +55,14 @@ def export(
     console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
     console.print(f"  for clients: {out / 'client.json'}")
     if bundle.scheme is None:
-        console.print("Nothing says how these images were encrypted: complete a copy of client.json.", style="yellow")
+        console.print("The scheme of these images was not recorded: add it to a copy of client.json.", style="yellow")
 
 
 @app.command()
 def serve(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What vitcrypt export wrote.")],
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine need a token.")
+        str, typer.Option(help="Address to listen on; one beyond this machine needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     backend: Annotated[Backend, typer.Option(help="ONNX Runtime on the CPU, or torch.")] = Backend.ONNX,
@@ -76,20 +75,19 @@ def serve(
     token_file: TokenFile = None,
     demo: Annotated[bool, typer.Option("--demo", help="Also start the demo page, as a process of its own.")] = False,
     demo_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the demo page.")] = 8001,
-    key_file: Annotated[str | None, typer.Option(help="Of the demo alone: this process never opens it.")] = None,
+    key_file: Annotated[str | None, typer.Option(help="For the demo only: this process never opens it.")] = None,
 ) -> None:
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
     _require("fastapi", "uvicorn", "httptools", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
-    from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app
     from vitcrypt.service.backends import load_backend
-    from vitcrypt.service.intake import Limits
+    from vitcrypt.service.limits import Limits, is_loopback
     from vitcrypt.service.server import listen
     from vitcrypt.service.server import serve as serve_app
 
     if demo and not is_loopback(host):
-        raise ValueError(f"--demo is for this machine alone; it does not go with --host {host}")
+        raise ValueError(f"--demo works on this machine only; leave it out, or --host {host}")
     token, served = _token(token_file), Bundle.read(bundle)
     limits = Limits(int(max_mib * 2**20), max_images, read_seconds)
     run = load_backend(served, backend, threads or max(1, (os.cpu_count() or 2) - 1))
@@ -97,7 +95,7 @@ def serve(
     listening = listen(host, port, token)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     console.print(f"serving {bundle} on {url} (Ctrl-C ends it)")
-    console.print(f"  for images under key {served.fingerprint or 'none'}; {'token wanted' if token else 'no token'}")
+    console.print(f"  for images under key {served.fingerprint or 'none'}; {'token required' if token else 'no token'}")
     with _demo_process(url, key_file, demo_port, token_file, bundle / "client.json") if demo else nullcontext():
         serve_app(service, listening, read_seconds)
 
@@ -106,8 +104,8 @@ def serve(
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Files, or folders of files.")],
     url: Url = "http://127.0.0.1:8000",
-    key_file: KeyName = "",
-    plain: Annotated[bool, typer.Option("--plain", help="Without a key: images are sent as they are.")] = False,
+    key_file: KeyFile = "",
+    plain: Annotated[bool, typer.Option("--plain", help="Use no key: images are sent as they are.")] = False,
     client: Described = None,
     token_file: TokenFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -138,7 +136,7 @@ def predict(
 @app.command()
 def demo(
     url: Url = "http://127.0.0.1:8000",
-    key_file: KeyName = "test-0",
+    key_file: KeyFile = "test-0",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,
     client: Described = None,
     token_file: TokenFile = None,
@@ -153,21 +151,20 @@ def demo(
     page = create_demo(_client(url, key_file, False, client, token_file), secret)
     listening = listen("127.0.0.1", port, None)
     console.print(f"open http://127.0.0.1:{listening.getsockname()[1]}/{secret}/ (the demo; it asks {url})")
-    console.print("  keep this address to yourself: whoever has it can have pictures encrypted with your key")
+    console.print("  keep this address secret: anyone with it can encrypt pictures with your key")
     serve_app(page, listening, read_seconds=60)
 
 
 def _client(url: str, key_file: str, plain: bool, description: Path | None, token_file: Path | None) -> "Client":
-    from vitcrypt.keys import open_key
     from vitcrypt.service import Client
 
     if not plain and not key_file:
         raise ValueError("give the key that the network was trained under: --key-file FILE, or VITCRYPT_KEY_FILE")
-    return Client(url, None if plain else open_key(key_file), description, _token(token_file))
+    return Client(url, None if plain else key_of(key_file), description, _token(token_file))
 
 
 def _token(file: Path | None) -> str | None:
-    """Return the token of a file, or of the environment; it is no argument, which others could see."""
+    """Return the token of a file or of the environment; as an argument, others on the machine could see it."""
     if file is None and not os.environ.get("VITCRYPT_TOKEN"):
         return None
     try:
@@ -186,8 +183,8 @@ def _token(file: Path | None) -> str | None:
 def _demo_process(
     url: str, key_file: str | None, port: int, token_file: Path | None, description: Path
 ) -> Iterator[None]:
-    """Run `vitcrypt demo` beside the service, in a process of its own: the key is there and not here."""
-    command = [sys.executable, "-c", "from vitcrypt.cli import main; main()", "demo"]
+    """Run `vitcrypt demo` beside the service, in a process of its own: only that one has the key."""
+    command = [sys.executable, "-m", "vitcrypt", "demo"]
     command += ["--url", url, "--port", str(port), "--client", str(description)]
     command += ["--key-file", key_file] if key_file else []
     command += ["--token-file", str(token_file)] if token_file else []
@@ -203,4 +200,4 @@ def _demo_process(
 def _require(*modules: str) -> None:
     """Raise RuntimeError with what to type, before work begins, if an optional package is missing."""
     if missing := [name for name in modules if find_spec(name) is None]:
-        raise RuntimeError(f"{', '.join(missing)} is not installed; say: pip install 'vitcrypt[serve]'")
+        raise RuntimeError(f"{', '.join(missing)} is not installed; run: pip install 'vitcrypt[serve]'")

@@ -1,0 +1,5 @@
+"""`python -m vitcrypt`: the console script."""
+
+from vitcrypt.cli import main
+
+main()

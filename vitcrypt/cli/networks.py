@@ -1,0 +1,72 @@
+"""`vitcrypt fold` and `rekey`: the owner's steps on networks that carry a key."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitcrypt.cli.options import KeyFile, NewKey, OldKey, key_of
+from vitcrypt.untrusted.text import console, error_console
+
+app = typer.Typer()
+
+Weights = Annotated[Path, typer.Argument(help="Pretrained weights, or the checkpoint of a run.")]
+Folded = Annotated[Path, typer.Argument(metavar="OUT", help="The new .safetensors file, for the provider.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="As for vitcrypt run: model.image_size=32 ...")]
+Encryption = Annotated[str, typer.Option(help="The scheme, as for vitcrypt run.")]
+Model = Annotated[str, typer.Option(help="The network, a ViT.")]
+
+
+@app.command()
+def fold(
+    weights: Weights,
+    out: Folded,
+    key_file: KeyFile,
+    overrides: Overrides = None,
+    encryption: Encryption = "proposed",
+    model: Model = "vit_b16",
+) -> None:
+    """Fold your key into pretrained weights, so that a provider trains them on encrypted images without loss."""
+    key = key_of(key_file)
+    from vitcrypt.experiment.command_line import override
+    from vitcrypt.experiment.fold_key import adapt as fold_weights
+
+    needed = fold_weights(weights, out, key, encryption, model, overrides or [])
+    console.print(f"weights that carry key {key.fingerprint} in {out}")
+    of_network = [given for given in overrides or [] if given.startswith("model.")]
+    trains = [f"model={model}", *(override(name, value) for name, value in needed.items()), *of_network]
+    command = shlex.join(["vitcrypt", "run", "encryption=none", *trains])
+    console.print(f"  the provider trains with: {command} data=... data.root=...")
+    console.print("Anyone with this file and the original weights can read your key from the two.", style="yellow")
+
+
+@app.command(hidden=True)
+def adapt(
+    weights: Weights,
+    out: Folded,
+    key_file: KeyFile,
+    overrides: Overrides = None,
+    encryption: Encryption = "proposed",
+    model: Model = "vit_b16",
+) -> None:
+    """Fold as `vitcrypt fold` does: this is its old name."""
+    error_console.print("vitcrypt adapt is now called vitcrypt fold", style="yellow")
+    fold(weights, out, key_file, overrides, encryption, model)
+
+
+@app.command()
+def rekey(
+    source: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What vitcrypt export made.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new bundle. Nothing is overwritten.")],
+    old_key: OldKey,
+    new_key: NewKey,
+) -> None:
+    """Bring a trained ViT under a new key without training: the accuracy stays, queries change their key."""
+    old, new = key_of(old_key), key_of(new_key)
+    from vitcrypt.experiment.fold_key import rekey_bundle
+
+    with console.status("moving the weights, writing ONNX, comparing the two"):
+        bundle = rekey_bundle(source, out, old, new)
+    console.print(f"{out}: the network of {source}, now for images under key {bundle.fingerprint}")
+    console.print("Anyone with both bundles can read from them how the two keys differ.", style="yellow")

@@ -1,0 +1,80 @@
+"""What several verbs take, how a key file is opened, and how progress is shown."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from vitcrypt.untrusted.text import console, error_console
+
+if TYPE_CHECKING:
+    from vitcrypt.encryption import Scheme
+    from vitcrypt.folders.job import Advance
+    from vitcrypt.keys import Key
+
+KeyFile = Annotated[
+    str, typer.Option(metavar="FILE", envvar="VITCRYPT_KEY_FILE", help="The key file, or a public test key: test-0.")
+]
+OldKey = Annotated[str, typer.Option(metavar="FILE", help="The key of now.")]
+NewKey = Annotated[str, typer.Option(metavar="FILE", help="The key of the result.")]
+SchemeName = Literal["proposed", "le", "ele", "etc", "pe"]
+Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
+SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
+
+
+def key_of(name: str) -> Key:
+    """Return the key of an option; what serves has never loaded the code of keys, so that is loaded here."""
+    from vitcrypt.keys import open_key
+
+    return open_key(name)
+
+
+def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> Scheme:
+    """Return the scheme of the options; raise ValueError where one of them is not for it."""
+    from vitcrypt.encryption import PE, SCHEMES
+
+    if name == "pe":
+        if block_size is not None:
+            raise ValueError("--encryption pe works on single pixels and takes no --block-size; leave it out")
+        return PE(channel_shuffle=channel_shuffle)
+    if not channel_shuffle:
+        raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
+    return SCHEMES[name](16 if block_size is None else block_size)
+
+
+def print_lines(lines: list[str]) -> None:
+    """Print lines on standard output."""
+    for line in lines:
+        console.print(line)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Advance]:
+    """Show a bar with rate and time left; where there is no terminal, a line now and then."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=error_console, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        started = last_line = time.monotonic()
+
+        def advance(done: int, before: int, of: int) -> None:
+            nonlocal last_line
+            bar.update(task, completed=done, total=of)
+            now = time.monotonic()
+            if bar.disable and (now - last_line > SILENCE or done == of):
+                last_line = now
+                rate = (done - before) / max(now - started, 1e-9)
+                error_console.print(f"{what} {done:,}/{of:,}  {rate:,.0f} images/s")
+
+        yield advance
