@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vitcrypt.encryption import primitives
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
-from vitcrypt.encryption.scheme import Scheme, Shape, Stage
+from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
 
 @dataclass(frozen=True)
@@ -224,4 +224,4 @@ class Proposed(Scheme):
         return SignedPermutation(shuffled.flatten())
 
 
-SCHEMES: dict[str, type[Scheme]] = {cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)}
+SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})
