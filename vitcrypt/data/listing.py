@@ -13,17 +13,10 @@ from pathlib import Path
 
 import torch
 
+from vitcrypt.data import layout
 from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.formats import EXTENSIONS
-from vitcrypt.data.layout import (
-    Folder,
-    class_folders,
-    count_files,
-    describe_left_out,
-    find_splits,
-    split_role,
-    training_folders,
-)
+from vitcrypt.data.layout import Folder, class_folders, describe_left_out
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names
 from vitcrypt.untrusted.text import shortened
@@ -120,9 +113,9 @@ def list_folder(base: Path) -> Listing:
     if (received := Manifest.of(base)) is not None:
         return _received(base, *received)
     top = Folder(base)
-    splits = find_splits(top)
+    splits = layout.find_splits(top)
     train = splits.get("train", top)
-    classes = [folder.label for folder in training_folders(train)]
+    classes = [folder.label for folder in layout.training_folders(train)]
     if not splits:
         return Listing(base, classes, _files(top, classes), _left_out(top), _notes_on_classes(top))
     files, left_out = [], _loose(top)
@@ -213,14 +206,14 @@ def _notes_on_classes(top: Folder) -> list[str]:
     return [
         f"{folder.name}/ is taken for a class, not for a split: no train/ and test/ with class folders are here"
         for folder in class_folders(top)
-        if (split_role(folder.name) or (0, 0))[1] == ()
+        if (layout.split_role(folder.name) or (0, 0))[1] == ()
     ]
 
 
 def _notes_on_splits(top: Folder, splits: dict[str, Folder], classes: list[str], files: list[ImageFile]) -> list[str]:
     renamed = [f"{folder.name}/ for {role}" for role, folder in splits.items() if folder.name != role]
     others = [folder for folder in top.content.folders if folder not in splits.values()]
-    beside = shortened([f"{folder.name}/ ({count_files(folder.path):,} files)" for folder in others])
+    beside = shortened([f"{folder.name}/ ({layout.count_files(folder.path):,} files)" for folder in others])
     notes = [f"takes {', '.join(renamed)}"] if renamed else []
     notes += [f"left out beside {', '.join(splits)}: {beside}"] if others else []
     for split in dict.fromkeys(file.split for file in files):
