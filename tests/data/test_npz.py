@@ -75,17 +75,6 @@ def test_grey_npz_becomes_rgb(tmp_path, shape):
         assert np.array_equal(images[:, channel].numpy(), arrays["train_images"].reshape(9, 6, 6))
 
 
-def test_npz_names_its_classes_where_it_can(tmp_path):
-    arrays = medmnist() | {"classes": np.array(["ant", "bee", "cat"])}
-    assert npz(written(tmp_path / "x.npz", arrays)).classes == ["ant", "bee", "cat"]
-
-
-def test_npz_labels_may_be_flat_and_of_any_integer_type(tmp_path):
-    arrays = medmnist()
-    arrays["train_labels"] = arrays["train_labels"][:, 0].astype(np.uint8)
-    assert npz(written(tmp_path / "x.npz", arrays)).train.labels.tolist() == [0, 1, 2] * 3
-
-
 @pytest.mark.parametrize(("height", "width"), [(6, 10), (9, 6)])
 def test_npz_images_that_are_not_square_are_cropped_around_the_centre(tmp_path, height, width):
     arrays = medmnist()
@@ -152,18 +141,6 @@ def test_a_truncated_npz_is_named(tmp_path, share):
         npz(str(path))
 
 
-def test_a_text_file_is_no_npz(tmp_path):
-    (tmp_path / "x.npz").write_text("train_images")
-    with pytest.raises(ValueError, match=r"cannot read .*x\.npz as \.npz"):
-        npz(str(tmp_path / "x.npz"))
-
-
-def test_a_npy_file_is_no_npz(tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros(3))
-    with pytest.raises(ValueError, match=r"cannot read .*x\.npy as \.npz"):
-        npz(str(tmp_path / "x.npy"))
-
-
 def test_a_damaged_member_of_a_compressed_npz_is_named(tmp_path):
     path = tmp_path / "x.npz"
     written(path, medmnist())
@@ -176,18 +153,6 @@ def test_a_damaged_member_of_a_compressed_npz_is_named(tmp_path):
         npz(str(path))
 
 
-def test_pickled_arrays_are_refused_and_nothing_of_them_is_executed(tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "boom"),)
-
-    arrays = medmnist() | {"classes": np.array([Bomb()], dtype=object)}
-    path = written(tmp_path / "x.npz", arrays)
-    with pytest.raises(ValueError, match=r"cannot read .*x\.npz as \.npz: classes: it holds Python objects"):
-        npz(path)
-    assert not (tmp_path / "boom").exists()
-
-
 def test_npz_may_have_one_image_in_a_split(tmp_path):
     assert npz(written(tmp_path / "x.npz", medmnist(test=1))).test.labels.tolist() == [0]
 
@@ -195,13 +160,6 @@ def test_npz_may_have_one_image_in_a_split(tmp_path):
 def test_validation_images_without_labels_are_named(tmp_path):
     path = written(tmp_path / "x.npz", medmnist() | {"val_images": noise(2, 6, 6, 3)})
     with pytest.raises(ValueError, match="has no val_labels"):
-        npz(path)
-
-
-@pytest.mark.parametrize("change", [{"train_labels": np.arange(9) % 3 - 1}, {"classes": np.array(["ant", "bee"])}])
-def test_labels_that_are_no_class_are_refused(tmp_path, change):
-    path = written(tmp_path / "x.npz", medmnist() | change)
-    with pytest.raises(ValueError, match="labels"):
         npz(path)
 
 

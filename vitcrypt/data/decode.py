@@ -114,7 +114,6 @@ def _opened(file: BinaryIO) -> ImageFile:
 
 
 def _reason(path: Path | BinaryIO, error: Exception) -> str:
-    """Say why a file cannot be read, and what to do."""
     if isinstance(error, UnfitError | UnidentifiedImageError):
         return str(error)
     if isinstance(error, FileNotFoundError):

@@ -54,6 +54,7 @@ class Listing:
         files: The images: of train/, then of test/, then of val/; of each, class by class, in the order of the paths.
         left_out: How many other files there are, by kind: an extension, "hidden", ...
         notes: What else is to be said of the folder, a sentence each.
+        received: Its manifest and the folder that this speaks of, if it has one.
     """
 
     base: Path
@@ -61,6 +62,7 @@ class Listing:
     files: list[ImageFile] = field(repr=False)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    received: tuple[Path, Manifest] | None = None
 
     def lines(self) -> list[str]:
         """Return what every program says of the folder: classes and numbers of images, then what was left out."""
@@ -179,11 +181,11 @@ def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
     first = {file.split: file.index for file in reversed(files)}
     order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
     files.sort(key=lambda file: order.index(file.split))
-    return Listing(base, manifest.classes, files, notes=[found.left_out] if found.junk else [])
+    notes = [found.left_out] if found.junk else []
+    return Listing(base, manifest.classes, files, notes=notes, received=(place, manifest))
 
 
 def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:
-    """Return the images of class folders, numbered from `first`."""
     labels = {name: label for label, name in enumerate(classes)}
     found = [(path, folder) for folder in class_folders(base) for path in folder.all_images]
     return [
@@ -193,12 +195,10 @@ def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) ->
 
 
 def _loose(base: Folder) -> Counter[str]:
-    """Return what lies beside the folders in a folder."""
     return base.content.left_out + Counter({LOOSE: len(base.content.images)})
 
 
 def _left_out(base: Folder) -> Counter[str]:
-    """Return what is no image in class folders and beside them."""
     return sum((folder.all_left_out() for folder in base.content.folders), _loose(base))
 
 
