@@ -115,7 +115,7 @@ def test_the_provider_augments_by_whole_blocks_where_the_scheme_allows_it_alone(
     for one, other in zip(moved, original, strict=True):
         assert any(torch.equal(one, other.roll(roll, (1, 2))) for roll in rolls)
     made = encrypt_folder(tmp_path / "p", tmp_path / "other", Proposed(4), KEY, 16)
-    with pytest.raises(ValueError, match=r"encrypted by proposed.*use data\.augment=none"):
+    with pytest.raises(ValueError, match=r"encrypted by proposed.*set data\.augment=none"):
         ImageDataModule(folder(str(tmp_path / "other"), 16), 16, None, made.manifest, augment="provider")
 
 
