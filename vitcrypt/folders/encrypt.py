@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -17,9 +17,8 @@ from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
-from vitcrypt.folders.job import Advance, Made, Work, make_folder
-from vitcrypt.folders.origins import Origins, kept_names, names_digest, numbers, original_names
-from vitcrypt.jobs.place import real_place
+from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
+from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -35,8 +34,8 @@ def encrypt_folder(
     key_scope: KeyScope = "shared",
     keep_names: bool = False,
     workers: int | None = None,
-    advance: Advance | None = None,
-    tell: Callable[[list[str]], None] | None = None,
+    advance: Advance = quiet,
+    tell: Callable[[list[str]], None] = lambda _: None,
     transparency: Transparency = "white",
 ) -> Made:
     """Encrypt a folder of class folders into another one, as PNG.
@@ -53,9 +52,9 @@ def encrypt_folder(
         interpolation: "bilinear" or "bicubic".
         key_scope: "shared" or "per_image".
         keep_names: Name files as they were. Otherwise names are numbers, as a name may say what is on the image.
-        workers: As in `make_folder`.
-        advance: As in `make_folder`.
-        tell: Is told what the folder holds, in lines for the user, before the first image is encrypted.
+        workers: Number of threads; None: one for each core.
+        advance: Shows progress.
+        tell: Is called with what the folder contains, in lines for the user, before the first image is encrypted.
         transparency: Is laid on white, or ("refuse") an error.
 
     Raises:
@@ -70,8 +69,8 @@ def encrypt_folder(
     refuse_nesting(source, out)
     listing = list_folder(source)
     names = kept_names(listing) if keep_names else numbers(listing)
-    index = {name: file.index for name, file in zip(names, listing.files, strict=True)}
-    manifest = Manifest(
+    files = dict(zip(names, listing.files, strict=True))
+    wanted = Manifest(
         scheme=scheme,
         image_size=image_size,
         interpolation=interpolation,
@@ -80,22 +79,22 @@ def encrypt_folder(
         public_test_key=key.test_name if key is not None else None,
         classes=listing.classes,
         source=names_digest(listing, key),
-        index=index,
+        index={name: file.index for name, file in files.items()},
     )
-    scheme.check_shape(manifest.shape)
-    sources = {name: file.path for name, file in zip(names, listing.files, strict=True)}
+    scheme.check_shape(wanted.shape)
+    sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
-    if tell is not None:
-        tell(listing.lines() + found.lines())
-    encryption = _encryption(manifest, key) if key is not None else None
+    tell(listing.lines() + found.lines())
+    encryption = _encryption(wanted, key) if key is not None else None
 
     def make(name: str) -> Tensor:
         image = read_image(sources[name], image_size, interpolation)
-        return image if encryption is None else encryption(image, torch.tensor([index[name]]))
+        return image if encryption is None else encryption(image, torch.tensor([wanted.index[name]]))
 
-    origins = Origins(key)
-    work = Work(sources, make, lambda name: origins.of(sources[name], index[name]))
-    return make_folder(out, manifest, work, workers, advance)
+    def origin(name: str) -> str:
+        return contents_value(sources[name], wanted.index[name], key)
+
+    return make_folder(out, wanted, sources, make, origin, workers, advance)
 
 
 def decrypt_folder(
@@ -103,7 +102,7 @@ def decrypt_folder(
     out: Path,
     key: Key,
     workers: int | None = None,
-    advance: Advance | None = None,
+    advance: Advance = quiet,
     photos: Path | None = None,
 ) -> Made:
     """Decrypt a folder that `encrypt_folder` made into another one: the bytes of the resized images, exactly.
@@ -112,8 +111,8 @@ def decrypt_folder(
         source: The encrypted folder.
         out: The new folder; see `make_folder`, also for more errors.
         key: The owner's key.
-        workers: As in `make_folder`.
-        advance: As in `make_folder`.
+        workers: Number of threads; None: one for each core.
+        advance: Shows progress.
         photos: The folder that was encrypted: files get the names that they have there. None: those of `source`.
 
     Raises:
@@ -121,31 +120,23 @@ def decrypt_folder(
             another folder than it was made from.
     """
     received = _received(source, out, key)
-    names = {name: name for name in received.index} if photos is None else original_names(photos, source, received, key)
+    encrypted = {name: name for name in received.index}
+    if photos is not None:
+        encrypted = {plain: name for name, plain in original_names(photos, source, received, key).items()}
     decryption = _encryption(received, key)
-    wanted = dataclasses.replace(
-        received,
-        scheme=Plain(),
-        key_scope="shared",
-        fingerprint=None,
-        public_test_key=None,
-        source=received.digest,
-        index={names[name]: index for name, index in received.index.items()},
-        sha256={},
-        origin={},
-    )
-    encrypted = {plain: name for name, plain in names.items()}
+    index = {plain: received.index[name] for plain, name in encrypted.items()}
+    wanted = dataclasses.replace(_under(received, None), scheme=Plain(), key_scope="shared", index=index)
 
     def make(name: str) -> Tensor:
         image = read_checked_image(source, encrypted[name], received)
-        return decryption.decrypt(image, torch.tensor([wanted.index[name]]))
+        return decryption.decrypt(image, torch.tensor([index[name]]))
 
     sources = {plain: source / name for plain, name in encrypted.items()}
-    return make_folder(out, wanted, Work(sources, make), workers, advance)
+    return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
 
 
 def rotate_folder(
-    source: Path, out: Path, old: Key, new: Key, workers: int | None = None, advance: Advance | None = None
+    source: Path, out: Path, old: Key, new: Key, workers: int | None = None, advance: Advance = quiet
 ) -> Made:
     """Bring a folder from one key under another. Plain images exist in memory only, one for each thread.
 
@@ -156,14 +147,7 @@ def rotate_folder(
     received = _received(source, out, old)
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
-    wanted = dataclasses.replace(
-        received,
-        fingerprint=new.fingerprint,
-        public_test_key=new.test_name,
-        source=received.digest,
-        sha256={},
-        origin={},
-    )
+    wanted = _under(received, new)
     before, after = _encryption(received, old), _encryption(wanted, new)
 
     def make(name: str) -> Tensor:
@@ -171,15 +155,27 @@ def rotate_folder(
         return after(before.decrypt(read_checked_image(source, name, received), index), index)
 
     sources = {name: source / name for name in received.index}
-    return make_folder(out, wanted, Work(sources, make), workers, advance)
+    return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
 
 
 def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
-    return ImageEncryption(manifest.scheme, key, manifest.shape, manifest.key_scope)  # type: ignore[arg-type]
+    return ImageEncryption(manifest.scheme, key, manifest.shape, cast(KeyScope, manifest.key_scope))
+
+
+def _under(received: Manifest, key: Key | None) -> Manifest:
+    """Return the manifest of a folder that is made from a received one and is under another key, or none."""
+    return dataclasses.replace(
+        received,
+        fingerprint=key.fingerprint if key is not None else None,
+        public_test_key=key.test_name if key is not None else None,
+        source=received.digest,
+        sha256={},
+        origin={},
+    )
 
 
 def _received(source: Path, out: Path, key: Key) -> Manifest:
-    """Return the manifest of an encrypted folder after checking that it is under this key and whole by its names."""
+    """Return the manifest of an encrypted folder after checking that it is under this key and complete by its names."""
     if not (source / FILENAME).is_file():
         raise FileNotFoundError(f"{source / FILENAME} does not exist; it says how a folder was encrypted")
     refuse_nesting(source, out)
@@ -194,10 +190,3 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
     check_names(source, received)
     read_checked_image(source, next(iter(received.index)), received)  # before a cipher of the size that it says is made
     return received
-
-
-def refuse_nesting(source: Path, out: Path) -> None:
-    """Raise ValueError if one of them lies in the other."""
-    inner, outer = real_place(out), source.resolve()
-    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-        raise ValueError(f"{out} and {source} lie in each other; name a folder outside")
