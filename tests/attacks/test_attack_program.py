@@ -1,32 +1,19 @@
 """The attack program: configuration, record, refusals. Attacks themselves are in test_attacks.py."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from attack_jobs import config
 
 from vitcrypt.attack import attack
 from vitcrypt.experiment.config import CONF
 from vitcrypt.experiment.identity import attack_identity
-from vitcrypt.experiment.validate import validate_attack
 from vitcrypt.report import attacks, read_results, summary
 from vitcrypt.report.security import security, verdict
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
-
-
-def config(tmp_path: Path, scheme: str, method: str, *overrides: str) -> dict[str, Any]:
-    names = {"data": "digits", "encryption": scheme, "attack": method}
-    chosen = [f"{group}={name}" for group, name in names.items()] + [f"names.{g}={n}" for g, n in names.items()]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("attack_config", [*chosen, f"results={tmp_path}", *overrides])
-    plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    validate_attack(plain)
-    return plain
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from attack_jobs import config
 from cases import cipher_of, drawn, each, noise
 from networks import small
 from safetensors.torch import save_file
-from test_attack_program import config
 
 from vitcrypt.attack import attack
 from vitcrypt.attacks import Observation, Weights
@@ -71,7 +71,7 @@ def test_a_network_of_richer_embedding_than_needed_gives_the_key_as_well(kind):
     [
         (EtC(4), small(), small(), "embeds all patches alike"),
         (LE(4), small(), small(), "embeds bytes"),
-        (Proposed(8), small(), small(), "blocks of 8 are no patches of 4; say block_size=4"),
+        (Proposed(8), small(), small(), "blocks of 8 are no patches of 4; set block_size=4"),
         (Proposed(4), small(), small(embed_dim=16), "not made from these public weights"),
         (Proposed(4), small(img_size=32), small(), "not made from these public weights"),
         (PE(), small(pos_embed="none"), small(), "one has no pos_embed"),

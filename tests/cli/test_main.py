@@ -37,7 +37,10 @@ def test_a_new_key_is_shown_by_its_fingerprint_checked_and_never_overwritten(vit
 @pytest.mark.parametrize("name", [".", "/"])
 def test_a_folder_in_place_of_a_file_is_refused(vitcrypt, tmp_path, name):
     (tmp_path / ".other.1.part").write_text("mine")
-    for arguments, message in ((["key", "new"], "nothing is overwritten"), (["verify"], "manifest.json does not exist")):
+    for arguments, message in (
+        (["key", "new"], "nothing is overwritten"),
+        (["verify"], "manifest.json does not exist"),
+    ):
         code, printed = vitcrypt(*arguments, name)
         assert code == 1
         assert message in printed

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attack_jobs import config
 from program import SMALL, results
 from samples import medmnist, written
-from test_attack_program import config
 
 import vitcrypt
 from vitcrypt import run

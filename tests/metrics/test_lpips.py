@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchmetrics
-from test_attack_program import config
+from attack_jobs import config
 from torchvision.models import alexnet
 
 from vitcrypt.attack import attack
@@ -31,7 +31,8 @@ def weights(tmp_path_factory):
 def accepted(weights, monkeypatch):
     """The same, taken for the published file."""
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    monkeypatch.setattr(MODULE, "_digits", lambda _: digest[:8])
+    url, _ = MODULE._published()
+    monkeypatch.setattr(MODULE, "_published", lambda: (url, digest[:8]))
     return weights
 
 

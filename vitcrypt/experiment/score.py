@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vitcrypt.attacks import Observation, Reconstruction
-from vitcrypt.metrics import fold, jigsaw_score, key_shares, psnr, ssim
+from vitcrypt.metrics import fold_negative, jigsaw_score, key_shares, psnr, ssim
 
 
 def score(
@@ -23,7 +23,7 @@ def score(
     Args:
         plain: uint8 [n, C, H, W], the true images.
         observation: What the attacker held.
-        reconstruction: What he made of it.
+        reconstruction: What they made of it.
         subkeys: The victim's, or None if every image has a key of its own.
         perceptual: LPIPS as `vitcrypt.metrics.lpips` returns it, where its weights are at hand.
 
@@ -45,7 +45,7 @@ def score(
         name: {
             "ssim": quartiles(ssim(plain, images)),
             "psnr": quartiles(psnr(plain, images)),
-            "folded_ssim": quartiles(ssim(fold(plain), fold(images))),
+            "folded_ssim": quartiles(ssim(fold_negative(plain), fold_negative(images))),
             **({"lpips": quartiles(perceptual(plain, images))} if perceptual else {}),
         }
         for name, images in compared.items()
