@@ -17,7 +17,7 @@ ROOMS = {
     "encryption": {"keys"},
     "data": {"encryption"},
     "folders": {"data", "encryption"},
-    "models": {"encryption"},  # a key is folded into a network by its cipher
+    "models": {"encryption", "targets"},  # a key is folded into a network by its cipher
     "report": set(),
     "attacks": {"encryption"},
     "metrics": set(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,9 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """For each place in a configuration what may be built there: a module and names in it."""
 
+PUBLISHED = ("vitcrypt.data.cifar10", "vitcrypt.data.cifar100")
+"""Sources whose images are the same wherever they lie."""
+
 MOVED = {"vitcrypt.tracking": "vitcrypt.experiment.loggers"}
 Own = Sequence[str]
 
@@ -56,21 +59,18 @@ def build(group: str, node: Any, own: Own = (), **arguments: Any) -> Any:
     return builder(group, node, own)(**arguments)
 
 
-def builder(group: str, node: Any, own: Own = ()) -> Callable[..., Any]:
+def builder(group: str, node: Any, own: Own = ()) -> partial[Any]:
     """Return what builds the object of a node, less the arguments that the program gives; otherwise as `build`."""
     target = _target(node, group)
     if not _named(target, group):
         return _own(node, group, own)
-    if group == "model.network":
-        from vitcrypt.models.networks import network_maker
-
-        return network_maker(network_values(node, group))
     module, _, name = target.rpartition(".")
     module = MOVED.get(module, module)
     found: Any = getattr(importlib.import_module(module), name, None)
     if not _is_defined(found, name, module):
         raise ValueError(f"{group}._target_: {target} is no longer defined in {module}; choose another")
-    return partial(found, **_plain(node, group))
+    values = network_values(node, group).values() if group == "model.network" else _plain(node, group)
+    return partial(found, **values)
 
 
 def check(config: Any, own: Own = ()) -> None:
@@ -159,7 +159,7 @@ def _is_own(target: str, own: Own) -> bool:
     return any(target.startswith(f"{module}.") for module in own)
 
 
-def _own(node: dict[Any, Any], place: str, own: Own) -> Callable[..., Any]:
+def _own(node: dict[Any, Any], place: str, own: Own) -> partial[Any]:
     """Return what builds an object of the user's own modules; nodes inside of it are built too, if they are own."""
     target = _target(node, place)
     if not _is_own(target, own):

@@ -50,7 +50,7 @@ FINGERPRINT = "0" * 16
 
 def untrained(folder: Path) -> Bundle:
     """Write a bundle of vit_tiny with random weights."""
-    from vitcrypt.experiment.build import build_network
+    from vitcrypt.models.networks import build_network
 
     torch.manual_seed(0)
     classes = [str(label) for label in range(10)]

@@ -1,16 +1,17 @@
 """The attack program: configuration, record, refusals. Attacks themselves are in test_attacks.py."""
 
 import json
-from typing import Any
 
 import pytest
-from attack_jobs import config
+import recorded
+from configurations import attack_values as config
 
-from vitcrypt.attack import attack
-from vitcrypt.experiment.config import CONF
-from vitcrypt.experiment.identity import attack_identity
-from vitcrypt.report import attacks, read_results, summary
-from vitcrypt.report.security import security, verdict
+from vitcrypt.experiment.attack import run as attack
+from vitcrypt.experiment.config import CONF, AttackConfig, typed
+from vitcrypt.experiment.identity import identity
+from vitcrypt.report.results import AttackResult, read_results
+from vitcrypt.report.security import attacks, security, verdict
+from vitcrypt.report.tables import summary
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
@@ -36,7 +37,7 @@ def test_an_attack_leaves_a_record_without_key_and_is_not_repeated(tmp_path, cap
     assert stored["key"]["public_test_key"] == "test-0"
     assert str(tmp_path) not in text
     assert (folder / "images.png").stat().st_size > 1000
-    assert attack(job)["seconds"] == result["seconds"]
+    assert attack(job).seconds == result.seconds
     assert "finished before" in capsys.readouterr().out
 
 
@@ -55,9 +56,9 @@ def test_reports_list_attacks_apart_from_runs(tmp_path):
 
 
 def test_the_verdict_follows_its_rule():
-    def result(restored: float, ciphertext: float, unrelated: float, exact: float = 0.0) -> dict[str, Any]:
-        medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": unrelated}
-        return {"metrics": {n: {"ssim": {"median": v}} for n, v in medians.items()} | {"exact_images": exact}}
+    def result(restored: float, ciphertext: float, unrelated: float, exact: float = 0.0) -> AttackResult:
+        record = recorded.attack("le", "fr", restored, ciphertext=ciphertext, exact=exact)
+        return recorded.typed(recorded.changed(record, metrics__unrelated__ssim__median=unrelated))
 
     assert verdict(result(1.0, 0.0, 0.1, exact=1.0)) == "broken"
     assert verdict(result(0.97, 0.28, 0.3)) == "broken"
@@ -66,16 +67,17 @@ def test_the_verdict_follows_its_rule():
 
 
 def test_what_an_attack_is_decides_its_identity(tmp_path):
-    one = config(tmp_path, "le", "fr")
-    assert attack_identity(one, "a") == attack_identity(config(tmp_path / "elsewhere", "le", "fr"), "a")
-    others = [
-        attack_identity(one, "b"),
-        attack_identity(config(tmp_path, "le", "fr", "seed=1"), "a"),
-        attack_identity(config(tmp_path, "le", "fr", "attack.observation.ciphertexts=7"), "a"),
-        attack_identity(config(tmp_path, "le", "fr", "image_size=64"), "a"),
-        attack_identity(config(tmp_path, "le", "fr", "attack.method.variant=minimum_difference"), "a"),
+    def identified(*overrides, fingerprint="a", place=tmp_path):
+        return identity(typed(AttackConfig, config(place, "le", "fr", *overrides)), fingerprint)
+
+    assert identified() == identified(place=tmp_path / "elsewhere")
+    changes = [
+        "seed=1",
+        "attack.observation.ciphertexts=7",
+        "image_size=64",
+        "attack.method.variant=minimum_difference",
     ]
-    assert len({attack_identity(one, "a"), *others}) == 6
+    assert len({identified(), identified(fingerprint="b"), *map(identified, changes)}) == 6
 
 
 @pytest.mark.parametrize(

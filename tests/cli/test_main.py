@@ -7,12 +7,12 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from program import environment
+from recorded import stored, training
 from typer.testing import CliRunner
 
 import vitcrypt as package
 from vitcrypt.cli.main import app
 from vitcrypt.keys import Key, keyfile
-from vitcrypt.report import write_result
 
 
 def test_a_new_key_is_shown_by_its_fingerprint_checked_and_never_overwritten(vitcrypt, tmp_path, monkeypatch):
@@ -102,21 +102,9 @@ def test_a_misspelt_verb_gets_the_nearest_and_the_version_is_told(vitcrypt):
     assert vitcrypt("--version") == (0, f"vitcrypt {package.__version__}\n")
 
 
-def record(encryption, accuracy):
-    names = {"data": "digits", "encryption": encryption, "model": "vit_tiny"}
-    config = {"names": names, "seed": 0, "data": {}, "model": {}, "trainer": {}}
-    return {
-        "config": config,
-        "metrics": {"acc": accuracy, "images": 360},
-        "training": {"epochs": 30},
-        "hardware": {"device": "CPU"},
-    }
-
-
 def test_the_report_shows_every_result_beside_the_plain_one_and_says_what_it_left_out(vitcrypt, tmp_path):
     for encryption, accuracy in (("plain", 0.97), ("proposed", 0.95)):
-        (tmp_path / "results" / encryption).mkdir(parents=True)
-        write_result(tmp_path / "results" / encryption, record(encryption, accuracy))
+        stored(tmp_path / "results" / encryption, training(encryption, "vit_tiny", accuracy, data="digits"))
     (tmp_path / "results" / "broken").mkdir()
     (tmp_path / "results" / "broken" / "result.json").write_text(json.dumps({"format": "another"}))
     code, printed = vitcrypt("report")

@@ -30,7 +30,7 @@ CALLS = [
     "vitcrypt.cli.main.main",
     "vitcrypt.jobs.atomic.atomic_write",
     "vitcrypt.keys.Key.write",
-    "vitcrypt.report.write_result",
+    "vitcrypt.report.results.write_result",
     "vitcrypt.targets.build",
     "vitcrypt.data.cifar._fetch",
     "vitcrypt.data.cifar.cache",

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import STAMP, AtomicCheckpointIO, read_checkpoint
 from vitcrypt.models import ImageClassifier
-from vitcrypt.report.results import validation
+from vitcrypt.report.results import Epoch, Validation
 
 CONTENT = {"epoch": 3, "state_dict": {"weight": torch.arange(5000.0), "bias": torch.zeros(2)}, "callbacks": {}}
 
@@ -264,7 +264,7 @@ def test_only_epochs_that_validated_have_measures_of_validation(train, interrupt
         train(interrupted, **every_other)
     _, history, _, _ = train(5, **every_other)
     assert ["val/loss" in epoch and "val/acc" in epoch for epoch in history] == [False, True, False, True, False]
-    assert validation(history)["last"] == history[3]["val/acc"]
+    assert Validation.of(Epoch(**epoch) for epoch in history).last == history[3]["val/acc"]
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert ["val/" in line for line in lines][-2:] == [True, False]
 

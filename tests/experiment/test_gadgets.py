@@ -11,12 +11,12 @@ import pytest
 import torch
 from bundles import VIT, written
 from gadgets import PRIVATE, networks
+from recorded import changed, stored, training
 from watching import nothing_happens
 
 from vitcrypt.experiment.export import export
 from vitcrypt.experiment.fold_key import rekey_bundle
 from vitcrypt.keys import Key
-from vitcrypt.report import write_result
 from vitcrypt.service import Bundle
 from vitcrypt.service.backends import load_backend
 
@@ -74,20 +74,15 @@ def test_nothing_is_built_anywhere_else_in_a_bundle(bundle, tmp_path, place):
             refused(Bundle.read, foreign)
 
 
-RECORD = {
-    "identity": "01234567",
-    "config": {
-        "names": {"data": "npz", "encryption": "proposed", "model": "vit_tiny"},
-        "data": {"image_size": 16, "interpolation": "bilinear"},
-        "encryption": {"_target_": "vitcrypt.encryption.Proposed", "block_size": 4},
-        "model": VIT,
-        "key_scope": "shared",
-    },
-    "key": {"fingerprint": OLD.fingerprint},
-    "classes": ["cat", "dog"],
-    "metrics": {"acc": 0.5, "images": 2},
-    "weights": {"trained_sha256": "0" * 64},
-}
+RECORD = changed(
+    training("proposed", "vit_tiny", data="npz", key=OLD.fingerprint),
+    identity="01234567",
+    config__data__interpolation="bilinear",
+    config__encryption={"_target_": "vitcrypt.encryption.Proposed", "block_size": 4},
+    config__model=VIT,
+    classes=["cat", "dog"],
+    weights__trained_sha256="0" * 64,
+)
 
 
 def test_no_record_of_a_run_is_anything_but_data(tmp_path):
@@ -97,19 +92,19 @@ def test_no_record_of_a_run_is_anything_but_data(tmp_path):
     for name, network in networks(VIT["network"], marker):
         record = copy.deepcopy(RECORD)
         record["config"]["model"]["network"] = network
-        write_result(run, record)
+        stored(run, record)
         with nothing_happens():
             refused(export, run, tmp_path / "out")
         assert not list(marker.parent.iterdir()), name
     for value in ({"_target_": "os.system"}, {"_target_": "vitcrypt.run.main"}, {"_target_": 5}, {"block_size": {}}):
-        write_result(run, RECORD | {"config": RECORD["config"] | {"encryption": value}})
+        stored(run, RECORD | {"config": RECORD["config"] | {"encryption": value}})
         with nothing_happens():
             refused(export, run, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "run"]
 
 
 def test_the_same_record_with_an_honest_network_lacks_its_checkpoint_alone(tmp_path):
-    write_result(tmp_path, RECORD)
+    stored(tmp_path, RECORD)
     assert "has no last.ckpt" in refused(export, tmp_path, tmp_path / "out")
 
 
@@ -123,7 +118,7 @@ def test_links_in_a_bundle_are_not_followed(bundle, tmp_path, name):
 
 def test_records_from_before_numbers_were_checked_are_read(tmp_path):
     """Older runs wrote NaN, which is no JSON."""
-    write_result(tmp_path, RECORD)
+    stored(tmp_path, RECORD)
     path = tmp_path / "result.json"
     path.write_text(path.read_text().replace('"classes"', '"history": [NaN, Infinity], "classes"'))
     assert "has no last.ckpt" in refused(export, tmp_path, tmp_path / "out")
@@ -131,7 +126,7 @@ def test_records_from_before_numbers_were_checked_are_read(tmp_path):
 
 @pytest.mark.parametrize("kind", ["deflated", "overlapping", "pickle", "text", "link", "pipe"])
 def test_a_checkpoint_that_is_no_archive_of_plain_tensors_is_refused(tmp_path, kind):
-    write_result(tmp_path, RECORD)
+    stored(tmp_path, RECORD)
     path = tmp_path / "last.ckpt"
     if kind in ("deflated", "overlapping"):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if kind == "deflated" else zipfile.ZIP_STORED) as archive:

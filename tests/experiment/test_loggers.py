@@ -14,6 +14,7 @@ import pytest
 import wandb
 from PIL import Image
 from program import SMALL, start
+from recorded import training, typed
 
 from vitcrypt.experiment import loggers
 
@@ -25,11 +26,7 @@ CONFIG = {
     "results": "/srv/secret-place/results",
     "seed": 0,
 }
-RESULT = {
-    "classes": ["cat", "dog"],
-    "metrics": {"acc": 0.5, "images": 2, "confusion": [[1, 0], [1, 0]]},
-    "key": {"fingerprint": "0123456789abcdef"},
-}
+RESULT = typed(training(key="0123456789abcdef", classes=["cat", "dog"]))
 
 
 @pytest.fixture(autouse=True)

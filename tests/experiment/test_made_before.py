@@ -86,7 +86,7 @@ def test_bundles_are_served(old):
 def test_results_are_reported(old):
     found, broken = read_results(old / "results")
     assert broken == []
-    assert sorted(result["identity"] for result in found) == ["193805b3", "2d60d04d", "3c4843aa", "df894c93"]
+    assert sorted(result.identity for result in found) == ["193805b3", "2d60d04d", "3c4843aa", "df894c93"]
 
 
 @pytest.mark.slow

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attack_jobs import config
+from configurations import attack_values as config
 from program import SMALL, results
+from recorded import training, typed
 from samples import medmnist, written
 
 import vitcrypt
 from vitcrypt import run
 from vitcrypt.attack import attack
 from vitcrypt.report import figures
-from vitcrypt.report.results import finite, read_result, write_result
+from vitcrypt.report.results import finite, write_result
 
 NAMES = [
     "$a_{$",
@@ -57,19 +58,18 @@ def no_space(*_, **__):
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("lost", ["savefig", "pictures", "publish"])
+@pytest.mark.parametrize("lost", ["savefig", "examples", "publish"])
 def test_what_fails_after_the_record_is_a_warning(program, tmp_path, monkeypatch, lost):
-    from vitcrypt.experiment import loggers
-    from vitcrypt.experiment.training_run import Cell
+    from vitcrypt.experiment import loggers, record
 
-    place = {"savefig": figures.Figure, "pictures": Cell, "publish": loggers}[lost]
+    place = {"savefig": figures.Figure, "examples": record, "publish": loggers}[lost]
     monkeypatch.setattr(place, lost, no_space)
     printed = program()
     (result,) = results(tmp_path)
     assert result["metrics"]["images"] == 40
     assert "No space left" in printed
     assert "result.json is written" in printed
-    missing = {"savefig": ["images", "confusion"], "pictures": ["images"], "publish": []}[lost]
+    missing = {"savefig": ["images", "confusion"], "examples": ["images"], "publish": []}[lost]
     for name in missing:
         assert f"{name}.png is missing" in printed
     assert len(list(tmp_path.rglob("*.png"))) == 2 - len(missing)
@@ -132,8 +132,8 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
     node = {"a": [1.5, math.nan, (math.inf, -math.inf)], "b": {"c": math.nan, "d": "nan", "e": True, "f": 2**70}}
     expected = {"a": [1.5, None, [None, None]], "b": {"c": None, "d": "nan", "e": True, "f": 2**70}}
     assert finite(node) == expected
-    write_result(tmp_path, node)
-    read = read_result(tmp_path)
+    write_result(tmp_path, typed(training() | node))
+    read = json.loads((tmp_path / "result.json").read_text())
     assert {name: read[name] for name in node} == expected
 
 

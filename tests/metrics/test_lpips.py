@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchmetrics
-from attack_jobs import config
+from configurations import attack_values as config
 from torchvision.models import alexnet
 
 from vitcrypt.attack import attack
@@ -97,15 +97,15 @@ def test_a_file_in_the_cache_of_torch_is_found(accepted, tmp_path):
 def test_an_attack_records_it_or_why_it_is_absent(accepted, tmp_path, capsys):
     few = "attack.observation.ciphertexts=4"
     without = attack(config(tmp_path / "a", "pe", "fr", few))
-    assert "lpips" not in without["metrics"]["restored"]
-    assert without["metrics"]["lpips_absent"].startswith("AlexNet's weights are not in torch's cache")
+    assert without.metrics.restored.lpips is None
+    assert without.metrics.lpips_absent.startswith("AlexNet's weights are not in torch's cache")
     small = attack(config(tmp_path / "b", "pe", "fr", few, "image_size=16"))
-    assert small["metrics"]["lpips_absent"] == "LPIPS needs images of at least 31 x 31"
+    assert small.metrics.lpips_absent == "LPIPS needs images of at least 31 x 31"
     capsys.readouterr()
     measured = attack(config(tmp_path / "c", "pe", "fr", few, f"lpips_weights={accepted}"))
-    assert "lpips_absent" not in measured["metrics"]
-    for name in ("restored", "ciphertext", "unrelated"):
-        assert measured["metrics"][name]["lpips"]["median"] > 0
+    assert measured.metrics.lpips_absent is None
+    for found in (measured.metrics.restored, measured.metrics.ciphertext, measured.metrics.unrelated):
+        assert found.lpips.median > 0
     assert "LPIPS" in capsys.readouterr().out
     stored = json.loads(next((tmp_path / "c").rglob("result.json")).read_text())
     assert stored["config"]["lpips_weights"] == "alexnet.pth"  # no path of this machine

@@ -1,69 +1,46 @@
 """Tables and pictures of attacks: worst verdicts, break curves, accuracy against restoration, exhaustive search."""
 
-import copy
 import math
 
 import numpy as np
 import pytest
 from PIL import Image
-from test_report import result as trained
+from recorded import attack, changed, stored, training, typed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
-from vitcrypt.report import read_results, search_years, security, write_result
 from vitcrypt.report.break_curve import draw_robustness, robustness
 from vitcrypt.report.fig4 import fig4
+from vitcrypt.report.results import read_results
+from vitcrypt.report.security import search_years, security
 from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 
 
-def attacked(scheme, attack, restored, count=100, known=0, size=16, ciphertext=0.0, exact=0.0, **encryption):
-    """Return a record of an attack as small as the reports need."""
-    medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": 0.1}
-    spread = {name: {"median": v, "lower": v - 0.1, "upper": v + 0.1} for name, v in medians.items()}
-    return {
-        "kind": "attack",
-        "identity": f"{scheme}-{attack}-{count}-{known}",
-        "config": {
-            "names": {"data": "digits", "encryption": scheme, "attack": attack},
-            "encryption": {"_target_": scheme, **encryption},
-            "image_size": size,
-            "key_scope": "shared",
-            "attack": {"observation": {"ciphertexts": count, "known": known}},
-        },
-        "threat_model": {"ciphertexts": count},
-        "key": {"effective_bits": 256.0},
-        "metrics": {name: {"ssim": s} for name, s in spread.items()} | {"exact_images": exact, "images": 4},
-        "first": {"restored": [restored] * 2, "ciphertext": [ciphertext] * 2},
-    }
-
-
-def stored(root, records):
+def kept(root, records):
     """Write records, each with the pictures of two images."""
     for number, record in enumerate(records):
-        folder = root / str(number)
-        folder.mkdir(parents=True)
+        folder = stored(root / str(number), record)
         images = np.random.default_rng(number).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
         np.savez(folder / "images.npz", plain=images, encrypted=images, restored=images)
-        write_result(folder, record)
     return read_results(root)[0]
 
 
 RECORDS = [
-    attacked("proposed", "fr", 0.05),
-    attacked("proposed", "jigsaw", 0.97, count=2),
-    attacked("le", "statistics", 0.3, count=2),
-    attacked("le", "statistics", 0.5, count=20),
-    attacked("le", "known_plaintext", 1.0, known=1, exact=1.0),
-    attacked("le", "known_plaintext", 0.4, known=2, exact=0.0),
-    attacked("pe", "fr", 0.15),
-    attacked("pe", "fr", 0.6, channel_shuffle=False),
+    attack("proposed", "fr", 0.05),
+    attack("proposed", "jigsaw", 0.97, count=2),
+    attack("le", "statistics", 0.3, count=2),
+    attack("le", "statistics", 0.5, count=20),
+    attack("le", "known_plaintext", 1.0, known=1, exact=1.0),
+    attack("le", "known_plaintext", 0.4, known=2, exact=0.0),
+    attack("pe", "fr", 0.15),
+    attack("pe", "fr", 0.6, channel_shuffle=False),
 ]
 TRAINED = [
-    trained("le", 0.8),
-    trained("le", 0.9, seed=1),
-    trained("plain", 0.95),
-    trained("ele", 0.7),
-    trained("pe", 0.85, encryption__channel_shuffle=False),
+    training("le", "vit_tiny", 0.8, data="digits"),
+    training("le", "vit_tiny", 0.9, seed=1, data="digits"),
+    training("plain", "vit_tiny", 0.95, data="digits"),
+    training("ele", "vit_tiny", 0.7, data="digits"),
+    changed(training("pe", "vit_tiny", 0.85, data="digits"), config__encryption__channel_shuffle=False),
 ]
 
 
@@ -72,7 +49,7 @@ def cells(sheet):
 
 
 def test_security_takes_the_worst_of_each_attack_and_keeps_variants_apart():
-    rows = cells(security(RECORDS))
+    rows = cells(security(typed(RECORDS)))
     assert [row["scheme"] for row in rows] == ["le", "pe", "pe, signs only", "proposed"]
     assert rows[0]["statistics"] == "leaks 0.500 (20)"
     assert (rows[0]["ciphertext-only"], rows[0]["verdict"], rows[0]["paper"]) == ("leaks", "broken", "x")
@@ -89,7 +66,7 @@ def test_a_search_takes_half_of_the_keys():
 
 
 def test_accuracy_meets_restoration_only_where_all_is_the_same():
-    sheet, points, left_out = tradeoff([*RECORDS, *TRAINED])
+    sheet, points, left_out = tradeoff(typed([*RECORDS, *TRAINED]))
     rows = cells(sheet)
     assert [(row["scheme"], row["accuracy"], row["runs"]) for row in rows] == [
         ("le", "85.00", "2"),
@@ -102,16 +79,6 @@ def test_accuracy_meets_restoration_only_where_all_is_the_same():
         "proposed, digits, 16",
         "vit_tiny on ele, digits, 16",
     ]
-
-
-def changed(run, where, value):
-    run = copy.deepcopy(run)
-    *path, last = where.split(".")
-    node = run
-    for part in path:
-        node = node.setdefault(part, {})
-    node[last] = value
-    return run
 
 
 @pytest.mark.parametrize(
@@ -127,18 +94,19 @@ def changed(run, where, value):
 )
 def test_runs_by_different_recipes_are_points_of_their_own(where, values, tmp_path):
     runs = [
-        changed(TRAINED[0], where, value) | {"metrics": {"acc": acc, "images": 10}}
+        changed(TRAINED[0], **{where: value, "metrics.acc": acc})
         for value, acc in zip(values, (0.95, 0.1), strict=True)
     ]
-    sheet, points, _ = tradeoff([*RECORDS, *runs])
+    found = typed([*RECORDS, *runs])
+    sheet, points, _ = tradeoff(found)
     rows = cells(sheet)
     assert {(row["accuracy"], row["runs"]) for row in rows} == {("95.00", "1"), ("10.00", "1")}
     assert len({row["network"] for row in rows}) == 2
-    assert draw_tradeoff([*RECORDS, *runs], points, tmp_path / "picture.png").is_file()
+    assert draw_tradeoff(found, points, tmp_path / "picture.png").is_file()
 
 
 def test_break_curves_count_ciphertexts_or_pairs():
-    sheet, left_out = robustness(RECORDS)
+    sheet, left_out = robustness(typed(RECORDS))
     assert [row[1:] for row in sheet.rows] == [
         ["le", "16", "statistics", "ciphertexts under one key", "", "0.300", "0.500"],
         ["le", "16", "known plaintext", "known pairs", "1.000", "0.400", ""],
@@ -156,7 +124,7 @@ def test_break_curves_count_ciphertexts_or_pairs():
     ids=["fig4", "robustness", "tradeoff"],
 )
 def test_pictures_are_drawn_of_what_there_is_and_refused_without(tmp_path, draw, columns):
-    found = stored(tmp_path / "results", [*RECORDS, *TRAINED])
+    found = kept(tmp_path / "results", [*RECORDS, *TRAINED])
     path = draw(found, tmp_path / "picture.png")
     assert min(Image.open(path).size) > 300
     with pytest.raises(ValueError, match=r"attack|number"):
@@ -165,15 +133,15 @@ def test_pictures_are_drawn_of_what_there_is_and_refused_without(tmp_path, draw,
 
 
 def test_an_incomplete_record_of_an_attack_is_left_out_and_told(tmp_path):
-    write_result(tmp_path, {"kind": "attack", "config": {}, "metrics": {}})
+    stored(tmp_path, {"kind": "attack", "config": {}, "metrics": {}})
     found, left_out = read_results(tmp_path)
     assert found == []
-    assert "is incomplete: it lacks threat_model, key, first, config.names" in left_out[0]
+    assert "is incomplete: it lacks identity, config.encryption" in left_out[0]
 
 
 def test_the_commands_and_the_page_show_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    stored(tmp_path / "results", [*RECORDS, *TRAINED])
+    kept(tmp_path / "results", [*RECORDS, *TRAINED])
     for name in ("tradeoff", "robustness", "security"):
         done = CliRunner().invoke(app, ["report", name, "--format", "csv"])
         assert done.exit_code == 0, done.output

@@ -3,12 +3,14 @@
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from recorded import line, result
+from recorded import changed, training, typed
+from test_table1 import line
 
-from vitcrypt.experiment.config import CONF, register
-from vitcrypt.report import table1
+from vitcrypt.experiment.config import CONF
+from vitcrypt.experiment.schema import register
 from vitcrypt.report.paper import TABLE1
 from vitcrypt.report.recipe import recipe_of, unlike_the_paper
+from vitcrypt.report.table1 import table1
 
 UNLIKE = [
     ("images", "train", 45_000, "small"),
@@ -34,13 +36,8 @@ UNLIKE = [
 
 @pytest.mark.parametrize(("where", "name", "value", "scale"), UNLIKE, ids=lambda value: str(value))
 def test_only_a_run_of_the_paper_s_size_and_recipe_is_full_and_compared(where, name, value, scale):
-    assert line(table1([result()])[0], "CIFAR-10", "Plain", "ResNet-18")[0]["scale"] == "full"
-    run = result()
-    node = run
-    for part in where.split("."):
-        node = node[part]
-    node[name] = value
-    sheet, _ = table1([run])
+    assert line(table1(typed([training()]))[0], "CIFAR-10", "Plain", "ResNet-18")[0]["scale"] == "full"
+    sheet, _ = table1(typed([changed(training(), **{f"{where}.{name}": value})]))
     (row,) = line(sheet, "CIFAR-10", "Plain", "ResNet-18")
     assert (row["scale"], row["difference"]) == (scale, "-")
     told = [note for note in sheet.notes if note.startswith("other: CIFAR-10, Plain, ResNet-18")]
@@ -49,12 +46,12 @@ def test_only_a_run_of_the_paper_s_size_and_recipe_is_full_and_compared(where, n
 
 
 def test_a_vit_from_scratch_or_stopped_early_is_not_full():
-    whole, scratch, early = (result("proposed", "vit_b16", key="k", seed=seed) for seed in range(3))
+    whole, scratch, early = (training("proposed", "vit_b16", key="k", seed=seed) for seed in range(3))
     for run in (whole, scratch, early):
         run["weights"] = {"parameters": 85_806_346, "trained_sha256": "00"}
     scratch["config"]["model"]["pretrained"] = False
     early["training"]["steps"] = 9_999
-    rows = line(table1([whole, scratch, early])[0], "CIFAR-10", "Proposed", "ViT-B_16")
+    rows = line(table1(typed([whole, scratch, early]))[0], "CIFAR-10", "Proposed", "ViT-B_16")
     assert sorted(row["scale"] for row in rows) == ["full", "other", "other"]
 
 
@@ -68,6 +65,9 @@ def test_the_recipes_that_are_compared_are_those_that_are_configured(row):
         config = OmegaConf.to_container(
             compose("config", [*overrides, f"model.adaptation={row.adaptation}"]), resolve=True
         )
-    run = result() | {"config": config}
-    run["training"] |= {"epochs": config["trainer"]["max_epochs"], "steps": config["trainer"]["max_steps"]}
-    assert unlike_the_paper(row.network, row.encryption, recipe_of(run)) == []
+    run = training() | {"config": config}
+    run["training"] |= {
+        "epochs": max(0, config["trainer"]["max_epochs"]),
+        "steps": max(0, config["trainer"]["max_steps"]),
+    }
+    assert unlike_the_paper(row.network, row.encryption, recipe_of(typed(run))) == []

@@ -9,14 +9,14 @@ import sys
 
 import pytest
 from PIL import Image
-from recorded import line, result
+from recorded import changed, stored, training, typed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
-from vitcrypt.report import Sheet, read_results, table1
 from vitcrypt.report.paper import TABLE1
-from vitcrypt.report.results import validation, write_result
-from vitcrypt.report.table1 import COLUMNS, wilson
+from vitcrypt.report.results import Epoch, Validation, read_results
+from vitcrypt.report.sheet import Sheet
+from vitcrypt.report.table1 import COLUMNS, table1, wilson
 
 
 @pytest.fixture
@@ -29,16 +29,22 @@ def place(tmp_path, monkeypatch):
 
 
 def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    return result.stdout, result.stderr
+    ended = CliRunner().invoke(app, list(arguments))
+    assert ended.exit_code == code, ended.output
+    return ended.stdout, ended.stderr
 
 
 def written(root, name, content):
-    folder = root / "results" / name
-    folder.mkdir(parents=True)
-    write_result(folder, content)
-    return folder
+    return stored(root / "results" / name, content)
+
+
+def table(*records):
+    return table1(typed(list(records)))
+
+
+def line(sheet, data, encryption, network):
+    found = [row for row in sheet.rows if row[0] == data and row[1] == encryption and row[2] == network]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in found]
 
 
 def test_the_published_numbers_are_those_of_the_paper():
@@ -56,7 +62,7 @@ def test_the_published_numbers_are_those_of_the_paper():
 
 
 def test_without_results_every_cell_is_missing():
-    sheet, left_out = table1([])
+    sheet, left_out = table()
     assert len(sheet.rows) == 16
     assert all(row[COLUMNS.index("ours")] == "missing" for row in sheet.rows)
     assert left_out == []
@@ -64,9 +70,10 @@ def test_without_results_every_cell_is_missing():
 
 def test_a_line_says_what_was_measured_and_how_often():
     runs = [
-        result("pe", acc=acc, seed=seed, key=key) for acc, seed, key in ((0.9, 0, "k"), (0.91, 1, "k"), (0.94, 0, "l"))
+        training("pe", acc=acc, seed=seed, key=key)
+        for acc, seed, key in ((0.9, 0, "k"), (0.91, 1, "k"), (0.94, 0, "l"))
     ]
-    (row,) = line(table1(runs)[0], "CIFAR-10", "PE", "ResNet-18")
+    (row,) = line(table(*runs)[0], "CIFAR-10", "PE", "ResNet-18")
     assert (row["paper"], row["paper is"], row["scale"]) == ("92.03", "?", "full")
     assert row["ours"] == "91.67"
     assert row["difference"] == "-0.36"
@@ -79,36 +86,36 @@ def test_a_line_says_what_was_measured_and_how_often():
 
 
 def test_adaptation_networks_tell_rows_apart_and_other_combinations_are_left_out_by_name():
-    runs = [result("le", "shakedrop", key="k", adaptation=a) for a in ("le", "none")]
-    sheet, left_out = table1(runs)
+    runs = [training("le", "shakedrop", key="k", adaptation=a) for a in ("le", "none")]
+    sheet, left_out = table(*runs)
     assert line(sheet, "CIFAR-10", "LE*", "ShakeDrop")[0]["ours"] == "90.00"
     assert len(left_out) == 1
     assert "no row le with shakedrop" in left_out[0]
 
 
 def test_other_recipes_are_other_lines_and_small_networks_are_marked():
-    small = result(acc=0.5, seed=1, weights={"parameters": 700_000})
+    small = training(acc=0.5, seed=1, weights={"parameters": 700_000, "trained_sha256": "00"})
     small["config"]["model"]["network"] = {"width": 16}
-    rows = line(table1([small, result()])[0], "CIFAR-10", "Plain", "ResNet-18")
+    rows = line(table(small, training())[0], "CIFAR-10", "Plain", "ResNet-18")
     assert [(row["scale"], row["ours"]) for row in rows] == [("full", "90.00"), ("small", "50.00")]
 
 
 def test_variants_of_pe_are_lines_of_their_own():
-    signs = result("pe", key="k", seed=3)
+    signs = training("pe", key="k", seed=3)
     signs["config"]["encryption"]["channel_shuffle"] = False
-    rows = line(table1([signs, result("pe", key="k")])[0], "CIFAR-10", "PE", "ResNet-18")
+    rows = line(table(signs, training("pe", key="k"))[0], "CIFAR-10", "PE", "ResNet-18")
     assert {row["variant"] for row in rows} == {"signs and colours", "signs only"}
 
 
 def test_cifar10_is_what_names_data_says_and_no_other_data_with_the_same_classes():
     classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    sheet, left_out = table1([result(data="folder", classes=classes)])
+    sheet, left_out = table(changed(training(data="folder"), classes=classes, metrics__confusion=[[0] * 10] * 10))
     assert line(sheet, "CIFAR-10", "Plain", "ResNet-18")[0]["ours"] == "missing"
     assert "not CIFAR-10" in left_out[0]
 
 
 def test_the_same_run_counts_once():
-    sheet, left_out = table1([result(), result()])
+    sheet, left_out = table(training(), training())
     assert line(sheet, "CIFAR-10", "Plain", "ResNet-18")[0]["seeds"] == "1"
     assert "the same run" in left_out[0]
 
@@ -122,19 +129,19 @@ def test_wilson_s_interval(share, count, low, high):
 
 
 def test_the_best_epoch_is_the_first_of_the_best_and_only_on_held_out_images():
-    history = [{"epoch": i, "val/acc": v} for i, v in enumerate((0.1, 0.5, 0.5, 0.4))]
-    assert validation(history) == {"last": 0.4, "best": 0.5, "best_epoch": 2}
-    assert validation([{"epoch": 0, "train/acc": 1.0}]) is None
+    history = [Epoch(**{"epoch": i, "val/acc": v}) for i, v in enumerate((0.1, 0.5, 0.5, 0.4))]
+    assert Validation.of(history).values() == {"last": 0.4, "best": 0.5, "best_epoch": 2}
+    assert Validation.of([Epoch(**{"epoch": 0, "train/acc": 1.0})]) is None
 
 
 def test_partial_damaged_and_other_records_are_named_and_do_not_stop_the_rest(place):
-    written(place, "good", result())
-    (written(place, "damaged", result(seed=1)) / "result.json").write_text("{")
-    (written(place, "old", result(seed=2)) / "result.json").write_text('{"format": "vitcrypt result 0"}')
-    lacking = result(seed=3)
+    written(place, "good", training())
+    (written(place, "damaged", training(seed=1)) / "result.json").write_text("{")
+    (written(place, "old", training(seed=2)) / "result.json").write_text('{"format": "vitcrypt result 0"}')
+    lacking = training(seed=3)
     del lacking["metrics"]["acc"]
     written(place, "lacking", lacking)
-    written(place, "good/aside-1", result(seed=4))
+    written(place, "good/aside-1", training(seed=4))
     (place / "results/unfinished").mkdir()
     (place / "results/unfinished/.lock").touch()
     found, left_out = read_results(place / "results")
@@ -156,16 +163,16 @@ def test_partial_damaged_and_other_records_are_named_and_do_not_stop_the_rest(pl
 
 def test_other_kinds_of_result_are_no_rows_and_no_faults(place):
     written(place, "other", {"kind": "other", "config": {}, "metrics": {}})
-    written(place, "a", result())
+    written(place, "a", training())
     found, left_out = read_results(place / "results")
-    assert (len(found), left_out) == (2, [])
+    assert (len(found), left_out) == (1, [])
     assert "1 of 1 results used" in table1(found)[0].notes[-1]
     for command in ("table1", "html"):
         assert "left out" not in call("report", command)[1]
 
 
 def test_mixed_versions_are_told():
-    sheet, _ = table1([result(), result(seed=1, versions={"torch": "2.15"})])
+    sheet, _ = table(training(), training(seed=1, versions={"vitcrypt": "0", "torch": "2.15"}))
     assert "PyTorch 2.11, 2.15" in sheet.notes[-1]
 
 
@@ -173,7 +180,7 @@ def test_mixed_versions_are_told():
     "arguments", [["report"], ["report", "results"], ["report", "runs"], ["report", "runs", "results"]]
 )
 def test_runs_may_be_left_unsaid(place, arguments):
-    written(place, "a", result())
+    written(place, "a", training())
     printed, _ = call(*arguments)
     assert "Test accuracy" in printed
     assert "90.00" in printed
@@ -185,7 +192,7 @@ def test_no_result_is_said(place, arguments):
 
 
 def test_every_format_holds_the_same_cells(place):
-    written(place, "a", result())
+    written(place, "a", training())
     text, _ = call("report", "table1", "--format", "csv")
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[0] == COLUMNS
@@ -208,7 +215,7 @@ def test_markdown_and_latex_escape_what_they_must():
 
 
 def test_the_page_needs_nothing_else_and_shows_all(place):
-    folder = written(place, "a", result(classes=["<b>", "b"]))
+    folder = written(place, "a", training(classes=["<b>", "b"]))
     Image.new("RGB", (4, 4)).save(folder / "images.png")
     call("report", "html", "--output", "page.html")
     page = (place / "page.html").read_text()
@@ -247,12 +254,12 @@ def test_fig3_takes_an_image_of_one_s_own_and_has_one_without(place):
 
 
 def test_tables_are_printed_without_torch(place):
-    written(place, "a", result())
+    written(place, "a", training())
     program = "import sys; from vitcrypt.cli.main import app\ntry: app(['report', 'table1'])\nexcept SystemExit: pass\n"
     program += "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=60)
 
 
 def test_a_result_stays_readable_json(place):
-    folder = written(place, "a", result())
+    folder = written(place, "a", training())
     assert json.loads((folder / "result.json").read_text())["metrics"]["acc"] == 0.9

@@ -9,10 +9,10 @@ import pytest
 import torch
 from bundles import RESNET, VIT, described, network_of, written
 from program import SMALL, finish
+from recorded import stored
 
 from vitcrypt.experiment.export import export
 from vitcrypt.models import kind_of
-from vitcrypt.report import write_result
 from vitcrypt.service import Bundle
 from vitcrypt.service.backends import load_backend
 from vitcrypt.service.graph import Served, sample_images
@@ -63,7 +63,7 @@ def test_a_bundle_is_never_overwritten(copy):
 def test_nothing_stays_of_a_bundle_whose_graph_is_wrong(tmp_path, monkeypatch):
     network = network_of(described())
     monkeypatch.setattr(
-        "vitcrypt.service.backends.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
+        "vitcrypt.service.onnx.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
     )
     with pytest.raises(RuntimeError, match="the ONNX graph differs from the network"):
         described().write(tmp_path / "bundle", network)
@@ -118,11 +118,11 @@ def test_a_folder_that_is_no_bundle_says_how_to_make_one(tmp_path):
 def test_what_is_no_finished_training_is_not_exported(tmp_path):
     with pytest.raises(FileNotFoundError, match="no finished run"):
         export(tmp_path, tmp_path / "out")
-    write_result(tmp_path, {"kind": "attack"})
+    stored(tmp_path, {"kind": "attack"})
     with pytest.raises(ValueError, match="is an attack"):
         export(tmp_path, tmp_path / "out")
-    write_result(tmp_path, {"metrics": {}})
-    with pytest.raises(ValueError, match="is incomplete, damaged or not trustworthy: identity"):
+    stored(tmp_path, {"metrics": {}})
+    with pytest.raises(ValueError, match="is incomplete: it lacks identity"):
         export(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -141,7 +141,7 @@ def test_runs_from_before_there_was_a_choice_of_networks_are_exported_as_what_th
     old = shutil.copytree(run, tmp_path / "old")
     result = json.loads((old / "result.json").read_text())
     del result["config"]["model"]["adaptation"], result["config"]["model"]["patch_embedding"]
-    write_result(old, result)
+    stored(old, result)
     exported = export(old, tmp_path / "then")
     assert exported.model == expected.model
     weights = expected.network().state_dict()
@@ -162,7 +162,7 @@ def test_a_provider_exports_what_the_manifest_told_him_or_nothing_of_it(run, tmp
     assert (unknown.scheme, unknown.fingerprint) == (None, None)
     received = {"scheme": {"name": "proposed", "block_size": 4}, "key_scope": "per_image", "interpolation": "bicubic"}
     result = json.loads((run / "result.json").read_text()) | {"received": received}
-    write_result(run, result | {"key": result["key"] | {"fingerprint": "0123456789abcdef"}})
+    stored(run, result | {"key": result["key"] | {"fingerprint": "0123456789abcdef"}})
     known = Bundle.read(export(run, tmp_path / "known").folder)
     assert (known.fingerprint, known.interpolation) == ("0123456789abcdef", "bicubic")
     assert (known.scheme, known.key_scope) == (received["scheme"], "per_image")

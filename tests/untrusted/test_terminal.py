@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded import stored, training
 from rich.table import Table
 from samples import class_folders
 
-from vitcrypt.report import write_result
 from vitcrypt.untrusted.text import PlainConsole, printable
 
 ROOT = Path(__file__).parents[2]
@@ -80,11 +80,7 @@ def test_a_command_that_is_printed_can_be_pasted(vitcrypt, tmp_path):
 
 
 def recorded(folder, name):
-    names = {"data": name, "encryption": name, "model": name}
-    folder.mkdir(parents=True)
-    config = {"names": names, "seed": 0, "data": {}, "model": {}, "trainer": {}}
-    measured = {"metrics": {"acc": 0.5, "images": 4}, "training": {"epochs": 1}, "hardware": {"device": name}}
-    write_result(folder, {"config": config, **measured})
+    stored(folder, training(name, name, data=name, hardware={"device": name}))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

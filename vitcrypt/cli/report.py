@@ -8,7 +8,11 @@ import typer
 from rich.measure import Measurement
 from typer.core import TyperGroup
 
-from vitcrypt.report import Sheet, attacks, read_results, search_years, security, summary, table1
+from vitcrypt.report.results import Results, read_results
+from vitcrypt.report.security import attacks, search_years, security
+from vitcrypt.report.sheet import Sheet
+from vitcrypt.report.table1 import table1
+from vitcrypt.report.tables import summary
 from vitcrypt.untrusted.text import PlainConsole, console, error_console
 
 
@@ -32,12 +36,12 @@ class Format(StrEnum):
 
 
 app = typer.Typer(cls=Group, help="Tables, figures and pages from the results. FOLDER alone: a table of all runs.")
-Results = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Folder of results.")]
+Folder = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Folder of results.")]
 Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
 @app.command()
-def runs(results: Results = Path("results")) -> None:
+def runs(results: Folder = Path("results")) -> None:
     """Print the results below a folder as tables: accuracies, each beside its plain counterpart, and attacks."""
     found, left_out = _read(results)
     for table in (summary(found), attacks(found).rich()):
@@ -47,7 +51,7 @@ def runs(results: Results = Path("results")) -> None:
 
 
 @app.command(name="table1")
-def print_table1(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+def print_table1(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print Table I: what was published beside what was measured, missing cells as missing."""
     found, left_out = _read(results)
     sheet, without_row = table1(found)
@@ -56,7 +60,7 @@ def print_table1(results: Results = Path("results"), format: Printed = Format.RI
 
 
 @app.command(name="security")
-def print_security(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+def print_security(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
     found, left_out = _read(results)
     _print_sheet(security(found), format)
@@ -64,7 +68,7 @@ def print_security(results: Results = Path("results"), format: Printed = Format.
 
 
 @app.command(name="tradeoff")
-def print_tradeoff(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print test accuracy beside the worst restoration by any attack, and draw it into the folder of the results."""
     from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 
@@ -76,7 +80,7 @@ def print_tradeoff(results: Results = Path("results"), format: Printed = Format.
 
 
 @app.command(name="robustness")
-def print_robustness(results: Results = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+def print_robustness(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what is restored from how many ciphertexts or known pairs, and draw it into the folder of the results."""
     from vitcrypt.report.break_curve import draw_robustness, robustness
 
@@ -88,7 +92,7 @@ def print_robustness(results: Results = Path("results"), format: Printed = Forma
 
 
 @app.command(name="fig4")
-def draw_fig4(results: Results = Path("results")) -> None:
+def draw_fig4(results: Folder = Path("results")) -> None:
     """Draw Fig. 4 into the folder of the results: what each attack restored under each scheme, with its SSIM."""
     from vitcrypt.report.fig4 import fig4, with_images
 
@@ -118,7 +122,7 @@ def fig3(
 
 
 @app.command()
-def html(results: Results = Path("results"), output: Annotated[Path, typer.Option()] = Path("report.html")) -> None:
+def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option()] = Path("report.html")) -> None:
     """Write all results as one HTML file: tables, curves, confusion matrices, pictures, provenance."""
     from tempfile import TemporaryDirectory
 
@@ -137,12 +141,12 @@ def html(results: Results = Path("results"), output: Annotated[Path, typer.Optio
     _say(left_out)
 
 
-def _read(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def _read(results: Path) -> tuple[Results, list[str]]:
     found, left_out = read_results(results)
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
 
 
-def _attack_pages(found: list[dict[str, Any]], folder: Path) -> tuple[list[Sheet], dict[str, Path], list[str]]:
+def _attack_pages(found: Results, folder: Path) -> tuple[list[Sheet], dict[str, Path], list[str]]:
     """Return tables and pictures of the attacks, of those that there are results for, and what was left out."""
     from vitcrypt.report.break_curve import draw_robustness, robustness
     from vitcrypt.report.fig4 import fig4, with_images

@@ -80,10 +80,9 @@ def serve(
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
     _require("fastapi", "uvicorn", "httptools", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
-    from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app
     from vitcrypt.service.backends import load_backend
-    from vitcrypt.service.intake import Limits
+    from vitcrypt.service.limits import Limits, is_loopback
     from vitcrypt.service.server import listen
     from vitcrypt.service.server import serve as serve_app
 

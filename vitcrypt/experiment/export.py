@@ -6,95 +6,21 @@ The folder may come from someone else: its record is read as a typed document, i
 import os
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
 from torch import Tensor
 
 import vitcrypt
 from vitcrypt.encryption import SCHEMES
 from vitcrypt.experiment.checkpoint import read_checkpoint
-from vitcrypt.models.networks import check_shapes, check_values, network_of, state_of
-from vitcrypt.report.results import FILENAME
+from vitcrypt.models.networks import check_state, network_of, state_of
+from vitcrypt.report.results import Received, TrainingResult, read_result
 from vitcrypt.service import Bundle
-from vitcrypt.untrusted.documents import (
-    ClassNames,
-    Document,
-    Fingerprint,
-    Interpolation,
-    KeyScope,
-    Sha256,
-    Share,
-    Side,
-    Text,
-    explain,
-    parse_json,
-)
-from vitcrypt.untrusted.files import open_regular, read_regular
-from vitcrypt.untrusted.network import Network
-from vitcrypt.untrusted.scheme import SchemeValues
+from vitcrypt.untrusted.files import open_regular
+from vitcrypt.untrusted.network import ModelValues
 from vitcrypt.untrusted.text import one_line
 
 MAX_RECORD_BYTES, MAX_CHECKPOINT_BYTES = 2**28, 2**36
-
-
-class _Part(Document):
-    """What export needs of a part of a record; there is more in it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Model(_Part):
-    network: Network
-    adaptation: Literal["none", "le", "ele"] = "none"  # what the networks of runs were before there was a choice
-    patch_embedding: Literal["shared", "per_position", "shared_nibbles", "per_position_nibbles"] = "shared"
-    patch_size: Side | None
-    block_size: Side
-
-
-class _Data(_Part):
-    image_size: Side
-    interpolation: Interpolation
-
-
-class _Config(_Part):
-    model: _Model
-    data: _Data
-    encryption: dict[Text, Text | int | bool | None]
-    names: Annotated[dict[Text, Text], Field(max_length=100)]
-    key_scope: KeyScope
-
-
-class _Key(_Part):
-    fingerprint: Fingerprint | None
-
-
-class _Metrics(_Part):
-    acc: Share
-    images: Annotated[int, Field(ge=0)]
-
-
-class _Weights(_Part):
-    trained_sha256: Sha256
-
-
-class _Received(_Part):
-    scheme: SchemeValues | None = None
-    key_scope: KeyScope | None = None
-    interpolation: Interpolation | None = None
-
-
-class Record(_Part):
-    """What export needs of result.json."""
-
-    format: Literal["vitcrypt result 1"]
-    identity: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
-    config: _Config
-    key: _Key
-    received: _Received | None = None
-    classes: ClassNames
-    metrics: _Metrics
-    weights: _Weights
 
 
 def export(run: Path, out: Path) -> Bundle:
@@ -109,50 +35,34 @@ def export(run: Path, out: Path) -> Bundle:
         FileExistsError: `out` is there already.
         ValueError: The run is an attack, damaged, or of parts of one's own that a bundle cannot name.
     """
-    record = _record(run)
-    config, received = record.config, record.received or _Received()  # received: what a folder's manifest said
+    result = read_result(run, TrainingResult, run, MAX_RECORD_BYTES)
+    if result is None:
+        raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
+    config, received = result.config, result.received or Received()  # received: what a folder's manifest said
     bundle = Bundle(
-        model=config.model.model_dump(by_alias=True) | {"network": _network(config.model)},
+        model={name: getattr(config.model, name) for name in ModelValues.model_fields},
         image_size=config.data.image_size,
         interpolation=received.interpolation or config.data.interpolation,
-        classes=record.classes,
-        scheme=received.scheme.model_dump() if received.scheme else _scheme(config.encryption),
-        fingerprint=record.key.fingerprint,
+        classes=result.classes,
+        scheme=received.scheme or _scheme(config.encryption or {}),
+        fingerprint=result.key.fingerprint,
         key_scope=received.key_scope or config.key_scope,
         origin={
-            "identity": record.identity,
-            "names": config.names,
-            "test_accuracy": record.metrics.acc,
-            "test_images": record.metrics.images,
-            "trained_sha256": record.weights.trained_sha256,
+            "identity": result.identity,
+            "names": config.names.values(),
+            "test_accuracy": result.metrics.acc,
+            "test_images": result.metrics.images,
+            "trained_sha256": result.weights.trained_sha256,
             "vitcrypt": vitcrypt.__version__,
         },
     )
     what = bundle.described.model, bundle.image_size, len(bundle.classes)
     expected, path = state_of(*what), run / "last.ckpt"
-    state = _trained(path, run, record.identity)
-    check_shapes({name: value.shape for name, value in state.items()}, expected, path)
-    check_values(state, expected, path)
+    state = _trained(path, run, result.identity)
+    check_state(state, expected, path)
     network = network_of(*what)
     network.load_state_dict(state)
     return bundle.write(out, network)
-
-
-def _record(run: Path) -> Record:
-    path = run / FILENAME
-    if not os.path.lexists(path):
-        raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
-    content = parse_json(read_regular(path, MAX_RECORD_BYTES, run), str(path), constants=lambda _: None)  # older ones
-    if isinstance(content, dict) and "kind" in content:
-        raise ValueError(f"{run} is an attack; a network is exported from the run of a training")
-    try:
-        return Record.model_validate(content)
-    except ValidationError as error:
-        raise ValueError(f"{path} is incomplete, damaged or not trustworthy: {explain(error)}") from None
-
-
-def _network(model: _Model) -> dict[str, Any]:
-    return model.network.model_dump(by_alias=True, exclude_unset=True)
 
 
 def _trained(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
@@ -179,7 +89,9 @@ def _scheme(node: dict[str, Any]) -> dict[str, Any] | None:
     target = node.get("_target_")
     if target is None:
         return None
-    names = {f"vitcrypt.encryption.{cls.__name__}": name for name, cls in SCHEMES.items()}
-    if target not in names:
-        raise ValueError(f"{target} is no scheme of vitcrypt, so no client could build it: {', '.join(SCHEMES)}")
-    return {"name": names[target], **{name: value for name, value in node.items() if name != "_target_"}}
+    named = [name for name, scheme in SCHEMES.items() if target == f"vitcrypt.encryption.{scheme.__name__}"]
+    if not named:
+        raise ValueError(
+            f"{one_line(target)} is no scheme of vitcrypt, so no client could build it: {', '.join(SCHEMES)}"
+        )
+    return {"name": named[0], **{name: value for name, value in node.items() if name != "_target_"}}

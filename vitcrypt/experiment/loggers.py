@@ -10,7 +10,9 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.identity import published
+from vitcrypt.report.results import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
 
 MODES = ("online", "offline", "disabled")
@@ -19,7 +21,7 @@ INIT_SECONDS, FINISH_SECONDS = 30, 300
 """How long wandb may take to begin a run, and to send what is left of it at the end."""
 
 
-def csv_logger(folder: Path, config: dict[str, Any]) -> CSVLogger:  # noqa: ARG001
+def csv_logger(folder: Path, config: Config) -> CSVLogger:  # noqa: ARG001
     """Return a logger to FOLDER/csv/version_N/metrics.csv; a resumed run has a version for each attempt."""
     return CSVLogger(save_dir=folder, name="csv")
 
@@ -45,7 +47,7 @@ class OfflineIfNeeded(WandbLogger):
 
 
 def wandb_logger(
-    folder: Path, config: dict[str, Any], project: str, entity: str | None, group: str | None, tags: list[str]
+    folder: Path, config: Config, project: str, entity: str | None, group: str | None, tags: list[str]
 ) -> WandbLogger:
     """Return a logger to Weights & Biases: one run there for one run here, also when it resumes.
 
@@ -62,13 +64,13 @@ def wandb_logger(
     mode = {"dryrun": "offline", "run": "online"}.get(mode or "", mode)  # older names
     if mode and mode not in MODES:
         raise ValueError(f"WANDB_MODE={mode} is no mode of wandb; set it to {', '.join(MODES)}, or unset it")
-    names = config["names"]
+    names = config.names
     return OfflineIfNeeded(
         project=project,
         entity=entity,
         group=group,
-        tags=[*tags, *names.values(), f"adaptation-{config['model']['adaptation']}"],
-        name=f"{names['encryption']}-{names['model']}-{names['data']}-{config['seed']}",
+        tags=[*tags, *vars(names).values(), f"adaptation-{config.model.adaptation}"],
+        name=f"{names.encryption}-{names.model}-{names.data}-{config.seed}",
         id=_run_id(folder),
         resume="allow",
         save_dir=folder,
@@ -114,20 +116,20 @@ def _tell_offline(error: Exception) -> None:
     console.print(f"  wandb cannot be reached, so this run is logged offline: {one_line(error)}", style="yellow")
 
 
-def publish(logger: Logger, result: dict[str, Any], pictures: list[Path]) -> None:
+def publish(logger: Logger, result: TrainingResult, pictures: list[Path]) -> None:
     """Send the result of a finished run: measures as summary, the classes as a table, the pictures."""
     if not isinstance(logger, WandbLogger):
         return
     import wandb
 
     run = logger.experiment
-    classes, confusion = result["classes"], result["metrics"]["confusion"]
+    classes, confusion = result.classes, result.metrics.confusion
     table = wandb.Table(columns=["class", "images", "accuracy"])
     for name, row, i in zip(classes, confusion, range(len(classes)), strict=True):
         table.add_data(name, sum(row), row[i] / max(1, sum(row)))
     run.log({"classes": table, **{picture.stem: wandb.Image(str(picture)) for picture in pictures}})
-    run.summary.update({f"test/{k}": v for k, v in result["metrics"].items() if k != "confusion"})
-    run.summary["key_fingerprint"] = result["key"]["fingerprint"]
+    run.summary.update({f"test/{k}": v for k, v in result.metrics.values().items() if k != "confusion"})
+    run.summary["key_fingerprint"] = result.key.fingerprint
 
 
 def finish(logger: Logger | None, *, failed: bool) -> list[str]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vitcrypt.attacks import Observation, Reconstruction
 from vitcrypt.metrics import fold_negative, jigsaw_score, key_shares, psnr, ssim
+from vitcrypt.report.results import AttackMetrics, KeyShare, OpenQuartiles, Quartiles, Similarity, finite
 
 
 def score(
@@ -17,7 +18,7 @@ def score(
     reconstruction: Reconstruction,
     subkeys: dict[str, Tensor] | None,
     perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
-) -> dict[str, Any]:
+) -> AttackMetrics:
     """Measure a reconstruction.
 
     Args:
@@ -28,7 +29,7 @@ def score(
         perceptual: LPIPS as `vitcrypt.metrics.lpips` returns it, where its weights are at hand.
 
     Returns:
-        Plain values: for "restored", and the floors "ciphertext" (untouched) and "unrelated" (the next image of the set
+        For "restored", and the floors "ciphertext" (untouched) and "unrelated" (the next image of the set
         taken for this one), quartiles over the images of SSIM, PSNR, SSIM of folded images, and LPIPS; the share of
         images restored exactly; the share of every subkey beside that of guessing; how blocks were joined.
 
@@ -41,20 +42,18 @@ def score(
     compared = {"restored": restored, "ciphertext": observation.ciphertexts.cpu(), "unrelated": plain.roll(1, 0)}
     if len(plain) == 1:
         del compared["unrelated"]
-    result: dict[str, Any] = {
-        name: {
-            "ssim": quartiles(ssim(plain, images)),
-            "psnr": quartiles(psnr(plain, images)),
-            "folded_ssim": quartiles(ssim(fold_negative(plain), fold_negative(images))),
-            **({"lpips": quartiles(perceptual(plain, images))} if perceptual else {}),
-        }
+    found: dict[str, Any] = {
+        name: Similarity(
+            ssim=Quartiles(**_quartiles(ssim(plain, images))),
+            psnr=OpenQuartiles(**_quartiles(psnr(plain, images))),
+            folded_ssim=Quartiles(**_quartiles(ssim(fold_negative(plain), fold_negative(images)))),
+            **({"lpips": Quartiles(**_quartiles(perceptual(plain, images)))} if perceptual else {}),
+        )
         for name, images in compared.items()
     }
-    result["images"] = len(plain)
-    result["exact_images"] = float((restored == plain).flatten(1).all(1).double().mean())
     if subkeys is not None and reconstruction.subkeys:
-        result["key"] = {
-            name: {"share": share, "guessing": _guessing(subkeys[name])}
+        found["key"] = {
+            name: KeyShare(share=share, guessing=_guessing(subkeys[name]))
             for name, share in key_shares(reconstruction.subkeys, subkeys).items()
         }
         if "block_permutation" in subkeys:
@@ -62,15 +61,15 @@ def score(
             placed = blocks[reconstruction.subkeys["block_permutation"].argsort()]
             height, width = plain.shape[-2:]
             side = math.isqrt(height * width // len(blocks))
-            result["blocks"] = vars(jigsaw_score(placed, height // side, width // side))
-    return result
+            found["blocks"] = vars(jigsaw_score(placed, height // side, width // side))
+    exact = float((restored == plain).flatten(1).all(1).double().mean())
+    return AttackMetrics(**found, images=len(plain), exact_images=exact)
 
 
-def quartiles(values: Tensor) -> dict[str, float | None]:
+def _quartiles(values: Tensor) -> dict[str, Any]:
     """Return median, quartiles, least and most; None where infinite (the PSNR of equal images)."""
     points = torch.quantile(values, torch.tensor([0.5, 0.25, 0.75, 0, 1]).double(), interpolation="nearest").tolist()
-    names = ("median", "lower", "upper", "least", "most")
-    return {name: value if math.isfinite(value) else None for name, value in zip(names, points, strict=True)}
+    return finite(dict(zip(("median", "lower", "upper", "least", "most"), points, strict=True)))
 
 
 def _guessing(subkey: Tensor) -> float:

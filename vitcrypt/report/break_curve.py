@@ -2,13 +2,12 @@
 
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.results import attacked
+from vitcrypt.report.results import AttackResult, Results, attacked
 from vitcrypt.report.security import ORDER, Case, case_of, restored
 from vitcrypt.report.sheet import Sheet
 
@@ -19,7 +18,7 @@ Line = tuple[str, Case, str]
 """What is counted, on what, by which attack."""
 
 
-def robustness(results: list[dict[str, Any]]) -> tuple[Sheet, list[str]]:
+def robustness(results: Results) -> tuple[Sheet, list[str]]:
     """Return median SSIM by number of ciphertexts (attacks on these alone) or of known pairs, and what was left out.
 
     Several results of one number (other keys, other seeds, other options of the attack) are one cell: their median.
@@ -39,7 +38,7 @@ def robustness(results: list[dict[str, Any]]) -> tuple[Sheet, list[str]]:
 
 
 @literal
-def draw_robustness(results: list[dict[str, Any]], path: Path) -> Path:
+def draw_robustness(results: Results, path: Path) -> Path:
     """Draw the break curves, with the span from the lowest lower to the highest upper quartile.
 
     Raises:
@@ -63,28 +62,29 @@ def draw_robustness(results: list[dict[str, Any]], path: Path) -> Path:
     return saved(figure, path, dpi=110)
 
 
-def _draw(axis: Axes, curve: dict[int, list[dict[str, Any]]], line: Line, number: int) -> None:
+def _draw(axis: Axes, curve: dict[int, list[AttackResult]], line: Line, number: int) -> None:
     scheme = line[1].scheme
     colour = f"C{ORDER.index(scheme) if scheme in ORDER else len(ORDER)}"
     counts = sorted(curve)
-    spread = [[r["metrics"]["restored"]["ssim"] for r in curve[count]] for count in counts]
-    lower = [min(quartiles["lower"] for quartiles in each) for each in spread]
-    upper = [max(quartiles["upper"] for quartiles in each) for each in spread]
+    spread = [[r.metrics.restored.ssim for r in curve[count]] for count in counts]
+    lower = [min(quartiles.lower for quartiles in each) for each in spread]
+    upper = [max(quartiles.upper for quartiles in each) for each in spread]
     axis.fill_between(counts, lower, upper, alpha=0.12, color=colour, linewidth=0)
     marker = "osD^vP*X"[number % 8]  # curves that lie on each other are still told apart
     middle = [median(map(restored, curve[count])) for count in counts]
     axis.plot(counts, middle, marker=marker, color=colour, label=_told(line), linewidth=1.5, markersize=9 - number % 8)
 
 
-def _curves(results: list[dict[str, Any]]) -> tuple[dict[Line, dict[int, list[dict[str, Any]]]], list[str]]:
-    found: dict[Line, dict[int, list[dict[str, Any]]]] = {}
+def _curves(results: Results) -> tuple[dict[Line, dict[int, list[AttackResult]]], list[str]]:
+    found: dict[Line, dict[int, list[AttackResult]]] = {}
     for result in attacked(results):
-        config, attack = result["config"], result["config"]["names"]["attack"]
+        attack = result.config.names.attack
         if attack not in BY_NUMBER:
             continue
         counted = BY_NUMBER[attack]
-        line = counted, case_of(config, config["image_size"]), attack
-        held = config["attack"]["observation"][counted]
+        line = counted, case_of(result), attack
+        observed = result.config.attack.observation
+        held = observed.known if counted == "known" else observed.ciphertexts
         found.setdefault(line, {}).setdefault(held, []).append(result)
     lines = sorted(found, key=lambda line: (line[0], line[1].place, line[2]))
     left_out = [f"{_told(line)} was run with one number only" for line in lines if len(found[line]) < 2]

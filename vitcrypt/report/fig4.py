@@ -2,7 +2,6 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.results import attacked
+from vitcrypt.report.results import AttackResult, Results, attacked
 from vitcrypt.report.security import by_attack, in_order
 from vitcrypt.untrusted.documents import MAX_BYTES
 from vitcrypt.untrusted.files import open_regular
@@ -22,7 +21,7 @@ IMAGES = "images.npz"
 
 
 @literal
-def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
+def fig4(results: Results, path: Path, which: int = 0) -> Path:
     """Draw what attacks restored of one image.
 
     Args:
@@ -48,20 +47,21 @@ def fig4(results: list[dict[str, Any]], path: Path, which: int = 0) -> Path:
         shown = next(iter(row.values()))
         images = _images(shown, which)
         _draw(line[0], images["plain"], "")
-        _draw(line[1], images["encrypted"], f"{shown['first']['ciphertext'][which]:.3f}")
+        _draw(line[1], images["encrypted"], f"{shown.first.ciphertext[which]:.3f}")
         for axis, attack in zip(line[2:], columns, strict=True):
             if attack in row:
                 restored = _images(row[attack], which)["restored"]
-                _draw(axis, restored, f"{row[attack]['first']['restored'][which]:.3f}")
+                _draw(axis, restored, f"{row[attack].first.restored[which]:.3f}")
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
     return saved(figure, path, dpi=100)
 
 
-def with_images(results: list[dict[str, Any]], which: int = 0) -> tuple[list[dict[str, Any]], list[str]]:
+def with_images(results: Results, which: int = 0) -> tuple[Results, list[str]]:
     """Return the attacks that kept the image of this number, and why the others cannot be drawn."""
-    kept, told = [], []
+    kept: Results = []
+    told = []
     for result in attacked(results):
         try:
             _images(result, which)
@@ -76,9 +76,9 @@ def _title(attack: str) -> str:
     return attack.upper() if len(attack) <= 3 else attack.replace("_", "\n")
 
 
-def _images(result: dict[str, Any], which: int) -> dict[str, NDArray[np.uint8]]:
+def _images(result: AttackResult, which: int) -> dict[str, NDArray[np.uint8]]:
     """Return the images that an attack kept, each uint8 [H, W, 3]; what is in the file is not trusted."""
-    folder = Path(result["folder"])
+    folder = result.folder
     path, names = folder / IMAGES, ("plain", "encrypted", "restored")
     try:
         with open_regular(path, MAX_BYTES, folder) as file, ZipFile(file) as archive:

@@ -14,8 +14,7 @@ from PIL import Image
 
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.report.figures import confusion_matrix
-from vitcrypt.report.paper import adaptation_of
-from vitcrypt.report.results import validation, whole
+from vitcrypt.report.results import Epoch, Results, TrainingResult, trained
 from vitcrypt.report.sheet import Sheet
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line, printable
@@ -28,7 +27,7 @@ FOLDERS = re.compile(r"(?<![\w/.~-])~?/(?:[^/\s'\",;]+/)+")
 
 def html_report(
     path: Path,
-    results: list[dict[str, Any]],
+    results: Results,
     sheets: list[Sheet],
     left_out: list[str],
     pictures: dict[str, Path],
@@ -50,7 +49,7 @@ def html_report(
         trim_blocks=True,
         finalize=lambda value: _shown(str(value), root),
     )
-    runs = [_run(result, root, left_out) for result in whole(results)[0]]
+    runs = [_run(result, root, left_out) for result in trained(results)]
     inlined = {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
     text = environment.get_template("report.html.j2").render(
         runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
@@ -60,13 +59,13 @@ def html_report(
     return path
 
 
-def curves(history: list[dict[str, Any]]) -> bytes:
+def curves(history: list[Epoch]) -> bytes:
     """Draw loss and accuracy over the epochs, and return the PNG."""
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     for axis, measure in zip(figure.subplots(1, 2), ("loss", "acc"), strict=True):
         for split in ("train", "val"):
             name = f"{split}/{measure}"
-            points = [(epoch["epoch"] + 1, epoch[name]) for epoch in history if epoch.get(name) is not None]
+            points = [(epoch.epoch + 1, v) for epoch in history if (v := epoch.measure(name)) is not None]
             if points:
                 axis.plot(*zip(*points, strict=True), label=split, marker="." if len(points) < 40 else None)
         axis.set(xlabel="epoch", ylabel={"loss": "loss", "acc": "accuracy"}[measure])
@@ -78,45 +77,44 @@ def curves(history: list[dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
-def _run(result: dict[str, Any], root: Path, left_out: list[str]) -> dict[str, Any]:
+def _run(result: TrainingResult, root: Path, left_out: list[str]) -> dict[str, Any]:
     """Return what the page shows of a run."""
-    config, names, training = result["config"], result["config"]["names"], result["training"]
-    pictures = {"Loss and accuracy": _inline(curves(training["history"]))}
+    config, names, training = result.config, result.config.names, result.training
+    pictures = {"Loss and accuracy": _inline(curves(training.history))}
     try:
-        pictures["What the server saw"] = _inline(_redrawn(Path(result["folder"]) / "images.png", root))
+        pictures["What the server saw"] = _inline(_redrawn(result.folder / "images.png", root))
     except FileNotFoundError:
         pass
     except Exception as error:  # a damaged file can make the reader raise anything
-        left_out.append(one_line(f"a picture only: {result['folder']}/images.png: {error}", 1000))
+        left_out.append(one_line(f"a picture only: {result.folder}/images.png: {error}", 1000))
     pictures["Confusion on the test images"] = _inline(_confusion(result))
-    adaptation = f" behind {adaptation_of(result)}" if adaptation_of(result) != "none" else ""
-    held_out = validation(training["history"])
-    key = result["key"]
+    adaptation = f" behind {config.model.adaptation}" if config.model.adaptation != "none" else ""
+    held_out, key, weights = result.validation, result.key, result.weights
     facts = {
-        "test accuracy": f"{_percent(result['metrics']['acc'])} after the last epoch",
-        "validation accuracy": f"{_percent(held_out['last'])} at the last one, {_percent(held_out['best'])} after "
-        f"the best ({held_out['best_epoch']})"
+        "test accuracy": f"{_percent(result.metrics.acc)} after the last epoch",
+        "validation accuracy": f"{_percent(held_out.last)} at the last one, {_percent(held_out.best)} after "
+        f"the best ({held_out.best_epoch})"
         if held_out
         else "no split",
-        "images": ", ".join(f"{count} {split}" for split, count in result["images"].items()),
-        "seed": config["seed"],
-        "key": f"{key['fingerprint'] or 'none'}{' (a public test key)' if key.get('public_test_key') else ''}",
-        "parameters": f"{result['weights']['parameters']:,}",
-        "epochs, steps": f"{training['epochs']}, {training.get('steps')}",
-        "time": f"{training.get('seconds', 0):.0f} s on {result['hardware']['device']}",
-        "weights, SHA-256": result["weights"].get("trained_sha256"),
-        "pretrained, SHA-256": result["weights"].get("pretrained_sha256") or "none",
-        "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
-        "run": result["folder"],
+        "images": ", ".join(f"{count} {split}" for split, count in result.images.values().items()),
+        "seed": config.seed,
+        "key": f"{key.fingerprint or 'none'}{' (a public test key)' if key.public_test_key else ''}",
+        "parameters": f"{weights.parameters:,}",
+        "epochs, steps": f"{training.epochs}, {training.steps}",
+        "time": f"{training.seconds:.0f} s on {result.hardware.device}",
+        "weights, SHA-256": weights.trained_sha256,
+        "pretrained, SHA-256": weights.pretrained_sha256 or "none",
+        "versions": ", ".join(f"{name} {version}" for name, version in result.versions.values().items()),
+        "run": result.folder,
     }
-    title = f"{names['encryption']} x {names['model']}{adaptation} on {names['data']}, seed {config['seed']}"
-    return {"title": title, "facts": facts, "pictures": pictures, "config": _flat(config)}
+    title = f"{names.encryption} x {names.model}{adaptation} on {names.data}, seed {config.seed}"
+    return {"title": title, "facts": facts, "pictures": pictures, "config": _flat(config.values())}
 
 
-def _confusion(result: dict[str, Any]) -> bytes:
+def _confusion(result: TrainingResult) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "confusion.png"
-        return confusion_matrix(path, result["metrics"]["confusion"], result["classes"]).read_bytes()
+        return confusion_matrix(path, result.metrics.confusion, result.classes).read_bytes()
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -7,7 +7,8 @@ the best accuracies over all epochs on the test set.
 """
 
 from dataclasses import dataclass
-from typing import Any
+
+from vitcrypt.report.results import TrainingResult
 
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 NETWORKS = {  # the paper's name, and the parameters of its network at 10 classes in millions
@@ -62,23 +63,18 @@ TABLE1 = (
 )
 
 
-def data_of(result: dict[str, Any]) -> str | None:
+def data_of(result: TrainingResult) -> str | None:
     """Return "cifar10" or "cifar100" if a run says by `names.data` that it is on that data, else None.
 
     Names of classes say nothing: other data sets have the same.
     """
-    name = result["config"]["names"]["data"]
+    name = result.config.names.data
     return name if name in DATA else None
 
 
-def row_of(result: dict[str, Any]) -> Row | None:
+def row_of(result: TrainingResult) -> Row | None:
     """Return the row that a run belongs to, or None."""
-    names = result["config"]["names"]
-    model = STAND_INS.get(names["model"], names["model"])
-    cell = (names["encryption"], model, adaptation_of(result))
+    names = result.config.names
+    model = STAND_INS.get(names.model, names.model)
+    cell = (names.encryption, model, result.config.model.adaptation)
     return next((row for row in TABLE1 if (row.encryption, row.network, row.adaptation) == cell), None)
-
-
-def adaptation_of(result: dict[str, Any]) -> str:
-    """Return the name of a run's adaptation network, or "none"."""
-    return result["config"]["model"].get("adaptation", "none")

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from vitcrypt.report.results import TrainingResult
+
 Recipe = dict[str, Any]
 """Values by dotted names, as they are set on the command line; besides these `epochs`, `steps` and what was there."""
 
@@ -60,15 +62,20 @@ RECIPES: dict[str, Recipe] = {
 IMAGES = {"train": 50_000, "test": 10_000}
 
 
-def recipe_of(result: dict[str, Any]) -> Recipe:
+def recipe_of(result: TrainingResult) -> Recipe:
     """Return the recipe of the record of a training."""
-    config, training, model = result["config"], result["training"], result["config"]["model"]
-    data = {name: value for name, value in config["data"].items() if name not in APART}
-    parts = {"data": data, "encryption": config.get("encryption"), "model": model}
-    parts |= {"trainer": config["trainer"], "images": result.get("images"), "key_scope": config.get("key_scope")}
-    parts |= {"epochs": training["epochs"], "steps": training.get("steps")}
-    parts |= {"pretrained": bool(model.get("pretrained") or model.get("weights"))}
-    return dict(_flat(parts)) | {"device": result["hardware"].get("device")}
+    config, model = result.config, result.config.model
+    data = {name: value for name, value in config.data.values().items() if name not in APART}
+    parts: dict[str, Any] = {
+        "data": data,
+        "encryption": config.encryption,
+        "model": model.values(),
+        "trainer": config.trainer,
+    }
+    parts |= {"images": result.images.values(), "key_scope": config.key_scope}
+    parts |= {"epochs": result.training.epochs, "steps": result.training.steps}
+    parts |= {"pretrained": bool(model.pretrained or model.weights)}
+    return dict(_flat(parts)) | {"device": result.hardware.device}
 
 
 def unlike_the_paper(network: str, encryption: str, recipe: Recipe) -> list[str]:

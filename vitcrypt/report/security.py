@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from vitcrypt.report.results import attacked
+from vitcrypt.report.results import AttackResult, Results, TrainingResult, attacked
 from vitcrypt.report.sheet import Sheet
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
@@ -52,20 +52,21 @@ class Case(NamedTuple):
         return self.data, place, self.scheme, self.size, self.block, self.options
 
 
-def case_of(config: dict[str, Any], size: int) -> Case:
-    """Return the case of a training's or an attack's configuration, whose images have this side."""
-    names, encryption = config["names"], config.get("encryption") or {}
+def case_of(result: TrainingResult | AttackResult) -> Case:
+    """Return the case of a training or an attack."""
+    config, encryption = result.config, result.config.encryption or {}
     options = ["signs only"] if encryption.get("channel_shuffle") is False else []
-    options += ["a key each"] if config.get("key_scope") == "per_image" else []
-    return Case(names["data"], names["encryption"], ", ".join(options), size, encryption.get("block_size") or 1)
+    options += ["a key each"] if config.key_scope == "per_image" else []
+    names = config.names
+    return Case(names.data, names.encryption, ", ".join(options), config.image_size, config.block_size)
 
 
-def by_attack(results: list[dict[str, Any]]) -> dict[Case, dict[str, dict[str, Any]]]:
+def by_attack(results: Results) -> dict[Case, dict[str, AttackResult]]:
     """Return for every case the result of each attack: of several, that which restored most from least."""
-    cases: dict[Case, dict[str, dict[str, Any]]] = {}
+    cases: dict[Case, dict[str, AttackResult]] = {}
     for result in attacked(results):
-        row = cases.setdefault(case_of(result["config"], result["config"]["image_size"]), {})
-        name = result["config"]["names"]["attack"]
+        row = cases.setdefault(case_of(result), {})
+        name = result.config.names.attack
         if name not in row or _success(result) > _success(row[name]):
             row[name] = result
     return dict(sorted(cases.items(), key=lambda entry: entry[0].place))
@@ -76,33 +77,33 @@ def in_order(attacks: Iterable[str]) -> list[str]:
     return sorted(attacks, key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
 
 
-def restored(result: dict[str, Any]) -> float:
+def restored(result: AttackResult) -> float:
     """Return the median SSIM of what an attack restored."""
-    return result["metrics"]["restored"]["ssim"]["median"]
+    return result.metrics.restored.ssim.median
 
 
-def held(result: dict[str, Any]) -> int:
+def held(result: AttackResult) -> int:
     """Return what an attack worked with: pairs if they were known, images if they were chosen, else ciphertexts."""
-    name, observation = result["config"]["names"]["attack"], result["config"]["attack"]["observation"]
+    name, observation = result.config.names.attack, result.config.attack.observation
     if name == "chosen_plaintext":
-        return result["details"]["queries"]
-    return observation["known" if name == "known_plaintext" else "ciphertexts"]
+        return result.details.queries
+    return observation.known if name == "known_plaintext" else observation.ciphertexts
 
 
-def _success(result: dict[str, Any]) -> tuple[float, int]:
+def _success(result: AttackResult) -> tuple[float, int]:
     return round(restored(result), 3), -held(result)
 
 
-def verdict(result: dict[str, Any]) -> str:
+def verdict(result: AttackResult) -> str:
     """Judge one attack by `RULE`: "broken", "leaks" or "not by this"."""
-    metrics = result["metrics"]
-    if restored(result) >= BROKEN or metrics["exact_images"] >= 0.5:
+    metrics = result.metrics
+    if restored(result) >= BROKEN or metrics.exact_images >= 0.5:
         return "broken"
-    floors = [metrics[name]["ssim"]["median"] for name in ("ciphertext", "unrelated") if name in metrics]
+    floors = [floor.ssim.median for floor in (metrics.ciphertext, metrics.unrelated) if floor is not None]
     return "leaks" if restored(result) >= max(floors) + LEAKS else "not by this"
 
 
-def worst(results: Iterable[dict[str, Any]]) -> str:
+def worst(results: Iterable[AttackResult]) -> str:
     """Judge several attacks on one scheme: the worst verdict, or "nothing found"."""
     verdicts = {verdict(result) for result in results}
     return next((word for word in ("broken", "leaks") if word in verdicts), "nothing found")
@@ -118,24 +119,25 @@ def search_years(bits: float, rate: float = RATE) -> str:
     return f"10^{math.floor((bits - 1) * math.log10(2) - math.log10(rate * 365.25 * 86400))}"
 
 
-def attacks(results: list[dict[str, Any]]) -> Sheet:
+def attacks(results: Results) -> Sheet:
     """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
     measured = ("restored", "ciphertext", "unrelated")
     columns = ["data", "scheme", "attack", "size", "ciphertexts", *measured, "exact", "key"]
-    found = [(case_of(result["config"], result["config"]["image_size"]), result) for result in attacked(results)]
+    found = [(case_of(result), result) for result in attacked(results)]
     rows = []
-    for case, result in sorted(found, key=lambda entry: (entry[0].place, entry[1]["config"]["names"]["attack"])):
-        metrics = result["metrics"]
-        key = [share["share"] for share in metrics.get("key", {}).values()]
+    for case, result in sorted(found, key=lambda entry: (entry[0].place, entry[1].config.names.attack)):
+        metrics = result.metrics
+        key = [share.share for share in metrics.key.values()]
+        similarities = (metrics.restored, metrics.ciphertext, metrics.unrelated)
         rows.append(
             [
                 case.data,
                 case.label,
-                result["config"]["names"]["attack"],
+                result.config.names.attack,
                 case.sizes,
-                str(result["threat_model"]["ciphertexts"]),
-                *(f"{metrics[n]['ssim']['median']:.3f}" if n in metrics else "" for n in measured),
-                f"{100 * metrics['exact_images']:.0f} %",
+                str(result.threat_model.ciphertexts),
+                *(f"{found.ssim.median:.3f}" if found else "" for found in similarities),
+                f"{100 * metrics.exact_images:.0f} %",
                 f"{100 * min(key):.1f} %" if key else "",
             ]
         )
@@ -143,7 +145,7 @@ def attacks(results: list[dict[str, Any]]) -> Sheet:
     return Sheet("Restoration by attacks (median SSIM)", columns, rows, notes, text=3)
 
 
-def security(results: list[dict[str, Any]]) -> Sheet:
+def security(results: Results) -> Sheet:
     """Return a table with a row for each scheme at each size, a column for each attack, and the paper's symbol.
 
     Where an attack ran several times, the worst for the owner counts.
@@ -155,7 +157,7 @@ def security(results: list[dict[str, Any]]) -> Sheet:
     for case, row in cases.items():
         cells = [_cell(row[name]) if name in row else "" for name in names]
         alone = [result for name, result in row.items() if name in CIPHERTEXT_ONLY]
-        bits = next(iter(row.values()))["key"]["effective_bits"]
+        bits = next(iter(row.values())).key.effective_bits
         years = search_years(bits) if bits else ""
         words = [worst(alone) if alone else "", worst(row.values()), PAPER.get(case.scheme, "")]
         rows.append([case.data, case.label, case.sizes, *cells, years, *words])
@@ -171,5 +173,5 @@ def security(results: list[dict[str, Any]]) -> Sheet:
     return Sheet("Attacks on each scheme", columns, rows, notes, text=len(columns))
 
 
-def _cell(result: dict[str, Any]) -> str:
+def _cell(result: AttackResult) -> str:
     return f"{verdict(result)} {restored(result):.3f} ({held(result)})"

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, adaptation_of, data_of, row_of
+from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, data_of, row_of
 from vitcrypt.report.recipe import IMAGES, recipe_of, unlike_the_paper
-from vitcrypt.report.results import validation, whole
+from vitcrypt.report.results import Results, TrainingResult, trained
 from vitcrypt.report.sheet import Sheet
 
 COLUMNS = [
@@ -36,15 +36,15 @@ NOTES = [
 ]
 
 
-def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[Sheet, list[str]]:
+def table1(results: Results, data: Iterable[str] = DATA) -> tuple[Sheet, list[str]]:
     """Return Table I of the paper with what was measured, and what of the results was left out and why.
 
     Runs that differ in nothing but seed and key are one line, others are lines of their own; a row of the paper that
     nothing was measured for is shown as missing.
     """
-    results, incomplete = whole(results)
-    used, left_out = _usable(results)
-    lines: dict[tuple[str, Row], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    trainings = trained(results)
+    used, left_out = _usable(trainings)
+    lines: dict[tuple[str, Row], dict[str, list[TrainingResult]]] = defaultdict(lambda: defaultdict(list))
     for result in used:
         name, row = data_of(result), row_of(result)
         assert name is not None
@@ -53,12 +53,12 @@ def table1(results: list[dict[str, Any]], data: Iterable[str] = DATA) -> tuple[S
     rows = []
     for name in data:
         for row in TABLE1:
-            runs = sorted(lines[name, row].values(), key=lambda group: -group[0]["weights"]["parameters"])
+            runs = sorted(lines[name, row].values(), key=lambda group: -group[0].weights.parameters)
             rows += [_line(name, row, group) for group in runs] or [_missing(name, row)]
-    versions = sorted({result["versions"]["torch"] for result in used})
-    told = f"{len(used)} of {len(results)} results used, with PyTorch {', '.join(versions) or '(none)'}."
+    versions = sorted({result.versions.torch or "?" for result in used})
+    told = f"{len(used)} of {len(trainings)} results used, with PyTorch {', '.join(versions) or '(none)'}."
     notes = [*NOTES, *_others(lines), told]
-    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=5), [*incomplete, *left_out]
+    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=5), left_out
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
@@ -74,30 +74,30 @@ def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]
     return centre - half, centre + half
 
 
-def _usable(results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+def _usable(results: list[TrainingResult]) -> tuple[list[TrainingResult], list[str]]:
     """Return those that belong to a row, each run once, and why the others do not."""
-    used: dict[str, dict[str, Any]] = {}
+    used: dict[str, TrainingResult] = {}
     left_out = []
     for result in results:
-        names, folder = result["config"]["names"], result.get("folder", result["identity"])
+        names, folder, adaptation = result.config.names, result.folder, result.config.model.adaptation
         if data_of(result) is None:
-            left_out.append(f"{folder}: {names['data']} is not CIFAR-10 or CIFAR-100 (names.data=cifar10 says it is)")
+            left_out.append(f"{folder}: {names.data} is not CIFAR-10 or CIFAR-100 (names.data=cifar10 says it is)")
         elif row_of(result) is None:
-            behind = f" behind {adaptation_of(result)}" if adaptation_of(result) != "none" else ""
-            left_out.append(f"{folder}: Table I has no row {names['encryption']} with {names['model']}{behind}")
-        elif result["identity"] in used:
-            left_out.append(f"{folder}: the same run as {used[result['identity']].get('folder')}")
+            behind = f" behind {adaptation}" if adaptation != "none" else ""
+            left_out.append(f"{folder}: Table I has no row {names.encryption} with {names.model}{behind}")
+        elif result.identity in used:
+            left_out.append(f"{folder}: the same run as {used[result.identity].folder}")
         else:
-            used[result["identity"]] = result
+            used[result.identity] = result
     return list(used.values()), left_out
 
 
-def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
+def _line(data: str, row: Row, runs: list[TrainingResult]) -> list[str]:
     first = runs[0]
-    ours = statistics.fmean(run["metrics"]["acc"] for run in runs)
-    low, high = wilson(ours, first["metrics"]["images"])
+    ours = statistics.fmean(run.metrics.acc for run in runs)
+    low, high = wilson(ours, first.metrics.images)
     paper = row.accuracy(data)
-    measured = [v for run in runs if (v := validation(run["training"]["history"])) is not None]
+    measured = [run.validation for run in runs if run.validation is not None]
     scale = _scale(row, first)
     return [
         DATA[data],
@@ -113,23 +113,26 @@ def _line(data: str, row: Row, runs: list[dict[str, Any]]) -> list[str]:
         _spread(runs, _seed, _key),
         str(len({_key(run) for run in runs})) if _key(first) is not None else "-",
         _spread(runs, _key, _seed) if _key(first) is not None else "-",
-        *(f"{100 * statistics.fmean(v[name] for v in measured):.2f}" if measured else "-" for name in ("last", "best")),
-        f"{first['weights']['parameters'] / 1e6:.2f}",
-        str(first["images"]["train"]),
-        "/".join(sorted({str(run["training"]["epochs"]) for run in runs})),
-        first["hardware"]["device"],
+        *(
+            f"{100 * statistics.fmean(getattr(v, name) for v in measured):.2f}" if measured else "-"
+            for name in ("last", "best")
+        ),
+        f"{first.weights.parameters / 1e6:.2f}",
+        str(first.images.train),
+        "/".join(sorted({str(run.training.epochs) for run in runs})),
+        first.hardware.device,
     ]
 
 
-def _scale(row: Row, run: dict[str, Any]) -> str:
-    smaller = run["weights"]["parameters"] < 0.98e6 * NETWORKS[row.network][1]
-    smaller = smaller or any(run["images"][split] < count for split, count in IMAGES.items())
-    if smaller or run["metrics"]["images"] < IMAGES["test"]:
+def _scale(row: Row, run: TrainingResult) -> str:
+    smaller = run.weights.parameters < 0.98e6 * NETWORKS[row.network][1]
+    smaller = smaller or any(getattr(run.images, split) < count for split, count in IMAGES.items())
+    if smaller or run.metrics.images < IMAGES["test"]:
         return "small"
     return "other" if unlike_the_paper(row.network, row.encryption, recipe_of(run)) else "full"
 
 
-def _others(lines: dict[tuple[str, Row], dict[str, list[dict[str, Any]]]]) -> list[str]:
+def _others(lines: dict[tuple[str, Row], dict[str, list[TrainingResult]]]) -> list[str]:
     """Say of lines with another recipe what is another in it."""
     told = []
     for (data, row), groups in lines.items():
@@ -152,29 +155,28 @@ def _published(data: str, row: Row) -> tuple[str, str]:
     return (f"{accuracy:.2f}", "best" if row.best else "?") if accuracy is not None else ("-", "-")
 
 
-def _variant(result: dict[str, Any]) -> str:
+def _variant(result: TrainingResult) -> str:
     """Say what sets a run apart from the usual form of its scheme and network."""
-    config = result["config"]
+    config, names, model = result.config, result.config.names, result.config.model
     said = []
-    if config["names"]["encryption"] == "pe":
-        said.append("signs and colours" if (config["encryption"] or {}).get("channel_shuffle", True) else "signs only")
-    if config["key_scope"] == "per_image":
+    if names.encryption == "pe":
+        said.append("signs and colours" if (config.encryption or {}).get("channel_shuffle", True) else "signs only")
+    if config.key_scope == "per_image":
         said.append("a key for each image")
-    model = config["model"]
-    if config["names"]["model"] == "vit_b16" and not (model.get("pretrained") or model.get("weights")):
+    if names.model == "vit_b16" and not (model.pretrained or model.weights):
         said.append("from scratch")
-    if config["names"]["model"] == "vit_tiny":
+    if names.model == "vit_tiny":
         said.append("vit_tiny, from scratch")
     return ", ".join(said)
 
 
 def _spread(
-    runs: list[dict[str, Any]], over: Callable[[dict[str, Any]], Any], within: Callable[[dict[str, Any]], Any]
+    runs: list[TrainingResult], over: Callable[[TrainingResult], Any], within: Callable[[TrainingResult], Any]
 ) -> str:
     """Return the standard deviation over one thing, pooled within groups that share the other."""
     groups: dict[Any, dict[Any, float]] = defaultdict(dict)
     for run in runs:
-        groups[within(run)][over(run)] = run["metrics"]["acc"]
+        groups[within(run)][over(run)] = run.metrics.acc
     several = [list(group.values()) for group in groups.values() if len(group) > 1]
     if not several:
         return "-"
@@ -182,9 +184,9 @@ def _spread(
     return f"{100 * math.sqrt(squares / sum(len(group) - 1 for group in several)):.2f}"
 
 
-def _seed(result: dict[str, Any]) -> int:
-    return result["config"]["seed"]
+def _seed(result: TrainingResult) -> int:
+    return result.config.seed
 
 
-def _key(result: dict[str, Any]) -> str | None:
-    return result["key"]["fingerprint"]
+def _key(result: TrainingResult) -> str | None:
+    return result.key.fingerprint

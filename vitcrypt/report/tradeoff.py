@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.paper import adaptation_of
 from vitcrypt.report.recipe import Recipe, recipe_of, told_apart
-from vitcrypt.report.results import attacked, trained
+from vitcrypt.report.results import AttackResult, Results, attacked, trained
 from vitcrypt.report.security import BROKEN, CIPHERTEXT_ONLY, ORDER, PAPER, RULE, Case, by_attack, case_of
 from vitcrypt.report.security import restored as median_ssim
 from vitcrypt.report.security import worst as worst_verdict
@@ -34,7 +32,7 @@ class Point:
     network: str
     variant: str
     accuracies: list[float]
-    attacks: dict[str, dict[str, Any]]
+    attacks: dict[str, AttackResult]
 
     @property
     def label(self) -> str:
@@ -52,7 +50,7 @@ class Point:
         return max(found, default=None)
 
 
-def tradeoff(results: list[dict[str, Any]]) -> tuple[Sheet, list[Point], list[str]]:
+def tradeoff(results: Results) -> tuple[Sheet, list[Point], list[str]]:
     """Bring trainings and attacks together where data, scheme, its options and the sizes are the same.
 
     Returns:
@@ -82,18 +80,17 @@ def tradeoff(results: list[dict[str, Any]]) -> tuple[Sheet, list[Point], list[st
     return Sheet("Accuracy against worst restoration", COLUMNS, rows, notes, text=4), points, sorted(left_out)
 
 
-def _accuracies(results: list[dict[str, Any]]) -> list[tuple[tuple[Case, str, str], list[float]]]:
+def _accuracies(results: Results) -> list[tuple[tuple[Case, str, str], list[float]]]:
     """Return the accuracies of the runs of each case, network and recipe; the last by what sets it apart."""
     found: dict[tuple[Case, str], list[tuple[Recipe, list[float]]]] = {}
     for result in trained(results):
-        config, recipe = result["config"], recipe_of(result)
-        case = case_of(config, config["data"].get("image_size", 0))
-        front = "" if adaptation_of(result) == "none" else f" behind {adaptation_of(result)}"
-        groups = found.setdefault((case, config["names"]["model"] + front), [])
+        recipe, adaptation = recipe_of(result), result.config.model.adaptation
+        front = "" if adaptation == "none" else f" behind {adaptation}"
+        groups = found.setdefault((case_of(result), result.config.names.model + front), [])
         same = next((accuracies for other, accuracies in groups if other == recipe), None)
         if same is None:
             groups.append((recipe, same := []))
-        same.append(result["metrics"]["acc"])
+        same.append(result.metrics.acc)
     told = [
         ((case, network, variant), accuracies)
         for (case, network), groups in found.items()
@@ -118,7 +115,7 @@ def _most(found: tuple[float, str] | None) -> list[str]:
 
 
 @literal
-def draw_tradeoff(results: list[dict[str, Any]], points: list[Point], path: Path) -> Path:
+def draw_tradeoff(results: Results, points: list[Point], path: Path) -> Path:
     """Draw the scatter, one panel for each data set: full marks for attacks on ciphertexts alone, hollow for all.
 
     Raises:
@@ -139,7 +136,7 @@ def draw_tradeoff(results: list[dict[str, Any]], points: list[Point], path: Path
     return saved(figure, path, dpi=110)
 
 
-def _plain(axis: Axes, results: list[dict[str, Any]], data: str, networks: set[str]) -> None:
+def _plain(axis: Axes, results: Results, data: str, networks: set[str]) -> None:
     """Mark what the same networks reach on plain images."""
     of_plain = [
         (f"{network} ({variant})" if variant else network, accuracies)
