@@ -39,14 +39,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class _Embeddings:
-    """The embeddings of a network beside the public ones.
+    """The victim's kernels [K, D, S], one for all N positions (K = 1) or one for each, beside the public one [D, S].
 
-    Attributes:
-        shape: (C, H, W) of the images.
-        size: P, side of a patch.
-        public: Public kernel, float [D, S]; S as in the victim's network, so in nibbles where that has nibbles.
-        kernels: The victim's, float [K, D, S], one for all positions (K = 1) or one for each.
-        blocks: Where every patch came from, int64 [N], by the position embedding.
+    S counts bytes, or nibbles where the network has nibbles; images are (C, H, W) and patches size x size. `blocks`,
+    int64 [N], is where every patch came from by the position embedding.
     """
 
     shape: Shape

@@ -122,8 +122,10 @@ def _grown(part: Part, right: Floats, below: Floats, rows: int, columns: int) ->
     y_least, x_least = np.min(list(part.values()), 0)
     for piece, (y, x) in part.items():
         canvas[y - y_least + (rows + 1) // 2, x - x_least + (columns + 1) // 2] = piece
-    while len(free := np.setdiff1d(np.arange(len(right)), canvas)):
-        filled = canvas >= 0
+    left_over = np.ones(len(right), bool)
+    left_over[list(part)] = False
+    while left_over.any():
+        free, filled = np.flatnonzero(left_over), canvas >= 0
         ys, xs = np.nonzero(filled)
         top, left = max(ys.max() - rows + 1, 1), max(xs.max() - columns + 1, 1)
         # the rim of the canvas stays empty, so nothing is rolled over it
@@ -133,7 +135,8 @@ def _grown(part: Part, right: Floats, below: Floats, rows: int, columns: int) ->
         costs, neighbours = _beside(canvas, ys, xs, free, right, below)
         margin = np.diff(np.partition(costs, 1, 1)[:, :2])[:, 0] if len(free) > 1 else -costs[:, 0]
         cell = int((margin - 0.1 * (costs.min(1) / neighbours)).argmax())
-        canvas[ys[cell], xs[cell]] = free[costs[cell].argmin()]
+        piece = free[costs[cell].argmin()]
+        canvas[ys[cell], xs[cell]], left_over[piece] = piece, False
     ys, xs = np.nonzero(canvas >= 0)
     return canvas[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
 
