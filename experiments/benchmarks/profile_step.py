@@ -1,11 +1,11 @@
 """Where the time of a training step goes, by torch's profiler, in a training as `vitcrypt run` does it.
 
-    python experiments/profile_step.py model=vit_b16 data.batch_size=16 --batches 3
-    python experiments/profile_step.py model=vit_b16 trainer=gpu model.micro_batch_size=512
+    PYTHONPATH=experiments python -m benchmarks.profile_step model=vit_b16 data.batch_size=16 --batches 3
+    PYTHONPATH=experiments python -m benchmarks.profile_step model=vit_b16 trainer=gpu model.micro_batch_size=512
 
 Takes the overrides of `vitcrypt run` (`data=digits` if none is said), trains two batches to warm up, and prints the
 operations that take the most time themselves, and the share of products (linear layers, attention, convolutions).
-Recorded: benchmarks.md.
+Recorded: README.md.
 """
 
 from argparse import ArgumentParser
@@ -55,7 +55,7 @@ def main() -> None:
     cuda = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     profiled = Profiled(cuda)
     with TemporaryDirectory() as folder:
-        TrainingRun.of(replace(job, folder=Path(folder))).fit_here(None, [profiled])
+        TrainingRun.of(replace(job, folder=Path(folder))).fit_here([], [profiled])
     order = "self_device_time_total" if cuda else "self_cpu_time_total"
     averages = profiled.profile.key_averages()
     print(averages.table(sort_by=order, row_limit=asked.rows, max_name_column_width=60))

@@ -56,9 +56,7 @@ def bench(
     if rounds < 1 or batch < 1:
         raise ValueError(f"--rounds and --batch are at least 1; got {rounds} and {batch}")
     machine = hardware(device == "cuda")
-    where = (
-        f"{machine['device']} ({machine['processor']}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-    )
+    where = f"{machine.device} ({machine.processor}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
     console.print(where)
     rows = []
     for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):
@@ -149,7 +147,7 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     )
     turns = BareLoopInTurns()
     with TemporaryDirectory() as folder:
-        TrainingRun.of(replace(job, folder=Path(folder))).fit_here(None, [turns])
+        TrainingRun.of(replace(job, folder=Path(folder))).fit_here([], [turns])
     times = {name: measured[1:] for name, measured in turns.times.items()}
     return rows_of(f"an epoch of {model}, batches of 128", times, BARE, images)
 

@@ -7,10 +7,10 @@ from configurations import attack_values as config
 from networks import small
 from safetensors.torch import save_file
 
-from vitcrypt.attack import attack
 from vitcrypt.attacks import Observation, Weights
 from vitcrypt.attacks.weight_diff import read_key
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
+from vitcrypt.experiment.attack import run as attack
 from vitcrypt.metrics import key_shares
 from vitcrypt.models import fold_key, widen
 

@@ -11,7 +11,7 @@ import torchmetrics
 from configurations import attack_values as config
 from torchvision.models import alexnet
 
-from vitcrypt.attack import attack
+from vitcrypt.experiment.attack import run as attack
 from vitcrypt.metrics import lpips, lpips_weights
 
 MODULE = importlib.import_module("vitcrypt.metrics.lpips")  # `vitcrypt.metrics.lpips` is the function

@@ -60,6 +60,7 @@ def record(
     config, lost = job.config, _lost(metrics, history)
     epochs = [Epoch(**finite(epoch)) for epoch in history]
     result = TrainingResult(
+        **dict[str, Any]({"kind": "debug"} if config.debug else {}),
         identity=job.identity,
         config=TrainingConfig(**published(config)),
         key=describe_key(job, (3, config.data.image_size, config.data.image_size)),
@@ -120,7 +121,7 @@ def pictures(
 
 def examples(job: Job[Config], data: ImageDataModule, count: int = 8) -> tuple[dict[str, Any], list[str]]:
     """Return rows of test images uint8 [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
-    batch = data.splits.test.__getitems__(list(range(min(count, len(data.splits.test)))))
+    batch = data.splits.test.batch(list(range(min(count, len(data.splits.test)))))
     plain, index = data.plain(batch["image"]), batch["index"]
     rows = {"plain" if job.config.encryption["_target_"] else "received": plain}
     if data.encryption is not None:
