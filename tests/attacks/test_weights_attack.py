@@ -90,8 +90,8 @@ def test_the_program_records_the_share_of_the_key(tmp_path):
     assert "the public ones it was made from" in result.threat_model.values()["weights"]
     assert str(tmp_path) not in str(result.config.attack.values())
     with pytest.raises(ValueError, match="give both"):
-        config(tmp_path, "etc", "weights", held[0])
+        attack(config(tmp_path, "etc", "weights", held[0]))
     with pytest.raises(FileNotFoundError, match=r"observation\.weights=nothing\.pth does not exist"):
-        config(tmp_path, "etc", "weights", held[1], "attack.observation.weights=nothing.pth")
+        attack(config(tmp_path, "etc", "weights", held[1], "attack.observation.weights=nothing.pth"))
     with pytest.raises(ValueError, match="weights needs weights of a network"):
         attack(config(tmp_path, "etc", "weights", "image_size=16"))
