@@ -26,11 +26,10 @@ def owners(tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize("scope", ["shared", "per_image"])
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize(("name", "scope"), [*((name, "shared") for name in SCHEMES), ("ele", "per_image")])
 def test_nothing_is_ever_sent_in_plain_whatever_scheme_and_sizes_a_service_names(name, scope):
     sent = 0
-    sizes = itertools.product((1, 2, 3, 4, 6, 8, 12, 16, 24, 48), (1, 2, 3, 4, 5, 8, 16, 48))
+    sizes = itertools.product((1, 2, 4, 6, 16, 24, 48), (1, 2, 3, 4, 8, 48))
     with other() as service:
         for size, block in sizes if name not in ("pe", "plain") else ((size, 1) for size in (1, 2, 4, 5, 6, 8, 48)):
             scheme = {"name": name, "block_size": block}

@@ -268,7 +268,7 @@ def test_a_client_that_leaves_does_no_harm(service, http, labels):
     assert labels_in(http.post("/predict", content=GOOD, headers=PNG)) == labels[:1]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=6),
     cut=st.integers(0, len(GOOD)),
@@ -287,7 +287,7 @@ def test_no_damage_to_a_png_is_a_fault_of_the_server(http, labels, edits, cut, j
         assert answer.json()["detail"]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary(max_size=300), kind=st.sampled_from(["image/png", "application/octet-stream"]) | st.text(max_size=40)
 )
@@ -307,7 +307,7 @@ def test_requests_made_from_the_description_find_no_fault(service):
     for operation in loaded.get_all_operations():
         strategy = operation.ok().as_strategy()
 
-        @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=strategy)
         def ask(case):
             answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)

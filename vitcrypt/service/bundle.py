@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = "vitcrypt bundle 1"
-FOR_CLIENTS = tuple(Description.model_fields)
 MAX_BYTES = {"client.json": MAX_DESCRIPTION_BYTES, "model.onnx": 2**31, "model.safetensors": 2**31}
 """Of each file. No graph can be larger, and the weights are the same in both."""
 
@@ -46,16 +45,14 @@ class Bundle:
     """What is served. `Bundle.read(folder)` checks and reads one, `write` makes one from a network.
 
     Args:
-        model: What network it is (`ModelValues`): network, adaptation, block_size and, if it is not "shared",
-            patch_embedding; and patch_size.
-        image_size: S, the side of the images.
-        interpolation: How images are resized to it: "bilinear" or "bicubic".
+        model: What network it is, as `ModelValues` describes it.
+        image_size: S, the side of the images. This and what follows up to key_scope: see `Description`.
+        interpolation: "bilinear" or "bicubic".
         classes: Names of the classes, in the order of the logits.
-        scheme: Name and values of the encryption scheme, {"name": "proposed", "block_size": 16}; None: not recorded.
-        fingerprint: Of the key that the images are encrypted with; None if there is none, or it was not recorded.
+        scheme: Name and values of the encryption scheme, {"name": "proposed", "block_size": 16}.
+        fingerprint: Of the key.
         key_scope: "shared" or "per_image".
-        origin: Where the network comes from: identity of its run, test accuracy, SHA-256 of what was trained; after
-            `vitcrypt rekey` also the bundle that it was made from, by the SHA-256 of its bundle.json.
+        origin: Where the network comes from, as `Origin` describes it.
         folder: Where it was read from.
 
     Raises:
@@ -83,7 +80,7 @@ class Bundle:
         try:
             return Described.model_validate(values)
         except ValidationError as error:
-            raise ValueError(f"no bundle can say this: {explain(error)}") from None
+            raise ValueError(f"no bundle may hold this: {explain(error)}") from None
 
     @classmethod
     def read(cls, folder: str | Path) -> Bundle:
@@ -124,7 +121,7 @@ class Bundle:
 
     def for_clients(self) -> dict[str, Any]:
         """Return the contents of client.json, less its format."""
-        return {name: getattr(self, name) for name in FOR_CLIENTS}
+        return {name: getattr(self, name) for name in Description.model_fields}
 
     def write(self, folder: str | Path, network: nn.Module) -> Bundle:
         """Write a bundle of this description with the weights of `network`, as a whole or not at all.
@@ -151,11 +148,10 @@ class Bundle:
         described = {name: value for name, value in asdict(self).items() if name != "folder"}
         try:
             with atomic_folder(folder, names=("bundle.json", *MAX_BYTES)) as partial:
-                state = {
-                    name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()
-                }
-                save_file(state, partial / "model.safetensors")
-                write_onnx(network.cpu(), partial / "model.onnx", self.image_size)
+                state = network.cpu().state_dict()
+                weights = {name: value.contiguous().clone() for name, value in state.items()}
+                save_file(weights, partial / "model.safetensors")
+                write_onnx(network, partial / "model.onnx", self.image_size)
                 _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
                 files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
                 _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})

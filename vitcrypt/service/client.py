@@ -125,7 +125,8 @@ class Client:
         if self.encryption is None:
             return plain
         index = torch.tensor([2**33 + secrets.randbelow(2**61) for _ in range(len(plain))])
-        return self.encryption(plain, index)
+        encrypted: Tensor = self.encryption(plain, index)
+        return encrypted
 
     def ask(self, encrypted: Tensor) -> list[Prediction]:
         """Send encrypted images, uint8 [N, 3, S, S], and return the predictions."""
