@@ -37,6 +37,9 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """For each place in a configuration what may be built there: a module and names in it."""
 
+PUBLISHED = ("vitcrypt.data.cifar10", "vitcrypt.data.cifar100")
+"""Sources whose images are the same wherever they lie."""
+
 MOVED = {"vitcrypt.tracking": "vitcrypt.experiment.loggers"}
 Own = Sequence[str]
 

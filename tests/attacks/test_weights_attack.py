@@ -3,9 +3,9 @@
 import pytest
 import torch
 from cases import cipher_of, drawn, each, noise
+from configurations import attack_values as config
 from networks import small
 from safetensors.torch import save_file
-from test_attack_program import config
 
 from vitcrypt.attack import attack
 from vitcrypt.attacks import Observation, Weights

@@ -2,20 +2,23 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from configurations import composed
 from networks import KINDS, seen, small
 from program import environment, finish, results
 from safetensors.torch import load_file, save_file
 from samples import medmnist
-from test_configs import composed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
 from vitcrypt.encryption import SCHEMES
-from vitcrypt.experiment.training_run import Cell
+from vitcrypt.experiment.config import Config
+from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.training_run import TrainingRun
 from vitcrypt.jobs.atomic import write_new
 from vitcrypt.keys import Key
 from vitcrypt.models import kind_of, load_weights, widen
@@ -125,9 +128,9 @@ def test_what_cannot_be_adapted_is_refused_and_nothing_written(tmp_path, weights
 def test_the_pipeline_says_which_patch_embedding_a_scheme_needs(tmp_path, weights):
     np.savez(tmp_path / "plain.npz", **medmnist(16, 64, 20))
     owner = ["encryption=etc", "model.adapt_to_key=true", f"model.weights={weights}", f"data.root={tmp_path}/plain.npz"]
-    cell = Cell(composed(*RUN, *owner), tmp_path / "run", "none")
-    with pytest.raises(ValueError, match=r"encryption=etc does to patches; say model\.patch_embedding=per_position"):
-        cell.provide()
+    job = replace(Job.of(Config, composed(*RUN, *owner)), folder=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"encryption=etc does to patches; set model\.patch_embedding=per_position"):
+        TrainingRun.of(job)
 
 
 def test_the_file_must_be_named_safetensors(tmp_path, weights, key):

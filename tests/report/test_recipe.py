@@ -6,7 +6,8 @@ from omegaconf import OmegaConf
 from recorded import changed, training, typed
 from test_table1 import line
 
-from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.config import CONF
+from vitcrypt.experiment.schema import register
 from vitcrypt.report.paper import TABLE1
 from vitcrypt.report.recipe import recipe_of, unlike_the_paper
 from vitcrypt.report.table1 import table1

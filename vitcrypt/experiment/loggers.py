@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.identity import published
 from vitcrypt.report.results import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
@@ -20,7 +21,7 @@ INIT_SECONDS, FINISH_SECONDS = 30, 300
 """How long wandb may take to begin a run, and to send what is left of it at the end."""
 
 
-def csv_logger(folder: Path, config: dict[str, Any]) -> CSVLogger:  # noqa: ARG001
+def csv_logger(folder: Path, config: Config) -> CSVLogger:  # noqa: ARG001
     """Return a logger to FOLDER/csv/version_N/metrics.csv; a resumed run has a version for each attempt."""
     return CSVLogger(save_dir=folder, name="csv")
 
@@ -46,7 +47,7 @@ class OfflineIfNeeded(WandbLogger):
 
 
 def wandb_logger(
-    folder: Path, config: dict[str, Any], project: str, entity: str | None, group: str | None, tags: list[str]
+    folder: Path, config: Config, project: str, entity: str | None, group: str | None, tags: list[str]
 ) -> WandbLogger:
     """Return a logger to Weights & Biases: one run there for one run here, also when it resumes.
 
@@ -63,13 +64,13 @@ def wandb_logger(
     mode = {"dryrun": "offline", "run": "online"}.get(mode or "", mode)  # older names
     if mode and mode not in MODES:
         raise ValueError(f"WANDB_MODE={mode} is no mode of wandb; set it to {', '.join(MODES)}, or unset it")
-    names = config["names"]
+    names = config.names
     return OfflineIfNeeded(
         project=project,
         entity=entity,
         group=group,
-        tags=[*tags, *names.values(), f"adaptation-{config['model']['adaptation']}"],
-        name=f"{names['encryption']}-{names['model']}-{names['data']}-{config['seed']}",
+        tags=[*tags, *vars(names).values(), f"adaptation-{config.model.adaptation}"],
+        name=f"{names.encryption}-{names.model}-{names.data}-{config.seed}",
         id=_run_id(folder),
         resume="allow",
         save_dir=folder,

@@ -24,6 +24,9 @@ class Penalised(Protocol):
         """Return what the last forward pass in training adds, a scalar, or None for nothing."""
 
 
+Schedule = Literal["cosine", "constant", "multistep"]
+
+
 class ImageClassifier(LightningModule):
     """Train and evaluate a network on batches of `ImageDataModule`.
 
@@ -48,7 +51,7 @@ class ImageClassifier(LightningModule):
         network: nn.Module,
         num_classes: int,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        schedule: Literal["cosine", "constant", "multistep"] = "cosine",
+        schedule: Schedule = "cosine",
         milestones: Sequence[int] = (),
         warmup_steps: int = 0,
         label_smoothing: float = 0.0,
