@@ -96,7 +96,7 @@ def test_what_a_service_alone_may_not_ask_for_the_owner_may(tmp_path, weak):
         ({"scheme": {"name": "os.system"}}, "scheme"),
         ({"scheme": {"name": "le", "block_size": 3}}, "does not divide"),
         ({"scheme": {"name": "le", "block_size": True}}, "scheme"),
-        ({"scheme": None}, "nothing says how"),
+        ({"scheme": None}, "nobody recorded how"),
         ({"image_size": 100000}, "image_size"),
         ({"image_size": 16.0}, "image_size"),
         ({"interpolation": "nearest"}, "interpolation"),
@@ -224,7 +224,7 @@ def test_redirects_are_not_followed_and_refusals_are_escaped():
 
 @pytest.mark.parametrize("url", ["http://provider.example", "http://192.0.2.1:8000", "http://localhost.example:80"])
 def test_a_token_goes_over_https_or_stays_here(url):
-    with pytest.raises(ValueError, match=r"whoever reads along has the token: use https://, or a tunnel"):
+    with pytest.raises(ValueError, match=r"anyone who reads along has the token: use https://, or a tunnel"):
         Client(url, KEY, token="a-token-of-no-other-use")
     with other() as service:
         Client(service.url, KEY, token="a-token-of-no-other-use")

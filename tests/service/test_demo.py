@@ -72,7 +72,7 @@ def test_a_picture_chosen_in_a_browser_is_shown_plain_encrypted_and_classified(d
         picture.write_text("no picture")
         driver.execute_script("document.getElementById('file').value = ''")
         driver.find_element(By.ID, "file").send_keys(str(picture))
-        WebDriverWait(driver, 30).until(lambda d: "no picture" in d.find_element(By.ID, "told").text)
+        WebDriverWait(driver, 30).until(lambda d: "no picture" in d.find_element(By.ID, "message").text)
         faults = [entry for entry in driver.get_log("browser") if "422" not in entry["message"]]
         assert not [entry for entry in faults if "favicon" not in entry["message"]], faults
 

@@ -5,7 +5,7 @@ model.safetensors   the state of the network
 model.onnx          the same with normalisation inside: uint8 [batch, 3, S, S] -> logits [batch, classes]
 client.json         what a client needs to encrypt queries
 
-A bundle may come from anyone. What it says is read as typed documents, and builds one of a few networks from numbers.
+A bundle may come from anyone. It is read as typed documents, and builds one of a few networks from numbers.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Bundle:
 
         Raises:
             FileNotFoundError: There is none, or a file of it is missing.
-            ValueError: It is damaged, changed, of another version, or says what no bundle may.
+            ValueError: It is damaged, changed, of another version, or holds what no bundle may.
         """
         folder = Path(folder)
         if not os.path.lexists(folder / "bundle.json"):
@@ -96,7 +96,7 @@ class Bundle:
         described = read_document(folder / "bundle.json", BundleFile, MAX_DESCRIPTION_BYTES, folder)
         for name, expected in described.files.items():
             if not os.path.lexists(folder / name):
-                raise FileNotFoundError(f"{folder / name} is missing; copy the whole bundle again")
+                raise FileNotFoundError(f"{folder / name} is missing; copy the bundle again")
             with open_regular(folder / name, MAX_BYTES[name], folder) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise ValueError(f"{folder / name} is damaged or was changed: its SHA-256 is another than recorded")
@@ -124,7 +124,7 @@ class Bundle:
         return {name: getattr(self, name) for name in Description.model_fields}
 
     def write(self, folder: str | Path, network: nn.Module) -> Bundle:
-        """Write a bundle of this description with the weights of `network`, as a whole or not at all.
+        """Write a bundle of this description with the weights of `network`, completely or not at all.
 
         Args:
             folder: The new folder.

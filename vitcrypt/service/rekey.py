@@ -37,7 +37,7 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
     if bundle.key_scope != "shared":
         raise ValueError(f"{source} is for images with a key each, and one network cannot follow many keys")
     if (named := bundle.described.scheme) is None:
-        raise ValueError(f"nothing in {source} says how the images were encrypted, so no key can be exchanged in it")
+        raise ValueError(f"{source} does not record how the images were encrypted, so no key can be exchanged in it")
     scheme, shape = Scheme.from_dict(named), (3, bundle.image_size, bundle.image_size)
     ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
     network = rekey(bundle.network(), *ciphers)
