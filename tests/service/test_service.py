@@ -10,10 +10,11 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from bundles import KEY, described, network_of, serving, written
+from bundles import KEY, described, network_of, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from serving import served
 from starlette.exceptions import HTTPException
 
 from vitcrypt.service.graph import Served, sample_images
@@ -30,11 +31,8 @@ TOKEN = "a-token-of-no-other-use"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """A service with a token, one second of patience, at most 8 images and 64 KiB a request."""
-    folder = tmp_path_factory.mktemp("service")
-    written(folder / "bundle")
-    (folder / "token.txt").write_text(TOKEN)
-    limits = ["--max-images", "8", "--max-mib", "0.0625", "--read-seconds", "1", "--token-file", folder / "token.txt"]
-    with serving(folder / "bundle", *limits, log=folder / "log.txt") as (_, url):
+    bundle = written(tmp_path_factory.mktemp("service") / "bundle")
+    with served(bundle, Limits(max_images=8, max_bytes=2**16, read_seconds=1), TOKEN) as url:
         yield url
 
 
