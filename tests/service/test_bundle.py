@@ -135,7 +135,7 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
     with pytest.raises(FileNotFoundError, match="no finished run"):
         export(tmp_path, tmp_path / "out")
     stored(tmp_path, {"kind": "attack"})
-    with pytest.raises(ValueError, match="is an attack"):
+    with pytest.raises(ValueError, match="of an attack"):
         export(tmp_path, tmp_path / "out")
     stored(tmp_path, {"metrics": {}})
     with pytest.raises(ValueError, match="is incomplete: it lacks identity"):
