@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitcrypt.attacks import Observation, Weights
-from vitcrypt.data.datamodule import normalise
+from vitcrypt.data import normalise
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, Scheme
 from vitcrypt.keys import Key
 from vitcrypt.metrics import key_shares

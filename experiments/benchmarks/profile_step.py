@@ -1,11 +1,11 @@
 """Where the time of a training step goes, by torch's profiler, in a training as `vitcrypt run` does it.
 
-    python experiments/profile_step.py model=vit_b16 data.batch_size=16 --batches 3
-    python experiments/profile_step.py model=vit_b16 trainer=gpu model.micro_batch_size=512
+    PYTHONPATH=experiments python -m benchmarks.profile_step model=vit_b16 data.batch_size=16 --batches 3
+    PYTHONPATH=experiments python -m benchmarks.profile_step model=vit_b16 trainer=gpu model.micro_batch_size=512
 
 Takes the overrides of `vitcrypt run` (`data=digits` if none is said), trains two batches to warm up, and prints the
 operations that take the most time themselves, and the share of products (linear layers, attention, convolutions).
-Recorded: benchmarks.md.
+Recorded: README.md.
 """
 
 from argparse import ArgumentParser

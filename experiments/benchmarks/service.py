@@ -1,6 +1,6 @@
 """The service under load: 16 clients at once on loopback, batching beside one by one.
 
-    python experiments/benchmarks/service.py [BUNDLE] [--seconds 60] [--clients 16]
+    PYTHONPATH=experiments python -m benchmarks.service [BUNDLE] [--seconds 60] [--clients 16]
 
 Each client is a process that sends one encrypted image after another (bare bytes, one connection) and compares every
 label with that of the network in torch. Without a BUNDLE: `model=vit_tiny` at its own size, 32 x 32, never trained. A

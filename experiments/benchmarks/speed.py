@@ -56,9 +56,7 @@ def bench(
     if rounds < 1 or batch < 1:
         raise ValueError(f"--rounds and --batch are at least 1; got {rounds} and {batch}")
     machine = hardware(device == "cuda")
-    where = (
-        f"{machine['device']} ({machine['processor']}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-    )
+    where = f"{machine.device} ({machine.processor}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
     console.print(where)
     rows = []
     for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):

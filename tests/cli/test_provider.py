@@ -95,12 +95,12 @@ def enc(tmp_path):
 
 def test_what_would_destroy_encrypted_images_is_refused(tmp_path, enc):
     splits = folder(str(tmp_path / "enc"), 16)
-    with pytest.raises(ValueError, match=r"resizing to 32 would destroy them; say model\.image_size=16"):
+    with pytest.raises(ValueError, match=r"resizing to 32 would destroy them; set model\.image_size=16"):
         ImageDataModule(splits, 32, None, enc)
     for option in ({"flip": True}, {"crop_padding": 1}):
-        with pytest.raises(ValueError, match=r"say data\.augment=none"):
+        with pytest.raises(ValueError, match=r"set data\.augment=none"):
             ImageDataModule(splits, 16, None, enc, augment="owner", **option)
-    with pytest.raises(ValueError, match=r"encrypted already.*say encryption=none"):
+    with pytest.raises(ValueError, match=r"encrypted already.*set encryption=received"):
         ImageDataModule(splits, 16, ImageEncryption(LE(4), KEY, (3, 16, 16)), enc, augment="none")
 
 
@@ -185,4 +185,4 @@ def test_a_packed_folder_gives_the_weights_and_the_record_of_the_folder_and_is_n
         assert f"key-{KEY.fingerprint}" in checkpoint.parent.name
     twice = finish("data=npz", "data.root=enc.npz", "encryption=le", *SMALL, folder=tmp_path, code=1)
     assert "the images are encrypted already" in twice
-    assert "say encryption=none" in twice
+    assert "set encryption=received" in twice

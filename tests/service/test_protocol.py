@@ -51,7 +51,7 @@ def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no
     assert done.returncode == 0, done.stderr
 
     test = digits().test
-    batch = test.__getitems__(list(range(len(test))))
+    batch = test.batch(list(range(len(test))))
     plain = resize(batch["image"], 16)
     bundle = Bundle.read(provider / "bundle")
     with torch.inference_mode():

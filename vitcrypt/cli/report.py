@@ -226,7 +226,7 @@ def _example(image: Path | None) -> tuple[str, Any]:
     if image is not None:
         return str(image), lambda size: read_image(image, size)
     try:
-        picture: torch.Tensor = cifar10(download=False).test.__getitems__([0])["image"]
+        picture: torch.Tensor = cifar10(download=False).test.batch([0])["image"]
         what = "the first test image of CIFAR-10"
     except FileNotFoundError:
         from sklearn.datasets import load_sample_image

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from vitcrypt.data.augment import seed_of
+from vitcrypt.data.steps import seed_of
 from vitcrypt.untrusted.text import console
 
 

@@ -94,7 +94,7 @@ class DataConf:
     limit_test: Count | None = None
     # of the training images, shuffled by split_seed, leave out so many before limit_train counts
     skip_train: NotNegative = field(default=0, metadata=LATER)
-    augment: Annotated[str, one_of("owner", "provider", "none")] = "owner"
+    augment: Annotated[str, one_of("auto", "owner", "provider", "none")] = "owner"
     crop_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     flip: bool = False
     batch_size: Count = "${model.batch_size}"  # type: ignore[assignment]

@@ -120,7 +120,7 @@ def pictures(
 
 def examples(job: Job[Config], data: ImageDataModule, count: int = 8) -> tuple[dict[str, Any], list[str]]:
     """Return rows of test images uint8 [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
-    batch = data.splits.test.__getitems__(list(range(min(count, len(data.splits.test)))))
+    batch = data.splits.test.batch(list(range(min(count, len(data.splits.test)))))
     plain, index = data.plain(batch["image"]), batch["index"]
     rows = {"plain" if job.config.encryption["_target_"] else "received": plain}
     if data.encryption is not None:

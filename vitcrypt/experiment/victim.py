@@ -60,7 +60,7 @@ class Victim:
             raise ValueError(
                 f"attack.observation.ciphertexts={count}, but there are {len(self.splits.test)} test images"
             )
-        batch = self.splits.test.__getitems__(self._order(len(self.splits.test))[:count])
+        batch = self.splits.test.batch(self._order(len(self.splits.test))[:count])
         return self._sized(batch["image"]), batch["label"], batch["index"]
 
     def observation(self) -> Observation:
@@ -78,7 +78,7 @@ class Victim:
             raise ValueError("with key_scope=per_image no pair and no query is under the key of another image")
         pairs = None
         if known:
-            plain = self._sized(self.splits.train.__getitems__(order[:known])["image"])
+            plain = self._sized(self.splits.train.batch(order[:known])["image"])
             pairs = (plain, self.encryption(plain))
         return Observation(
             self.scheme,
@@ -86,7 +86,7 @@ class Victim:
             shared_key=self.subkeys is not None,
             labels=labels if held.labels else None,
             public_images=(
-                self._sized(self.splits.train.__getitems__(order[known : known + public])["image"]) if public else None
+                self._sized(self.splits.train.batch(order[known : known + public])["image"]) if public else None
             ),
             known=pairs,
             oracle=Oracle(self.encryption, held.queries) if held.queries else None,
