@@ -126,4 +126,4 @@ def test_the_page_is_one_file_that_loads_nothing(demo):
 def test_the_demo_stays_on_this_machine(tmp_path, vitcrypt):
     code, printed = vitcrypt("serve", tmp_path, "--demo", "--host", "0.0.0.0")
     assert code == 1
-    assert "--demo is for this machine alone" in printed
+    assert "--demo works on this machine only" in printed
