@@ -8,6 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from vitcrypt.experiment.composition import checked, settled
 from vitcrypt.experiment.config import CONF
 from vitcrypt.experiment.schema import register
 
@@ -16,13 +17,13 @@ def composed(*overrides, name="config", folder=CONF):
     """Compose as the program does and return plain values."""
     register()
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder), version_base="1.3"):
+    with checked(), initialize_config_dir(str(folder), version_base="1.3"):
         path = [f"hydra.searchpath=[file://{CONF}]"] if folder != CONF else []
         config = compose(name, overrides=[*overrides, *path], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
     plain = OmegaConf.to_container(config, resolve=False)
     del plain["hydra"]
-    return OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
+    return settled(OmegaConf.to_container(OmegaConf.create(plain), resolve=True))
 
 
 def attack_values(tmp_path: Path, scheme: str, method: str, *overrides: str) -> dict[str, Any]:
@@ -33,4 +34,4 @@ def attack_values(tmp_path: Path, scheme: str, method: str, *overrides: str) -> 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("attack_config", [*chosen, f"results={tmp_path}", *overrides])
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    return plain
+    return settled(plain)

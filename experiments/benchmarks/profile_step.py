@@ -55,7 +55,7 @@ def main() -> None:
     cuda = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     profiled = Profiled(cuda)
     with TemporaryDirectory() as folder:
-        TrainingRun.of(replace(job, folder=Path(folder))).fit_here(None, [profiled])
+        TrainingRun.of(replace(job, folder=Path(folder))).fit_here([], [profiled])
     order = "self_device_time_total" if cuda else "self_cpu_time_total"
     averages = profiled.profile.key_averages()
     print(averages.table(sort_by=order, row_limit=asked.rows, max_name_column_width=60))

@@ -147,7 +147,7 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     )
     turns = BareLoopInTurns()
     with TemporaryDirectory() as folder:
-        TrainingRun.of(replace(job, folder=Path(folder))).fit_here(None, [turns])
+        TrainingRun.of(replace(job, folder=Path(folder))).fit_here([], [turns])
     times = {name: measured[1:] for name, measured in turns.times.items()}
     return rows_of(f"an epoch of {model}, batches of 128", times, BARE, images)
 

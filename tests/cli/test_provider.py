@@ -134,7 +134,7 @@ def test_a_folder_that_lacks_a_file_or_has_another_one_is_not_trained_on(tmp_pat
 
 
 NETWORK = ["model.image_size=16", "model.network.embed_dim=16", "model.network.depth=1", "model.network.num_heads=2"]
-SMALL = ["model=vit_tiny", *NETWORK, "trainer=cpu", "trainer.max_epochs=1"]
+SMALL = ["model=vit_micro", *NETWORK, "trainer=cpu", "trainer.max_epochs=1"]
 PROGRAM = """
 import sys
 from vitcrypt.run import main
@@ -148,7 +148,7 @@ def test_a_provider_trains_without_the_code_of_keys_and_records_whose_images_the
     photos = photos_of(tmp_path / "photos", SIDES["square"], SPLITS["train and test"])
     made = encrypt_folder(photos, tmp_path / "provider" / "enc", Proposed(4), KEY, 16)
     printed = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=none", *SMALL],
+        [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=received", *SMALL],
         cwd=tmp_path / "provider",
         env=environment(),
         capture_output=True,
@@ -173,7 +173,7 @@ def test_a_packed_folder_gives_the_weights_and_the_record_of_the_folder_and_is_n
     made = encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, 16).manifest
     pack_npz(tmp_path / "enc", tmp_path / "enc.npz")
     for data in (["data=folder", "data.root=enc"], ["data=npz", "data.root=enc.npz"]):
-        finish(*data, "encryption=none", *SMALL, folder=tmp_path)
+        finish(*data, "encryption=received", *SMALL, folder=tmp_path)
     of_folder, of_file = results(tmp_path)
     assert (of_folder["config"]["names"]["data"], of_file["config"]["names"]["data"]) == ("folder", "npz")
     assert of_file["received"] == of_folder["received"] == made.summary()

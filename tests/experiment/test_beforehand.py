@@ -188,10 +188,10 @@ def test_variables_of_slurm_change_nothing(tmp_path, monkeypatch, rank):
         monkeypatch.setenv(f"SLURM_{name}", value)
     (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"of an earlier job")
     run = cell(tmp_path, *SMALL, "logger=csv")
-    trainer = run._fitting(None)
+    trainer = run._fitting([])
     assert type(trainer._accelerator_connector.cluster_environment).__name__ == "LightningEnvironment"
     assert trainer._checkpoint_connector._hpc_resume_path is None
-    run.fit(run.logger())
+    run.fit(run.loggers())
     run.test()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "hpc_ckpt_1.ckpt", "last.ckpt"]
     assert len((tmp_path / "csv/version_0/metrics.csv").read_text().splitlines()) > 1

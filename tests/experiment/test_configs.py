@@ -15,19 +15,21 @@ GROUPS = {group: sorted(p.stem for p in (CONF / group).glob("*.yaml")) for group
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 
 
-ADAPTED = ["model.adapt_to_key=true"]
+ADAPTED = ["model.fold_key=true"]
 
 
 @pytest.mark.parametrize("data", GROUPS["data"])
 @pytest.mark.parametrize("encryption", GROUPS["encryption"])
 @pytest.mark.parametrize("model", GROUPS["model"])
 def test_every_cell_composes_and_is_valid(data, encryption, model):
-    config = composed(f"data={data}", f"encryption={encryption}", f"model={model}")
+    network = ["model.network.model_name=convnext_tiny"] if model == "timm" else []
+    config = composed(f"data={data}", f"encryption={encryption}", f"model={model}", *network)
     configured(Config, config)
+    model = "convnext_tiny" if model == "timm" else model
     assert config["names"] == {"data": data, "encryption": encryption, "model": model}
 
 
-@pytest.mark.parametrize("group", ["trainer", "logger"])
+@pytest.mark.parametrize("group", ["trainer", "callbacks", "logger", "debug"])
 def test_every_option_of_the_other_groups_composes(group):
     for path in (CONF / group).glob("*.yaml"):
         configured(Config, composed(f"{group}={path.stem}"))
@@ -81,7 +83,7 @@ def test_both_tables_have_the_paper_s_eight_rows_and_every_row_is_in_one():
 
 def test_the_learning_rate_is_that_of_the_paper_for_plain_and_for_encrypted_images():
     assert composed("encryption=plain", "model=vit_b16")["model"]["optimizer"]["lr"] == 0.03
-    for encryption in ("proposed", "le", "none"):
+    for encryption in ("proposed", "le", "received"):
         assert composed(f"encryption={encryption}", "model=vit_b16")["model"]["optimizer"]["lr"] == 0.3
     assert composed("encryption=plain", "model=vit_b16", "model.optimizer.lr=1")["model"]["optimizer"]["lr"] == 1
 
@@ -114,14 +116,14 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
     [
         (["encryption.block_size=5"], r"block_size=5 does not divide .* 224 x 224.*block_size="),
         (["encryption.block_size=8"], "block_size=8 is not model.patch_size=16.*allow_patch_mismatch=true"),
-        (["model=vit_tiny", "model.image_size=30"], "does not divide"),
-        (["model=vit_tiny", "model.image_size=17"], "does not divide .*; set model.image_size=20$"),
+        (["model=vit_micro", "model.image_size=30"], "does not divide"),
+        (["model=vit_micro", "model.image_size=17"], "does not divide .*; set model.image_size=20$"),
         (["model.optimizer.lr=null"], "model.optimizer.lr=None: set it to "),
         (["data.root=''"], "data.root= is empty"),
         (["results=''"], "results= is empty"),
         (["names.data=../up"], r"names.data=../up: set it to a word"),
         (["names.model=''"], "names.model=: set it to a word"),
-        (["data.augment=me"], "owner, provider or none"),
+        (["data.augment=me"], "auto, owner, provider or none"),
         (["data.interpolation=nearest"], "bilinear or bicubic"),
         (["data.validation=1"], "less than 1"),
         (["key_scope=mine"], "shared or per_image"),
@@ -129,15 +131,15 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
         (["model=resnet18", "model.pretrained=true"], "no pretrained weights"),
         (["model=shakedrop", "model.epochs=-1", "model.steps=9"], "multistep counts epochs.*model.epochs=NUMBER"),
         (["model=shakedrop", "model.adaptation=lee"], "none, le or ele"),
-        (["model=vit_tiny", "model.adaptation=le"], "in front of a CNN"),
+        (["model=vit_micro", "model.adaptation=le"], "in front of a CNN"),
         (["encryption=le", "model=shakedrop", "model.adaptation=le", "encryption.block_size=8"], "block_size=8 alone"),
         (["model.patch_embedding=own"], "own: set it to shared, per_position, shared_nibbles or per_position_nibbles"),
         (["model=resnet18", "model.patch_embedding=per_position"], "needs a ViT, and resnet18 embeds no patches"),
         (["model=resnet18", *ADAPTED], "patches of a ViT, and resnet18 has none; set model=vit_b16"),
         (["encryption=plain", *ADAPTED], "needs a key, and with encryption=plain there is none; set encryption=propo"),
-        (["encryption=none", *ADAPTED], "the images come encrypted .* the owner runs vitcrypt adapt"),
+        (["encryption=received", *ADAPTED], "the images come encrypted .* the owner runs vitcrypt fold"),
         (["key_scope=per_image", *ADAPTED], "one key for all images; set key_scope=shared"),
-        (["model=vit_tiny", *ADAPTED], "random weights need no moving; set model.weights=FILE"),
+        (["model=vit_micro", *ADAPTED], "random weights need no moving; set model.weights=FILE"),
         (["encryption._target_=os.system"], "os.system is not allowed"),
         (["model.optimizer._target_=builtins.eval"], "builtins.eval is not allowed"),
     ],
@@ -156,13 +158,13 @@ def test_what_carries_the_key_says_itself_which_blocks_it_can_follow():
 
 
 def test_new_options_leave_the_identity_of_runs_that_do_not_use_them():
-    config = composed("model=vit_tiny", "model.weights=w.pth")
+    config = composed("model=vit_micro", "model.weights=w.pth")
     before = identity(typed(Config, config), "f")
-    for section, name in (("model", "patch_embedding"), ("model", "adapt_to_key"), ("data", "skip_train")):
+    for section, name in (("model", "patch_embedding"), ("model", "fold_key"), ("data", "skip_train")):
         old = {**config, section: {k: v for k, v in config[section].items() if k != name}}
         assert identity(typed(Config, old), "f") == before
-    for change in ("model.patch_embedding=per_position", "model.adapt_to_key=true", "data.skip_train=9"):
-        assert identity(typed(Config, composed("model=vit_tiny", "model.weights=w.pth", change)), "f") != before
+    for change in ("model.patch_embedding=per_position", "model.fold_key=true", "data.skip_train=9"):
+        assert identity(typed(Config, composed("model=vit_micro", "model.weights=w.pth", change)), "f") != before
 
 
 def test_modules_of_one_s_own_can_be_allowed():
@@ -182,7 +184,7 @@ def test_identity_follows_from_what_changes_a_result_and_from_nothing_else():
     changes = (
         "seed=1",
         "encryption=le",
-        "model=vit_tiny",
+        "model=vit_micro",
         "trainer.max_steps=5",
         "trainer.devices=2",
         "data.augment=none",

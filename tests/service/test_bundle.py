@@ -147,7 +147,7 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
 def run(tmp_path_factory):
     """The folder of a finished run on images that came encrypted."""
     folder = tmp_path_factory.mktemp("run")
-    finish(*SMALL, "encryption=none", folder=folder)
+    finish(*SMALL, "encryption=received", folder=folder)
     return next(folder.rglob("result.json")).parent
 
 

@@ -14,7 +14,7 @@ from vitcrypt.encryption import ImageEncryption, Proposed
 from vitcrypt.keys import Key
 from vitcrypt.service import Bundle, Client
 
-RUN = ["data=digits", "model=vit_tiny", "trainer=cpu", "trainer.max_epochs=3", "encryption=proposed"]
+RUN = ["data=digits", "model=vit_micro", "trainer=cpu", "trainer.max_epochs=3", "encryption=proposed"]
 
 
 def memory_of(process: int) -> bytes:

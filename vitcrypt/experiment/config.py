@@ -74,7 +74,7 @@ STRICT = ConfigDict(extra="forbid")
 UNCOUNTED = {"identity": "never"}
 """Metadata of a field that cannot change the result of a run."""
 LATER = {"identity": "unless default"}
-"""Metadata of a field that came later: left at its default it keeps the identities of runs from before."""
+"""Metadata of a field that came later: at its default it keeps the identities of before. `hashed`: its older name."""
 
 
 @dataclass
@@ -94,7 +94,7 @@ class DataConf:
     limit_test: Count | None = None
     # of the training images, shuffled by split_seed, leave out so many before limit_train counts
     skip_train: NotNegative = field(default=0, metadata=LATER)
-    augment: Annotated[str, one_of("auto", "owner", "provider", "none")] = "owner"
+    augment: Annotated[str, one_of("auto", "owner", "provider", "none")] = "auto"
     crop_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     flip: bool = False
     batch_size: Count = "${model.batch_size}"  # type: ignore[assignment]
@@ -126,7 +126,7 @@ class ModelConf:
     patch_embedding: Annotated[str, one_of("shared", "per_position", "shared_nibbles", "per_position_nibbles")] = field(
         default="shared", metadata=LATER
     )
-    adapt_to_key: bool = field(default=False, metadata=LATER)
+    fold_key: bool = field(default=False, metadata=LATER | {"hashed": "adapt_to_key"})
     schedule: Annotated[str, one_of("cosine", "constant", "multistep")] = "cosine"
     milestones: list[int] = field(default_factory=list)
     warmup_steps: NotNegative = 0
@@ -165,6 +165,7 @@ class TrainerConf:
     benchmark: bool | None = None
     sync_batchnorm: bool = False
     detect_anomaly: bool = field(default=False, metadata=UNCOUNTED)
+    profiler: Annotated[str, one_of("simple", "advanced")] | None = field(default=None, metadata=UNCOUNTED)
     # end a training whose loss is not finite; false: go on to the last epoch
     stop_on_nan: bool = field(default=True, metadata=UNCOUNTED)
 
@@ -193,7 +194,11 @@ class Config:
     encryption: Any = MISSING
     model: ModelConf = MISSING
     trainer: TrainerConf = MISSING
-    logger: Any = MISSING
+    # by any name, each with a _target_
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    # dotted names of options, and what a debug run sets them to
+    debug: dict[str, Any] = field(default_factory=dict)
     names: Names = MISSING
     key: PathText = "test-0"
     key_scope: KeyScope = "shared"

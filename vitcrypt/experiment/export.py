@@ -38,6 +38,8 @@ def export(run: Path, out: Path) -> Bundle:
     result = read_result(run, TrainingResult, run, MAX_RECORD_BYTES)
     if result is None:
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
+    if result.kind == "debug":
+        raise ValueError(f"{run} is a debug run; a network is exported from a run that counts (debug=none)")
     config, received = result.config, result.received or Received()  # received: what a folder's manifest said
     bundle = Bundle(
         model={name: getattr(config.model, name) for name in ModelValues.model_fields},

@@ -68,5 +68,5 @@ def _configuration(weights: Path, encryption: str, model: str, overrides: list[s
     with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("config", [*said, *overrides])
     values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    values["model"] |= {"weights": str(weights), "adapt_to_key": True}
+    values["model"] |= {"weights": str(weights), "fold_key": True}
     return configured(Config, values)

@@ -10,7 +10,7 @@ from typing import Any
 from vitcrypt.experiment.config import AttackConfig, Config, DataConf, ModelConf, TrainerConf
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.place import expanded
-from vitcrypt.targets import PUBLISHED
+from vitcrypt.targets import PUBLISHED, observes
 
 INPUTS = ("root", "weights", "public_weights", "lpips_weights")
 """Names of paths to what a job is made from."""
@@ -56,6 +56,9 @@ def identity(config: Config | AttackConfig, fingerprint: str | None, received: s
         received: The digest of the manifest of the folder that the images come from, which counts in place of its path.
     """
     what = _of_attack(config) if isinstance(config, AttackConfig) else _of_run(config, received)
+    if isinstance(config, Config):
+        counted = {name: node for name, node in config.callbacks.items() if not observes(node)}
+        what |= {name: part for name, part in (("callbacks", counted), ("debug", config.debug)) if part}
     what |= {"encryption": config.encryption, "key_scope": config.key_scope, "seed": config.seed, "key": fingerprint}
     return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]
 
@@ -92,6 +95,8 @@ def _counted(node: DataConf | ModelConf | TrainerConf) -> dict[str, Any]:
         rule = entry.metadata.get("identity")
         if rule == "never" or (rule == "unless default" and values[entry.name] == entry.default):
             del values[entry.name]
+        elif "hashed" in entry.metadata:
+            values[entry.metadata["hashed"]] = values.pop(entry.name)
     return values
 
 

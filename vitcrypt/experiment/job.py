@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.text import Text
 
+from vitcrypt import renames
 from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.blame import blame
@@ -85,7 +86,7 @@ class Job(Generic[C]):
         """Return the job of composed and resolved values, after checking them.
 
         The folder follows from what the job is, alone. Where an earlier version put the same job, called
-        `key=...-seed=...` or with a path counted as it was typed, that folder is it.
+        `key=...-seed=...`, under old names of options or with a path counted as it was typed, that folder is it.
 
         Raises:
             ValueError: Options are out of range or do not go together, or the key file is damaged.
@@ -98,12 +99,13 @@ class Job(Generic[C]):
         fingerprint = key.fingerprint if key is not None else received.fingerprint if received is not None else None
         digest = received.digest if received is not None else None
         names = [*(["attacks"] if isinstance(config, AttackConfig) else []), *vars(config.names).values()]
-        place = Path(config.results, *names).absolute()
+        places = [Path(config.results, *spelled).absolute() for spelled in renames.places(names)]
         identities = dict.fromkeys(
             identity(spelled, fingerprint, digest) for spelled in (config, typed(schema, values))
         )
         folders = {
             place / f"{form.format(fingerprint or 'none', config.seed)}-{digits}": digits
+            for place in places
             for digits in identities
             for form in ("key-{}-seed-{}", "key={}-seed={}")
         }

@@ -60,6 +60,7 @@ def record(
     config, lost = job.config, _lost(metrics, history)
     epochs = [Epoch(**finite(epoch)) for epoch in history]
     result = TrainingResult(
+        **dict[str, Any]({"kind": "debug"} if config.debug else {}),
         identity=job.identity,
         config=TrainingConfig(**published(config)),
         key=describe_key(job, (3, config.data.image_size, config.data.image_size)),

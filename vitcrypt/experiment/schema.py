@@ -24,7 +24,7 @@ class PEConf(SchemeConf):  # noqa: D101
 
 
 @dataclass
-class NoEncryptionConf:  # noqa: D101
+class ReceivedConf:  # noqa: D101
     _target_: str | None = None
 
 
@@ -41,6 +41,12 @@ class WandbConf(CSVConf):  # noqa: D101
     tags: list[str] = field(default_factory=list)
 
 
+@dataclass
+class MLflowConf(CSVConf):  # noqa: D101
+    experiment: str = "vitcrypt"
+    tracking_uri: str | None = None
+
+
 def register() -> None:
     """Make the schemas known to Hydra. Those of groups stand apart, so that `encryption=glob(*)` finds options only."""
     store = ConfigStore.instance()
@@ -50,8 +56,9 @@ def register() -> None:
         ("encryption", "scheme", SchemeConf),
         ("encryption", "block", BlockSchemeConf),
         ("encryption", "pe", PEConf),
-        ("encryption", "none", NoEncryptionConf),
+        ("encryption", "received", ReceivedConf),
         ("logger", "csv", CSVConf),
         ("logger", "wandb", WandbConf),
+        ("logger", "mlflow", MLflowConf),
     ):
         store.store(group=f"schema/{group}", name=name, node=node)

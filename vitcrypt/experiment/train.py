@@ -63,23 +63,23 @@ def train(job: Job[Config]) -> TrainingResult:
         console.print(f"  {note}")
     if job.key is not None and job.public_test_key:
         console.print(f"{config.key} is a public test key: anyone can decrypt these images.", style="yellow")
-    if config.model.adapt_to_key:
+    if config.model.fold_key:
         console.print(
             "Anyone who has the checkpoint and the original weights can read the key from the two.", style="yellow"
         )
     for line in warnings_of(config, training.plan, validated=training.data.splits.val is not None):
         console.print(line, style="yellow")
 
-    logger = result = None
+    attached, result = [], None
     try:
-        logger = training.logger()
-        training.fit(logger)
+        attached = training.loggers()
+        training.fit(attached)
         metrics, history = training.test()
         result = record(training, metrics, history, inputs)  # with it the run is finished
         drawn = _draw(job, training.data, result.metrics.confusion)
-        tried(lambda: loggers.publish(logger, result, drawn), "the logger did not get the result")
+        tried(lambda: loggers.publish(attached, result, drawn), "a logger did not get the result")
     finally:
-        for line in loggers.finish(logger, failed=result is None):
+        for line in loggers.finish(attached, failed=result is None):
             console.print(line)
     _tell(job, result, "finished")
     return result

@@ -24,7 +24,7 @@ from torch import nn
 from vitcrypt.data import ImageDataModule, Splits
 from vitcrypt.data.datamodule import Augment
 from vitcrypt.encryption import ImageEncryption
-from vitcrypt.experiment import beforehand, devices, errors
+from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
@@ -103,7 +103,7 @@ def classifier_of(
     with blame("model.network", model.network):
         network = build_network(asdict(model), config.data.image_size, num_classes, config.allow_targets)
     sha256 = load_weights(network, weights) if weights is not None else None
-    if model.adapt_to_key and encryption is not None:
+    if model.fold_key and encryption is not None:
         network = _with_key_folded(network, encryption, config)
     classifier = ImageClassifier(
         network,
@@ -166,34 +166,36 @@ class TrainingRun:
         classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights)
         run = cls(job, data, classifier, plan, sha256)
         with blame("trainer"):
-            run._fitting(logger=None)
+            run._fitting([])
         with blame("model.optimizer", config.model.optimizer):
             beforehand.check_optimizer(classifier)
         beforehand.check_network(classifier.network, data.num_classes, plan, config)
         return run
 
-    def logger(self) -> Logger:
-        """Return a logger for this run."""
-        config = self.job.config
-        with blame("logger", config.logger):
-            logger: Logger = build("logger", config.logger, config.allow_targets, folder=self.job.folder, config=config)
-        return logger
+    def loggers(self) -> list[Logger]:
+        """Return the loggers for this run."""
+        config, made = self.job.config, []
+        for name, node in config.logger.items():
+            with blame(place := f"logger.{name}", node):
+                made.append(build(place, node, config.allow_targets, folder=self.job.folder, config=config))
+        return made
 
-    def fit(self, logger: Logger | None) -> None:
+    def fit(self, loggers: list[Logger]) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
         job, trainer = self.job, self.job.config.trainer
         if checkpoint_of(job).exists():
             checkpoint = read_checkpoint(checkpoint_of(job), job.identity, digests_of(job.folder))
-            if trainer.stop_on_nan and diverged(_history(checkpoint)):
+            state = _history(checkpoint)
+            if state.get("stopped") or (trainer.stop_on_nan and diverged(state["epochs"])):
                 return  # it was stopped there
         if (count := devices.count(trainer)) == 1:
-            self.fit_here(logger)
+            self.fit_here(loggers)
         else:
             devices.train_in_processes(job.folder, job.identity, count)
 
-    def fit_here(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> None:
+    def fit_here(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> None:
         """Train in this process, which may be one of several; further callbacks may watch."""
-        trainer, last = self._fitting(logger, watching), checkpoint_of(self.job)
+        trainer, last = self._fitting(loggers, watching), checkpoint_of(self.job)
         with _interruptible(trainer):
             trainer.fit(
                 self.classifier,
@@ -219,7 +221,7 @@ class TrainingRun:
         metrics, count = self.classifier.test_result, len(self.data.splits.test)
         if metrics["images"] != count:
             raise RuntimeError(f"evaluated {metrics['images']} of {count} test images: this is a bug")
-        return metrics, _history(checkpoint)
+        return metrics, _history(checkpoint)["epochs"]
 
     def trained_sha256(self) -> str:
         """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""
@@ -229,18 +231,20 @@ class TrainingRun:
             digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
-    def _fitting(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> Trainer:
+    def _fitting(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> Trainer:
         job, options, plan, val = self.job, self.job.config.trainer, self.plan, self.data.splits.val
         accumulation = plan.division.accumulation
         steps = plan.division.steps(len(val) if val is not None else 0)
         batches = limited("limit_val_batches", options.limit_val_batches, len(steps))
+        unvalidated = None if batches else "trainer.limit_val_batches=1.0" if val is not None else "data.validation=0.1"
+        added = callbacks.built(job.config, bool(loggers), unvalidated)
         checkpoints = ModelCheckpoint(
             job.folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
         )
         return self._trainer(
             devices=devices.chosen(options),
-            logger=logger or False,
-            callbacks=[*watching, EpochHistory(options.stop_on_nan), SeedSteps(job.config.seed), checkpoints],
+            logger=loggers,
+            callbacks=[*added, *watching, EpochHistory(options.stop_on_nan), SeedSteps(job.config.seed), checkpoints],
             plugins=[AtomicCheckpointIO(self._stamp()), devices.environment(devices.count(options))],
             accumulate_grad_batches=accumulation,
             # Lightning counts micro batches
@@ -257,6 +261,8 @@ class TrainingRun:
         config = self.job.config
         options = {**asdict(config.trainer), **arguments}
         del options["stop_on_nan"]
+        if config.trainer.profiler is not None:
+            options["profiler"] = callbacks.profiler_of(config.trainer.profiler, self.job.folder)
         if options["precision"] == "auto":
             native = devices.uses_cuda(config.trainer) and torch.cuda.is_bf16_supported()
             options["precision"] = "bf16-mixed" if native else "32-true"
@@ -285,8 +291,8 @@ def _found(config: Config) -> tuple[Splits, Path | None]:
     return splits, weights_of(config)
 
 
-def _history(checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
-    return next(state["epochs"] for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
+def _history(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
 
 
 @contextmanager
@@ -306,7 +312,7 @@ def main() -> None:
     values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     with errors.explained("config"):
         run = TrainingRun.of(replace(Job.of(Config, values), folder=folder, identity=identity))
-        run.fit_here(run.logger())
+        run.fit_here(run.loggers())
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def _check_sizes(config: Config, scheme: Scheme | None, block: int) -> None:
             f"model.patch_size={patch} does not divide data.image_size={size}; set model.image_size={fitting}"
         )
     # a network into which the key is folded says itself what it can follow
-    allowed = config.allow_patch_mismatch or config.model.adapt_to_key
+    allowed = config.allow_patch_mismatch or config.model.fold_key
     if scheme is not None and scheme.scrambles_blocks and patch and block != patch and not allowed:
         raise ValueError(
             f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a "
@@ -96,31 +96,31 @@ def _check_patch_embedding(config: Config, scheme: Scheme | None) -> None:
             f"model.patch_embedding={model.patch_embedding} needs a ViT, and {name} embeds no patches; "
             "set model=vit_b16"
         )
-    if not model.adapt_to_key:
+    if not model.fold_key:
         return
     if not model.patch_size:
         raise ValueError(
-            f"model.adapt_to_key=true folds the key into the patches of a ViT, and {name} has none; set model=vit_b16"
+            f"model.fold_key=true folds the key into the patches of a ViT, and {name} has none; set model=vit_b16"
         )
     if scheme is None or scheme.is_plain:
-        came = "the images come encrypted and there is no key here: the owner runs vitcrypt adapt"
+        came = "the images come encrypted and there is no key here: the owner runs vitcrypt fold"
         raise ValueError(
-            f"model.adapt_to_key=true needs a key, and with encryption={config.names.encryption} there is none; "
-            + (came if scheme is None else "set encryption=proposed, or model.adapt_to_key=false")
+            f"model.fold_key=true needs a key, and with encryption={config.names.encryption} there is none; "
+            + (came if scheme is None else "set encryption=proposed, or model.fold_key=false")
         )
     if config.key_scope != "shared":
-        raise ValueError("model.adapt_to_key=true needs one key for all images; set key_scope=shared")
+        raise ValueError("model.fold_key=true needs one key for all images; set key_scope=shared")
     if not model.pretrained and model.weights is None:
         raise ValueError(
-            "model.adapt_to_key=true moves pretrained weights as the key moves pixels, and random weights need no "
-            "moving; set model.weights=FILE or model.pretrained=true, or model.adapt_to_key=false"
+            "model.fold_key=true moves pretrained weights as the key moves pixels, and random weights need no "
+            "moving; set model.weights=FILE or model.pretrained=true, or model.fold_key=false"
         )
 
 
 def validate_attack(config: AttackConfig, scheme: Scheme | None) -> None:
     """Raise ValueError if options of an attack do not go together; the message says which and what to set."""
     if scheme is None:
-        raise ValueError("encryption=none has no ciphertexts of a known scheme; choose le, etc, ele, pe or proposed")
+        raise ValueError("encryption=received names no scheme to attack; choose le, etc, ele, pe or proposed")
     held = config.attack.observation
     if (held.weights is None) != (held.public_weights is None):
         raise ValueError(

@@ -165,8 +165,8 @@ def _variant(result: TrainingResult) -> str:
         said.append("a key for each image")
     if names.model == "vit_b16" and not (model.pretrained or model.weights):
         said.append("from scratch")
-    if names.model == "vit_tiny":
-        said.append("vit_tiny, from scratch")
+    if names.model == "vit_micro":
+        said.append("vit_micro, from scratch")
     return ", ".join(said)
 
 
