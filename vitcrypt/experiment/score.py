@@ -69,7 +69,8 @@ def score(
 def _quartiles(values: Tensor) -> dict[str, Any]:
     """Return median, quartiles, least and most; None where infinite (the PSNR of equal images)."""
     points = torch.quantile(values, torch.tensor([0.5, 0.25, 0.75, 0, 1]).double(), interpolation="nearest").tolist()
-    return finite(dict(zip(("median", "lower", "upper", "least", "most"), points, strict=True)))
+    named: dict[str, Any] = finite(dict(zip(("median", "lower", "upper", "least", "most"), points, strict=True)))
+    return named
 
 
 def _guessing(subkey: Tensor) -> float:
