@@ -74,8 +74,6 @@ def weights_of(config: Config) -> Path | None:
 def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
     """Return the data module of a job: its images, augmented, encrypted and normalised on the device."""
     data = job.config.data
-    # "auto" and nothing says what the images are under: they come from elsewhere and may be encrypted
-    augment = "none" if data.augment == "auto" and job.scheme is None else data.augment
     return ImageDataModule(
         splits,
         image_size=data.image_size,
@@ -84,7 +82,7 @@ def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
         seed=job.config.seed,
         batch_size=data.batch_size,
         micro_batch_size=data.micro_batch_size,
-        augment=cast("Augment", augment),
+        augment=cast("Augment", data.augment),
         crop_padding=data.crop_padding,
         flip=data.flip,
         interpolation=data.interpolation,
