@@ -53,7 +53,7 @@ def key(tmp_path):
 @pytest.mark.parametrize("name", ["proposed", "pe", "etc", "le", "ele"])
 def test_adapted_weights_classify_encrypted_images_as_the_public_ones_do_plain_images(tmp_path, weights, key, name):
     out = tmp_path / "adapted.safetensors"
-    told = adapt(weights, out, "--key-file", key, "--encryption", name, "--model", "vit_micro", *NETWORK).output
+    told = adapt(weights, out, "--key-file", key, "--encryption", name, "--model", "vit_tiny", *NETWORK).output
     scheme = SCHEMES[name](block_size=1 if name == "pe" else 4)
     kind = KINDS[type(scheme)]
     assert (f"model.patch_embedding={kind}" in told) == (kind != "shared")
@@ -73,7 +73,7 @@ def test_adapted_weights_classify_encrypted_images_as_the_public_ones_do_plain_i
 @pytest.mark.parametrize("name", ["proposed", "ele"])
 def test_a_provider_without_keys_trains_what_the_pipeline_trains_with_one(tmp_path, weights, key, name):
     out, scheme = tmp_path / "adapted.safetensors", SCHEMES[name](block_size=4)
-    adapt(weights, out, "--key-file", key, "--encryption", name, "--model", "vit_micro", *NETWORK)
+    adapt(weights, out, "--key-file", key, "--encryption", name, "--model", "vit_tiny", *NETWORK)
     kind = f"model.patch_embedding={KINDS[type(scheme)]}"
     arrays = medmnist(16, 64, 20)
     np.savez(tmp_path / "plain.npz", **arrays)
@@ -103,7 +103,7 @@ def test_a_provider_without_keys_trains_what_the_pipeline_trains_with_one(tmp_pa
 def test_an_existing_file_is_never_overwritten(tmp_path, weights, key):
     out = tmp_path / "there.safetensors"
     out.write_bytes(b"mine")
-    said = adapt(weights, out, "--key-file", key, "--model", "vit_micro", *NETWORK, code=1)
+    said = adapt(weights, out, "--key-file", key, "--model", "vit_tiny", *NETWORK, code=1)
     assert "exists, and nothing is overwritten" in str(said.exception)
     assert out.read_bytes() == b"mine"
     assert list(tmp_path.glob("*.part")) == []
@@ -119,9 +119,9 @@ def test_a_write_that_fails_leaves_nothing(tmp_path):
     ("arguments", "told"),
     [
         (["--model", "resnet18"], "folds the key into the patches of a ViT, and resnet18 has none"),
-        (["--model", "vit_micro", "--encryption", "plain", *NETWORK], "needs a key.*say encryption=proposed"),
-        (["--model", "vit_micro", "--encryption", "etc", "encryption.block_size=2", *NETWORK], "borders"),
-        (["--model", "vit_micro", "model.image_size=16"], "of another architecture"),
+        (["--model", "vit_tiny", "--encryption", "plain", *NETWORK], "needs a key.*set encryption=proposed"),
+        (["--model", "vit_tiny", "--encryption", "etc", "encryption.block_size=2", *NETWORK], "borders"),
+        (["--model", "vit_tiny", "model.image_size=16"], "of another architecture"),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_and_nothing_written(tmp_path, weights, key, arguments, told):
@@ -145,13 +145,13 @@ def test_the_file_must_be_named_safetensors(tmp_path, weights, key):
 
 def test_a_file_with_another_patch_embedding_says_what_to_type(tmp_path, weights, key):
     out = tmp_path / "out.safetensors"
-    adapt(weights, out, "--key-file", key, "--encryption", "ele", "--model", "vit_micro", *NETWORK)
-    with pytest.raises(ValueError, match=r"say model\.patch_embedding=per_position_nibbles"):
+    adapt(weights, out, "--key-file", key, "--encryption", "ele", "--model", "vit_tiny", *NETWORK)
+    with pytest.raises(ValueError, match=r"set model\.patch_embedding=per_position_nibbles"):
         load_weights(small(), out)
     network = small(num_classes=7)
     widen(network, "per_position")
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    with pytest.raises(ValueError, match=r"say model\.patch_embedding=per_position_nibbles"):
+    with pytest.raises(ValueError, match=r"set model\.patch_embedding=per_position_nibbles"):
         load_weights(network, out)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
