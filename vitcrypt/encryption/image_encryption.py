@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -41,6 +42,8 @@ class ImageEncryption(nn.Module):
         >>> torch.equal(encryption.decrypt(encryption(image)), image), encryption.state_dict()
         (True, OrderedDict())
     """
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared") -> None:
         super().__init__()

@@ -7,6 +7,8 @@ ones and then the M high ones (`bits=4`). Negative-positive transformation is XO
 with 15. What such a map cannot express: lookup tables, padding, lossy schemes, schemes that mix images.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -41,6 +43,7 @@ class SignedPermutation(nn.Module):
         True
     """
 
+    __call__: Callable[..., Tensor]
     index: Tensor
     mask: Tensor
     source: Tensor
@@ -127,7 +130,8 @@ class SignedPermutation(nn.Module):
             return self.lift() @ first.lift()
         if self.index.shape[-1] != first.index.shape[-1]:
             raise ValueError(f"cannot compose maps of {self.index.shape[-1]} and {first.index.shape[-1]} symbols")
-        index, first_index, first_mask = torch.broadcast_tensors(self.index, first.index, first.mask)
+        shape = max(self.index.shape, first.index.shape, key=len)
+        index, first_index, first_mask = (each.expand(shape) for each in (self.index, first.index, first.mask))
         mask = first_mask.gather(-1, index) ^ self.mask
         return SignedPermutation(first_index.gather(-1, index), mask, self.bits)
 

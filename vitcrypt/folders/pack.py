@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,7 +202,9 @@ def _in_turn(
         yield waiting.popleft().result()
 
 
-def _write_array(archive: zipfile.ZipFile, name: str, array: NDArray, compression: int = zipfile.ZIP_STORED) -> None:
+def _write_array(
+    archive: zipfile.ZipFile, name: str, array: NDArray[Any], compression: int = zipfile.ZIP_STORED
+) -> None:
     entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980, so that equal folders give equal files
     entry.compress_type = compression
     with archive.open(entry, "w", force_zip64=True) as member:

@@ -82,4 +82,5 @@ class Keystream:
 
     def permutation(self, size: int) -> NDArray[np.int64]:
         """Draw one permutation of 0..size-1 as an int64 array [size]."""
-        return self.permutations(1, size)[0]
+        drawn: NDArray[np.int64] = self.permutations(1, size)[0]
+        return drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import IO, Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -50,7 +50,7 @@ class _Enduring:
 
     failed: dict[int, OSError] = {}  # noqa: RUF012 - by file descriptor, for the whole process
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:
@@ -94,7 +94,7 @@ class PlainConsole(Console):
     @property
     def file(self) -> IO[str]:
         """The stream, as one that never fails."""
-        return _Enduring(super().file)  # type: ignore[return-value]
+        return cast(IO[str], _Enduring(cast(TextIO, super().file)))
 
     @file.setter
     def file(self, new_file: IO[str]) -> None:
