@@ -13,9 +13,9 @@ from vitcrypt.attack import attack
 from vitcrypt.experiment.config import CONF
 from vitcrypt.experiment.identity import attack_identity
 from vitcrypt.experiment.validate import validate_attack
+from vitcrypt.report.frame import summary
 from vitcrypt.report.results import AttackResult, read_results
 from vitcrypt.report.security import attacks, security, verdict
-from vitcrypt.report.tables import summary
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
@@ -60,7 +60,7 @@ def test_reports_list_attacks_apart_from_runs(tmp_path):
     attack(config(tmp_path, "etc", "fr", "attack.observation.ciphertexts=20"))
     found, left_out = read_results(tmp_path)
     assert left_out == []
-    assert summary(found).row_count == 0
+    assert summary(found).rows == []
     assert len(attacks(found).rows) == 2
     table = security(found)
     assert [row[1] for row in table.rows] == ["le", "etc"]  # the paper's order

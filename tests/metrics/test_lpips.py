@@ -108,4 +108,4 @@ def test_an_attack_records_it_or_why_it_is_absent(accepted, tmp_path, capsys):
     assert "LPIPS" in capsys.readouterr().out
     stored = json.loads(next((tmp_path / "c").rglob("result.json")).read_text())
     assert stored["config"]["lpips_weights"] == "alexnet.pth"  # no path of this machine
-    assert stored["identity"] == without["identity"]
+    assert stored["identity"] == without.identity

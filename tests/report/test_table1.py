@@ -13,9 +13,9 @@ from recorded import changed, stored, training, typed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
+from vitcrypt.report.frame import Table, texts
 from vitcrypt.report.paper import TABLE1
 from vitcrypt.report.results import Epoch, Validation, read_results
-from vitcrypt.report.sheet import Sheet
 from vitcrypt.report.table1 import COLUMNS, table1, wilson
 
 
@@ -208,7 +208,7 @@ def test_every_format_holds_the_same_cells(place):
 
 
 def test_markdown_and_latex_escape_what_they_must():
-    sheet = Sheet("50 %", ["a", "b"], [["x|y", "ViT_B & 1"]], ["note"])
+    sheet = Table("50 %", texts([["x|y", "ViT_B & 1"]], ["a", "b"]), ["note"])
     assert r"x\|y" in sheet.markdown()
     assert r"ViT\_B \& 1 \\" in sheet.latex()
     assert r"\caption{50 \%}" in sheet.latex()

@@ -16,7 +16,7 @@ NETWORKS = {  # the paper's name, and the parameters of its network at 10 classe
     "resnet18": ("ResNet-18", 11.17),
     "vit_b16": ("ViT-B_16", 85.81),
 }
-STAND_INS = {"vit_tiny": "vit_b16"}
+STAND_INS = {"vit_micro": "vit_b16", "vit_tiny": "vit_b16"}
 """Networks for a CPU that are shown in the row of another one."""
 
 
@@ -61,15 +61,6 @@ TABLE1 = (
     Row("plain", "shakedrop", 96.70, 83.59, best=True),
     Row("plain", "vit_b16", 99.11, 92.48),
 )
-
-
-def data_of(result: TrainingResult) -> str | None:
-    """Return "cifar10" or "cifar100" if a run says by `names.data` that it is on that data, else None.
-
-    Names of classes say nothing: other data sets have the same.
-    """
-    name = result.config.names.data
-    return name if name in DATA else None
 
 
 def row_of(result: TrainingResult) -> Row | None:
