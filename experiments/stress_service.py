@@ -24,7 +24,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from bench_service import FINGERPRINT, request_of, resident, serving_command, untrained
+from benchmarks.service import FINGERPRINT, request_of, resident, serving_command, untrained
 
 from vitcrypt.service import Bundle
 from vitcrypt.service.graph import sample_images

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitcrypt.attacks import Observation, Weights
-from vitcrypt.data.datamodule import normalise
+from vitcrypt.data import normalise
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, Scheme
 from vitcrypt.keys import Key
 from vitcrypt.metrics import key_shares
-from vitcrypt.models import fold, load_weights
+from vitcrypt.models import fold_key, load_weights
 
 STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
 RATE, BATCH, SHAPE = 0.03, 128, (3, 32, 32)
@@ -45,7 +45,7 @@ def curve(
     """Fold, fine-tune on encrypted images, and attack on the way; return the shares of the subkeys by step."""
     truth = scheme.subkeys(Key.test("test-0"), SHAPE)
     cipher = scheme.cipher(truth, SHAPE)
-    network, encrypted = fold(public, cipher), cipher(images)
+    network, encrypted = fold_key(public, cipher), cipher(images)
     optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
     generator, shares = torch.Generator().manual_seed(0), {}
     for step in range(STEPS[-1] + 1):

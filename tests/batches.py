@@ -84,5 +84,5 @@ def same(one, other):
 def of_index(dataset, index):
     """Return images and labels of a data set by their indices."""
     position = {name: i for i, name in enumerate(dataset.index.tolist())}
-    batch = dataset.__getitems__([position[name] for name in index.tolist()])
+    batch = dataset.batch([position[name] for name in index.tolist()])
     return batch["image"], batch["label"]

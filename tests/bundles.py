@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from program import environment
 
-from vitcrypt.experiment.build import build_network
 from vitcrypt.keys import Key
+from vitcrypt.models.networks import build_network
 from vitcrypt.service import Bundle
 
 VIT = {

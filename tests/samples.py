@@ -15,7 +15,7 @@ def some(splits):
 
 
 def every(dataset):
-    return dataset.__getitems__(list(range(len(dataset))))
+    return dataset.batch(list(range(len(dataset))))
 
 
 def shares(labels):

@@ -1,12 +1,17 @@
 """The wheel holds all that it needs and runs away from the checkout; the project keeps its own promises."""
 
+import ast
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from program import SMALL, environment, results
 
 ROOT = Path(__file__).parent.parent
@@ -44,27 +49,61 @@ def test_the_wheel_holds_every_file_and_runs_in_an_empty_folder(tmp_path):
     assert len(results(work)) == 1
 
 
+def requirements() -> dict[str, dict[str, str]]:
+    """What pyproject.toml declares: group -> distribution -> the versions that it allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    parsed = {group: map(Requirement, lines) for group, lines in groups.items()}
+    return {
+        group: {canonicalize_name(each.name): str(each.specifier) for each in found if each.name != "vitcrypt"}
+        for group, found in parsed.items()
+    }
+
+
+def third_party(*places: str) -> set[str]:
+    """Distributions of what the modules below some folders import, inside functions too."""
+    mine = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"vitcrypt", "hydra_plugins", "benchmarks"}
+    distributions, found = packages_distributions(), set()
+    for path in (path for place in places for path in (ROOT / place).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            names += (
+                [node.args[0].value] if isinstance(node, ast.Call) and "importorskip" in ast.dump(node.func) else []
+            )
+            roots = {name.split(".")[0] for name in names} - sys.stdlib_module_names - mine
+            found |= {canonicalize_name(distributions[root][0]) for root in roots}
+    return found
+
+
+LOADED_BY_OTHERS = {"httptools": "uvicorn", "uvloop": "uvicorn", "onnxscript": "torch.onnx"}
+COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
+
+
+@CHECKOUT
+def test_what_is_declared_is_imported_and_what_is_imported_is_declared():
+    declared = requirements()
+    assert third_party("vitcrypt", "hydra_plugins") == {*declared[""], *declared["serve"]} - LOADED_BY_OTHERS.keys()
+    rooms = [f"vitcrypt/{path.name}" for path in (ROOT / "vitcrypt").iterdir() if path.is_dir()]
+    assert third_party(*(room for room in rooms if room != "vitcrypt/service"), "hydra_plugins") == set(declared[""])
+    everything = set().union(*declared.values())
+    assert third_party("tests", "experiments/benchmarks") <= everything
+    assert set(declared["dev"]) - third_party("tests") == COMMANDS
+
+
 @CHECKOUT
 def test_malicious_and_unusable_releases_are_excluded():
-    requirements = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert any(r.startswith("lightning>=2.6.6") for r in requirements)
-    assert any(r.startswith("hydra-core>=1.3.8") for r in requirements)
+    declared = requirements()[""]
+    allowed = SpecifierSet(declared["lightning"])
+    assert not any(map(allowed.contains, ("2.6.2", "2.6.3", "2.6.5")))
+    assert not SpecifierSet(declared["hydra-core"]).contains("1.3.7")
 
 
 @CHECKOUT
-def test_every_dependency_is_pinned_for_continuous_integration():
-    pins = {
-        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
-    }
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    optional = [requirement for group in project["optional-dependencies"].values() for requirement in group]
-    for requirement in [*project["dependencies"], *optional]:
-        name = requirement.split(">")[0].split("=")[0].lower()
-        assert name in pins or name == "vitcrypt[serve]", f"{name} is not in constraints.txt"
-
-
-@CHECKOUT
-def test_the_constraints_name_versions_and_no_address():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    assert all(line.startswith("#") or line.count("==") == 1 for line in lines)
+def test_every_dependency_has_one_pinned_version_for_continuous_integration_and_no_address():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    assert len(pins) == len(lines)
     assert "://" not in "".join(lines)
+    for name, allowed in (item for group in requirements().values() for item in group.items()):
+        assert pins[name] in SpecifierSet(allowed), f"{name} {pins[name]} is not {allowed}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,21 +21,31 @@ TIMM = (
     "AdaBelief Adafactor AdafactorBigVision AdamP AdamWLegacy Adan Adopt LaProp Lamb Lars Lion MADGRAD Mars "
     "Muon NAdamLegacy NAdamW NvNovoGrad RAdamLegacy RMSpropTF SGDP SGDW"
 )
-LOGGERS = ("csv_logger", "wandb_logger")
+LOGGERS = ("csv_logger", "mlflow_logger", "tensorboard_logger", "wandb_logger")
+OBSERVERS = ("LearningRateMonitor", "DeviceStatsMonitor")
+"""Callbacks of Lightning that only watch: a result does not depend on them."""
+
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz")},
     "encryption": {"vitcrypt.encryption": ("ELE", "LE", "PE", "EtC", "Plain", "Proposed")},
     "model.network": {"timm": ("create_model",), "vitcrypt.models": ("PyramidNet", "ResNet18")},
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
     "trainer": {"lightning": ("Trainer",)},
-    "logger": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
+    "callbacks.*": {
+        "lightning.pytorch.callbacks": ("EarlyStopping", *OBSERVERS),
+        "vitcrypt.experiment.callbacks": ("EMA",),
+    },
+    "logger.*": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
     "attack.method": {
         "vitcrypt.attacks": (
             *("FR", "GAN", "ITN", "ChosenPlaintext", "Jigsaw", "KnownPlaintext", "Statistics", "Weights"),
         )
     },
 }
-"""For each place in a configuration what may be built there: a module and names in it."""
+"""For each place in a configuration what may be built there: a module and names in it. `*` is any name."""
+
+PUBLISHED = ("vitcrypt.data.cifar10", "vitcrypt.data.cifar100")
+"""Sources whose images are the same wherever they lie."""
 
 MOVED = {"vitcrypt.tracking": "vitcrypt.experiment.loggers"}
 Own = Sequence[str]
@@ -45,7 +55,7 @@ def build(group: str, node: Any, own: Own = (), **arguments: Any) -> Any:
     """Build what a node describes.
 
     Args:
-        group: Where the node stands: one of `GROUPS`.
+        group: Where the node stands, as `GROUPS` names it.
         node: Resolved, as plain values.
         own: The user's own modules (allow_targets).
         arguments: What the program itself gives; a node may not name these.
@@ -56,21 +66,24 @@ def build(group: str, node: Any, own: Own = (), **arguments: Any) -> Any:
     return builder(group, node, own)(**arguments)
 
 
-def builder(group: str, node: Any, own: Own = ()) -> Callable[..., Any]:
+def builder(group: str, node: Any, own: Own = ()) -> partial[Any]:
     """Return what builds the object of a node, less the arguments that the program gives; otherwise as `build`."""
     target = _target(node, group)
     if not _named(target, group):
         return _own(node, group, own)
-    if group == "model.network":
-        from vitcrypt.models.networks import network_maker
-
-        return network_maker(network_values(node, group))
     module, _, name = target.rpartition(".")
     module = MOVED.get(module, module)
     found: Any = getattr(importlib.import_module(module), name, None)
     if not _is_defined(found, name, module):
         raise ValueError(f"{group}._target_: {target} is no longer defined in {module}; choose another")
-    return partial(found, **_plain(node, group))
+    values = network_values(node, group).values() if group == "model.network" else _plain(node, group)
+    return partial(found, **values)
+
+
+def observes(node: Any) -> bool:
+    """Return whether a callback only watches, so that a result does not depend on it."""
+    module, _, name = _target(node, "callbacks").rpartition(".")
+    return module == "lightning.pytorch.callbacks" and name in OBSERVERS
 
 
 def check(config: Any, own: Own = ()) -> None:
@@ -81,13 +94,12 @@ def check(config: Any, own: Own = ()) -> None:
                 f"allow_targets is a list of modules, as allow_targets=[mine]; got {printable(module, 80)}"
             )
     for place, node in _nodes(config):
-        group = next((name for name in GROUPS if place == name or place.startswith(f"{name}.")), None)
-        target = _target(node, place)
+        group, target = _group(place), _target(node, place)
         if _is_own(target, own) and group is not None:
             continue
         if group is None:
             raise ValueError(f"{place}._target_: nothing is built there; remove it")
-        if group != place or not _named(target, group):
+        if group != place or not _named(target, place):
             raise ValueError(_refusal(place, target, group))
         if group == "model.network":
             network_values(node, group)
@@ -99,7 +111,7 @@ def _nodes(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """Yield what should have a target and what has one, with where it stands. Encryption may be none."""
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     none = place == "encryption" and isinstance(node, dict) and node.get("_target_", "") is None
-    if not none and (place in GROUPS or (isinstance(node, dict) and "_target_" in node)):
+    if not none and (_pattern(place) in GROUPS or (isinstance(node, dict) and "_target_" in node)):
         yield place, node
     for name, child in children:
         yield from _nodes(child, f"{place}.{printable(name, 60)}".lstrip("."))
@@ -114,13 +126,26 @@ def _target(node: Any, place: str) -> str:
     return target
 
 
-def _named(target: str, group: str) -> bool:
+def _pattern(place: str) -> str:
+    """Return a place as `GROUPS` names it: those below callbacks and loggers have any name."""
+    several = f"{place.rpartition('.')[0]}.*"
+    return several if several in GROUPS else place
+
+
+def _group(place: str) -> str | None:
+    """Return the nearest place, upwards, at which something is built."""
+    while place and _pattern(place) not in GROUPS:
+        place = place.rpartition(".")[0]
+    return place or None
+
+
+def _named(target: str, place: str) -> bool:
     module, _, name = target.rpartition(".")
-    return name in GROUPS[group].get(module, ())
+    return name in GROUPS[_pattern(place)].get(module, ())
 
 
-def _some(group: str) -> str:
-    names = [f"{module}.{name}" for module, names in GROUPS.get(group, {}).items() for name in names]
+def _some(place: str) -> str:
+    names = [f"{module}.{name}" for module, names in GROUPS.get(_pattern(place), {}).items() for name in names]
     return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") or "the files of vitcrypt"
 
 
@@ -159,11 +184,11 @@ def _is_own(target: str, own: Own) -> bool:
     return any(target.startswith(f"{module}.") for module in own)
 
 
-def _own(node: dict[Any, Any], place: str, own: Own) -> Callable[..., Any]:
+def _own(node: dict[Any, Any], place: str, own: Own) -> partial[Any]:
     """Return what builds an object of the user's own modules; nodes inside of it are built too, if they are own."""
     target = _target(node, place)
     if not _is_own(target, own):
-        raise ValueError(_refusal(place, target, next(g for g in GROUPS if place == g or place.startswith(f"{g}."))))
+        raise ValueError(_refusal(place, target, _group(place) or place))
     found, qualname = _import(target)
     if not any(_is_defined(found, qualname, module) for module in own):
         raise ValueError(f"{place}._target_: {target} is no class or function that {', '.join(own)} define")

@@ -1,7 +1,7 @@
 """What a patch embedding per position or on nibbles costs beside the shared one: parameters, memory, time of a step.
 
-    python experiments/bench_patch_embedding.py      # ViT-B/16 at 224 x 224, batch 32; on a GPU if there is one
-    python experiments/bench_patch_embedding.py 8    # another batch
+    PYTHONPATH=experiments python -m benchmarks.patch_embedding     # ViT-B/16 at 224, batch 32, on a GPU if it can
+    PYTHONPATH=experiments python -m benchmarks.patch_embedding 8   # another batch
 
 Memory with AdamW counts weights, gradients and both moments. Time is that of the embedding alone, forward and backward,
 the median of 5. Recorded: docs/key-adapted.md.

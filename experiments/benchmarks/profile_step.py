@@ -1,14 +1,15 @@
 """Where the time of a training step goes, by torch's profiler, in a training as `vitcrypt run` does it.
 
-    python experiments/profile_step.py model=vit_b16 data.batch_size=16 --batches 3
-    python experiments/profile_step.py model=vit_b16 trainer=gpu model.micro_batch_size=512
+    PYTHONPATH=experiments python -m benchmarks.profile_step model=vit_b16 data.batch_size=16 --batches 3
+    PYTHONPATH=experiments python -m benchmarks.profile_step model=vit_b16 trainer=gpu model.micro_batch_size=512
 
 Takes the overrides of `vitcrypt run` (`data=digits` if none is said), trains two batches to warm up, and prints the
 operations that take the most time themselves, and the share of products (linear layers, attention, convolutions).
-Recorded: benchmarks.md.
+Recorded: README.md.
 """
 
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +19,7 @@ from lightning import Callback, Trainer
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.speed import composed
-from vitcrypt.experiment.training_run import Cell
+from vitcrypt.experiment.training_run import TrainingRun
 
 WARM_UP = 2
 PRODUCTS = ("mm", "conv", "attention", "gemm", "flash", "fmha", "linear")
@@ -47,14 +48,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20)
     asked, overrides = parser.parse_known_args()
     chosen = overrides if any(override.startswith("data=") for override in overrides) else ["data=digits", *overrides]
-    config = composed("model.epochs=1", "model.pretrained=false", "data.validation=0", *chosen)
-    batch = config["data"]["batch_size"]
-    at_once = min(config["data"]["micro_batch_size"] or batch, batch)
-    config["data"]["limit_train"] = at_once * (WARM_UP + asked.batches)
-    cuda = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+    overrides = ["model.epochs=1", "model.pretrained=false", "data.validation=0", *chosen]
+    config = composed(*overrides).config
+    at_once = min(config.data.micro_batch_size or config.data.batch_size, config.data.batch_size)
+    job = composed(*overrides, f"data.limit_train={at_once * (WARM_UP + asked.batches)}")
+    cuda = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     profiled = Profiled(cuda)
     with TemporaryDirectory() as folder:
-        Cell(config, Path(folder), "profile").fit_here(None, [profiled])
+        TrainingRun.of(replace(job, folder=Path(folder))).fit_here([], [profiled])
     order = "self_device_time_total" if cuda else "self_cpu_time_total"
     averages = profiled.profile.key_averages()
     print(averages.table(sort_by=order, row_limit=asked.rows, max_name_column_width=60))

@@ -1,6 +1,6 @@
 """The service under load: 16 clients at once on loopback, batching beside one by one.
 
-    python experiments/bench_service.py [BUNDLE] [--seconds 60] [--clients 16]
+    PYTHONPATH=experiments python -m benchmarks.service [BUNDLE] [--seconds 60] [--clients 16]
 
 Each client is a process that sends one encrypted image after another (bare bytes, one connection) and compares every
 label with that of the network in torch. Without a BUNDLE: `model=vit_tiny` at its own size, 32 x 32, never trained. A
@@ -50,7 +50,7 @@ FINGERPRINT = "0" * 16
 
 def untrained(folder: Path) -> Bundle:
     """Write a bundle of vit_tiny with random weights."""
-    from vitcrypt.experiment.build import build_network
+    from vitcrypt.models.networks import build_network
 
     torch.manual_seed(0)
     classes = [str(label) for label in range(10)]

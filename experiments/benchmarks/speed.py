@@ -1,18 +1,24 @@
 """Speed on this machine, as ratios measured in turns within one run: `make bench`."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from vitcrypt.untrusted.text import console
+
+if TYPE_CHECKING:
+    from vitcrypt.experiment.config import Config, ModelConf
+    from vitcrypt.experiment.job import Job
 
 
 class Part(StrEnum):
@@ -50,9 +56,7 @@ def bench(
     if rounds < 1 or batch < 1:
         raise ValueError(f"--rounds and --batch are at least 1; got {rounds} and {batch}")
     machine = hardware(device == "cuda")
-    where = (
-        f"{machine['device']} ({machine['processor']}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-    )
+    where = f"{machine.device} ({machine.processor}), PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
     console.print(where)
     rows = []
     for group in _groups(parts or list(Part), device, batch, size, block_size, rounds, compiled, source):
@@ -90,7 +94,7 @@ def _groups(
     networks = {"vit_tiny": 128, "resnet18": 1024, "vit_b16": 256} if large else {"vit_tiny": 128}
     for model, count in networks.items() if Part.STEP in parts else ():
         network, config = _network(model, compiled and large)
-        yield steps.step(network, model, device, count, config["image_size"], config["block_size"], rounds)
+        yield steps.step(network, model, device, count, config.image_size, config.block_size, rounds)
     if Part.FIT in parts:
         for model in ("vit_tiny", "resnet18"):
             yield fit(model, "gpu" if large else "cpu")
@@ -98,29 +102,31 @@ def _groups(
         yield folder.folder(source, batch, size, block_size, rounds)
 
 
-def composed(*overrides: str) -> dict[str, Any]:
-    """Return the configuration that `vitcrypt run` has with these overrides."""
+def composed(*overrides: str) -> Job[Config]:
+    """Return the job that `vitcrypt run` does with these overrides."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from vitcrypt.experiment.config import CONF, register
+    from vitcrypt.experiment.config import CONF, Config
+    from vitcrypt.experiment.job import Job
+    from vitcrypt.experiment.schema import register
 
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[*overrides])
         config.names = dict.fromkeys(("data", "encryption", "model"), "bench")
-        resolved: Any = OmegaConf.to_container(config, resolve=True)
-    return resolved
+        values: Any = OmegaConf.to_container(config, resolve=True)
+    return Job.of(Config, values)
 
 
-def _network(model: str, compiled: bool) -> tuple[Any, dict[str, Any]]:
+def _network(model: str, compiled: bool) -> tuple[Any, ModelConf]:
     import torch
 
-    from vitcrypt.experiment.build import build_network
+    from vitcrypt.models.networks import build_network
 
-    config = composed(f"model={model}")["model"]
-    network = build_network(config, config["image_size"], 10)
-    if config["channels_last"]:
+    config = composed(f"model={model}", "model.pretrained=false").config.model
+    network = build_network(asdict(config), config.image_size, 10)
+    if config.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if compiled:
         network.compile()
@@ -131,17 +137,17 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     """Time epochs as `vitcrypt run` trains them, in turns with those of a bare loop; the first warms up."""
     from benchmarks.fit import BARE, BareLoopInTurns
     from benchmarks.timing import rows_of
-    from vitcrypt.experiment.training_run import Cell
+    from vitcrypt.experiment.training_run import TrainingRun
 
     images = 640 if (model, trainer) == ("resnet18", "cpu") else 1437
-    config = composed(
+    job = composed(
         *(f"model={model}", "data=digits", f"trainer={trainer}", "encryption=proposed", f"model.epochs={epochs}"),
         *("model.batch_size=128", "data.validation=0", f"data.limit_train={images}"),
         *("model.image_size=32", *(["model.patch_size=4"] if model == "vit_tiny" else [])),  # as on CIFAR
     )
     turns = BareLoopInTurns()
     with TemporaryDirectory() as folder:
-        Cell(config, Path(folder), "bench").fit_here(None, [turns])
+        TrainingRun.of(replace(job, folder=Path(folder))).fit_here([], [turns])
     times = {name: measured[1:] for name, measured in turns.times.items()}
     return rows_of(f"an epoch of {model}, batches of 128", times, BARE, images)
 

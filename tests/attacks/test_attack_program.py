@@ -1,34 +1,20 @@
 """The attack program: configuration, record, refusals. Attacks themselves are in test_attacks.py."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 import recorded
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from configurations import attack_values as config
 
-from vitcrypt.attack import attack
-from vitcrypt.experiment.config import CONF
-from vitcrypt.experiment.identity import attack_identity
-from vitcrypt.experiment.validate import validate_attack
+from vitcrypt.experiment.attack import run as attack
+from vitcrypt.experiment.config import CONF, AttackConfig, typed
+from vitcrypt.experiment.identity import identity
 from vitcrypt.report.frame import summary
 from vitcrypt.report.results import AttackResult, read_results
 from vitcrypt.report.security import attacks, security, verdict
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
-
-
-def config(tmp_path: Path, scheme: str, method: str, *overrides: str) -> dict[str, Any]:
-    names = {"data": "digits", "encryption": scheme, "attack": method}
-    chosen = [f"{group}={name}" for group, name in names.items()] + [f"names.{g}={n}" for g, n in names.items()]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("attack_config", [*chosen, f"results={tmp_path}", *overrides])
-    plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    validate_attack(plain)
-    return plain
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -81,16 +67,17 @@ def test_the_verdict_follows_its_rule():
 
 
 def test_what_an_attack_is_decides_its_identity(tmp_path):
-    one = config(tmp_path, "le", "fr")
-    assert attack_identity(one, "a") == attack_identity(config(tmp_path / "elsewhere", "le", "fr"), "a")
-    others = [
-        attack_identity(one, "b"),
-        attack_identity(config(tmp_path, "le", "fr", "seed=1"), "a"),
-        attack_identity(config(tmp_path, "le", "fr", "attack.observation.ciphertexts=7"), "a"),
-        attack_identity(config(tmp_path, "le", "fr", "image_size=64"), "a"),
-        attack_identity(config(tmp_path, "le", "fr", "attack.method.variant=minimum_difference"), "a"),
+    def identified(*overrides, fingerprint="a", place=tmp_path):
+        return identity(typed(AttackConfig, config(place, "le", "fr", *overrides)), fingerprint)
+
+    assert identified() == identified(place=tmp_path / "elsewhere")
+    changes = [
+        "seed=1",
+        "attack.observation.ciphertexts=7",
+        "image_size=64",
+        "attack.method.variant=minimum_difference",
     ]
-    assert len({attack_identity(one, "a"), *others}) == 6
+    assert len({identified(), identified(fingerprint="b"), *map(identified, changes)}) == 6
 
 
 @pytest.mark.parametrize(
@@ -106,7 +93,7 @@ def test_what_an_attack_is_decides_its_identity(tmp_path):
         ("le", "gan", ["attack.observation.ciphertexts=9", "key_scope=per_image"], "one shared key"),
         ("le", "fr", ["attack.observation.ciphertexts=9", "lpips_weights=nowhere.pth"], "nowhere.pth is not there"),
         ("le", "fr", ["image_size=30"], "does not divide images of 30 x 30"),
-        ("none", "fr", [], "encryption=none"),
+        ("none", "fr", [], "encryption=received"),
         ("le", "fr", ["key_scope=mine"], "shared or per_image"),
         ("le", "fr", ["attack.method._target_=os.system"], "os.system is not allowed"),
     ],

@@ -3,16 +3,16 @@
 import pytest
 import torch
 from cases import cipher_of, drawn, each, noise
+from configurations import attack_values as config
 from networks import small
 from safetensors.torch import save_file
-from test_attack_program import config
 
 from vitcrypt.attack import attack
 from vitcrypt.attacks import Observation, Weights
 from vitcrypt.attacks.weight_diff import read_key
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
 from vitcrypt.metrics import key_shares
-from vitcrypt.models import fold, widen
+from vitcrypt.models import fold_key, widen
 
 SHAPE = (3, 16, 16)
 SCHEMES = [Proposed(4), PE(), PE(channel_shuffle=False), EtC(4), LE(4), LE(2), ELE(4)]
@@ -32,7 +32,7 @@ def shares(scheme, network, public, key="test-0"):
 @each(SCHEMES)
 def test_the_whole_key_is_read_from_a_folded_network(scheme, key):
     network = small()
-    found, images = shares(scheme, fold(network, cipher_of(scheme, SHAPE, key)), network, key)
+    found, images = shares(scheme, fold_key(network, cipher_of(scheme, SHAPE, key)), network, key)
     assert set(found.values()) == {1.0}
     assert torch.equal(images, noise(2, *SHAPE))
 
@@ -40,13 +40,13 @@ def test_the_whole_key_is_read_from_a_folded_network(scheme, key):
 @each(SCHEMES)
 def test_noise_in_the_weights_costs_the_attacker_a_part_and_an_unrelated_network_all(scheme):
     network, cipher = small(), cipher_of(scheme, SHAPE)
-    folded = fold(network, cipher)
+    folded = fold_key(network, cipher)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in (folded.patch_embed.proj.weight, folded.pos_embed):
             parameter.add_(torch.randn_like(parameter) * parameter.std() * 0.1)
     some, _ = shares(scheme, folded, network)
-    none, _ = shares(scheme, fold(small(seed=5), cipher), network)
+    none, _ = shares(scheme, fold_key(small(seed=5), cipher), network)
     assert min(some.values()) > 0.6
     assert sum(none.values()) < sum(some.values()) - 0.2
 
@@ -54,7 +54,7 @@ def test_noise_in_the_weights_costs_the_attacker_a_part_and_an_unrelated_network
 @each([Proposed(4), PE(), EtC(4), LE(4), ELE(4)])
 def test_images_need_not_be_square(scheme):
     shape, network = (3, 16, 24), small(img_size=(16, 24))
-    state = fold(network, cipher_of(scheme, shape)).state_dict()
+    state = fold_key(network, cipher_of(scheme, shape)).state_dict()
     found = read_key(scheme, shape, state, network.state_dict())
     assert set(key_shares(found, drawn(scheme, shape)).values()) == {1.0}
 
@@ -63,7 +63,7 @@ def test_images_need_not_be_square(scheme):
 def test_a_network_of_richer_embedding_than_needed_gives_the_key_as_well(kind):
     network, widened = small(), small()
     widen(widened, kind)
-    assert set(shares(Proposed(4), fold(widened, cipher_of(Proposed(4), SHAPE)), network)[0].values()) == {1.0}
+    assert set(shares(Proposed(4), fold_key(widened, cipher_of(Proposed(4), SHAPE)), network)[0].values()) == {1.0}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_does_not_belong_together_is_named(scheme, network, public, told):
 def test_the_program_records_the_share_of_the_key(tmp_path):
     network, scheme = small(), EtC(4)
     save_file(network.state_dict(), tmp_path / "public.safetensors")
-    save_file(fold(network, cipher_of(scheme, SHAPE)).state_dict(), tmp_path / "adapted.safetensors")
+    save_file(fold_key(network, cipher_of(scheme, SHAPE)).state_dict(), tmp_path / "adapted.safetensors")
     files = {"weights": "adapted", "public_weights": "public"}
     held = [f"attack.observation.{name}={tmp_path}/{file}.safetensors" for name, file in files.items()]
     result = attack(config(tmp_path, "etc", "weights", "image_size=16", *held))

@@ -78,7 +78,7 @@ def test_a_folder_is_packed_as_its_name_says(vitcrypt, photos, tmp_path):
     for told in (
         "10 images in enc.npz",
         "proposed, blocks of 4",
-        "data=npz data.root=enc.npz encryption=none",
+        "data=npz data.root=enc.npz encryption=received",
         "10/10",
     ):
         assert told in printed

@@ -95,12 +95,12 @@ def enc(tmp_path):
 
 def test_what_would_destroy_encrypted_images_is_refused(tmp_path, enc):
     splits = folder(str(tmp_path / "enc"), 16)
-    with pytest.raises(ValueError, match=r"resizing to 32 would destroy them; say model\.image_size=16"):
+    with pytest.raises(ValueError, match=r"resizing to 32 would destroy them; set model\.image_size=16"):
         ImageDataModule(splits, 32, None, enc)
     for option in ({"flip": True}, {"crop_padding": 1}):
-        with pytest.raises(ValueError, match=r"say data\.augment=none"):
+        with pytest.raises(ValueError, match=r"set data\.augment=none"):
             ImageDataModule(splits, 16, None, enc, augment="owner", **option)
-    with pytest.raises(ValueError, match=r"encrypted already.*say encryption=none"):
+    with pytest.raises(ValueError, match=r"encrypted already.*set encryption=received"):
         ImageDataModule(splits, 16, ImageEncryption(LE(4), KEY, (3, 16, 16)), enc, augment="none")
 
 
@@ -134,7 +134,7 @@ def test_a_folder_that_lacks_a_file_or_has_another_one_is_not_trained_on(tmp_pat
 
 
 NETWORK = ["model.image_size=16", "model.network.embed_dim=16", "model.network.depth=1", "model.network.num_heads=2"]
-SMALL = ["model=vit_tiny", *NETWORK, "trainer=cpu", "trainer.max_epochs=1"]
+SMALL = ["model=vit_micro", *NETWORK, "trainer=cpu", "trainer.max_epochs=1"]
 PROGRAM = """
 import sys
 from vitcrypt.run import main
@@ -148,7 +148,7 @@ def test_a_provider_trains_without_the_code_of_keys_and_records_whose_images_the
     photos = photos_of(tmp_path / "photos", SIDES["square"], SPLITS["train and test"])
     made = encrypt_folder(photos, tmp_path / "provider" / "enc", Proposed(4), KEY, 16)
     printed = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=none", *SMALL],
+        [sys.executable, "-c", PROGRAM, "data=folder", "data.root=enc", "encryption=received", *SMALL],
         cwd=tmp_path / "provider",
         env=environment(),
         capture_output=True,
@@ -173,7 +173,7 @@ def test_a_packed_folder_gives_the_weights_and_the_record_of_the_folder_and_is_n
     made = encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, 16).manifest
     pack_npz(tmp_path / "enc", tmp_path / "enc.npz")
     for data in (["data=folder", "data.root=enc"], ["data=npz", "data.root=enc.npz"]):
-        finish(*data, "encryption=none", *SMALL, folder=tmp_path)
+        finish(*data, "encryption=received", *SMALL, folder=tmp_path)
     of_folder, of_file = results(tmp_path)
     assert (of_folder["config"]["names"]["data"], of_file["config"]["names"]["data"]) == ("folder", "npz")
     assert of_file["received"] == of_folder["received"] == made.summary()
@@ -185,4 +185,4 @@ def test_a_packed_folder_gives_the_weights_and_the_record_of_the_folder_and_is_n
         assert f"key-{KEY.fingerprint}" in checkpoint.parent.name
     twice = finish("data=npz", "data.root=enc.npz", "encryption=le", *SMALL, folder=tmp_path, code=1)
     assert "the images are encrypted already" in twice
-    assert "say encryption=none" in twice
+    assert "set encryption=received" in twice

@@ -6,7 +6,8 @@ import torch
 from batches import encrypting, levels, module_of, noise, of_index, seeded
 
 from vitcrypt.data import resize
-from vitcrypt.data.augment import random_crop, random_flip, random_roll, seed_of
+from vitcrypt.data.steps import seed_of
+from vitcrypt.data.transforms import random_crop, random_flip, random_roll
 from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed
 
 SCHEMES = [Proposed(4), LE(4), ELE(4), EtC(4), PE()]

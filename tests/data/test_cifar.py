@@ -281,14 +281,14 @@ def test_wrong_bytes_never_become_the_archive(monkeypatch, cache, small):
 
 
 def test_a_download_that_is_interrupted_never_becomes_the_archive_and_can_be_repeated(monkeypatch, cache, small):
-    def interrupted(response, file, what):
-        file.write(response.read(100))
+    def interrupted(reader, file):
+        file.write(reader.read(100))
         raise KeyboardInterrupt
 
     with serving({"/a.tar.gz": small.content}) as (address, _):
         mirrors(monkeypatch, f"{address}/a.tar.gz")
         with monkeypatch.context() as patch:
-            patch.setattr(cifar_module, "_save", interrupted)
+            patch.setattr(cifar_module, "copyfileobj", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 cifar10()
         assert list(cache.iterdir()) == []
@@ -297,13 +297,13 @@ def test_a_download_that_is_interrupted_never_becomes_the_archive_and_can_be_rep
 
 
 def test_a_disk_that_is_full_is_said_and_leaves_no_archive(monkeypatch, cache, small):
-    def full(response, file, what):
+    def full(reader, file):
         file.write(b"some")
         raise OSError(28, "No space left on device")
 
     with serving({"/a.tar.gz": small.content}) as (address, _):
         mirrors(monkeypatch, f"{address}/a.tar.gz")
-        monkeypatch.setattr(cifar_module, "_save", full)
+        monkeypatch.setattr(cifar_module, "copyfileobj", full)
         with pytest.raises(FileNotFoundError, match="No space left"):
             cifar10()
     assert list(cache.iterdir()) == []

@@ -221,8 +221,8 @@ def test_files_read_on_demand_give_the_bytes_that_they_give_in_memory(tmp_path, 
         assert isinstance(other, FileDataset)
         assert len(one) == len(other)
         positions = list(reversed(range(len(one))))
-        for name, value in one.__getitems__(positions).items():
-            assert torch.equal(value, other.__getitems__(positions)[name])
+        for name, value in one.batch(positions).items():
+            assert torch.equal(value, other.batch(positions)[name])
         subset = torch.tensor([2, 0])
         for name, value in every(one.subset(subset)).items():
             assert torch.equal(value, every(other.subset(subset))[name])

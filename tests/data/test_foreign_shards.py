@@ -4,19 +4,9 @@ import os
 import tarfile
 
 import pytest
-from commands import KEY
-from samples import class_folders
 
 from vitcrypt.data import Manifest
-from vitcrypt.encryption import Proposed
-from vitcrypt.folders import encrypt_folder, pack_shards, verify_folder
-
-
-@pytest.fixture
-def enc(tmp_path):
-    photos = class_folders(tmp_path / "photos", {"ant": 6, "bee": 6})
-    encrypt_folder(photos, tmp_path / "enc", Proposed(4), KEY, image_size=16)
-    return tmp_path / "enc"
+from vitcrypt.folders import pack_shards, verify_folder
 
 
 def added(shards, *members):

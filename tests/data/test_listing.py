@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from samples import class_folders, noise, save
 
+from vitcrypt.data.layout import describe_left_out
 from vitcrypt.data.listing import list_folder, list_images
-from vitcrypt.data.walk import told
 
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(48)
 
@@ -67,7 +67,7 @@ def test_an_image_is_one_by_its_extension_or_without_one_by_its_contents(photos,
         ("#recycle/000.png", "in hidden or system folders"),
     ],
 )
-@pytest.mark.parametrize("place", ["cat", "dog/deep", "."])
+@pytest.mark.parametrize("place", ["dog/deep", "."])
 def test_what_is_no_image_is_left_out_and_counted_by_kind(photos, name, kind, place):
     put(photos, f"{place}/{name}")
     assert counted(photos) == ({"cat": 4, "dog": 3}, {kind: 1})
@@ -99,10 +99,12 @@ def test_a_class_without_an_image_is_named_with_what_it_holds(photos):
 
 
 def test_what_was_left_out_is_told_in_one_line_however_much_it_is():
-    assert told(Counter()) == ""
-    assert told(Counter({".txt": 2})) == "left out: 2 .txt"
-    assert told(Counter({".heic": 2000})) == "left out: 2,000 .heic; convert images among them to PNG or JPEG"
-    line = told(Counter({f".{number}": number for number in range(1, 100)}))
+    assert describe_left_out(Counter()) == ""
+    assert describe_left_out(Counter({".txt": 2})) == "left out: 2 .txt"
+    assert (
+        describe_left_out(Counter({".heic": 2000})) == "left out: 2,000 .heic; convert images among them to PNG or JPEG"
+    )
+    line = describe_left_out(Counter({f".{number}": number for number in range(1, 100)}))
     assert line.startswith("left out: 99 .99, 98 .98, ")
     assert "90 .90 and 89 more" in line
 

@@ -10,8 +10,7 @@ from PIL import Image
 from samples import noise, on_white
 
 from vitcrypt.data import folder, read_image
-from vitcrypt.data.decode import with_image
-from vitcrypt.data.pixels import is_deep, used_bits
+from vitcrypt.data.decode import is_deep, used_bits, with_image
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import decrypt_folder, encrypt_folder
 from vitcrypt.keys import Key
@@ -211,4 +210,4 @@ def test_training_and_encrypting_see_the_same_bytes_of_every_kind(tmp_path, in_m
     decrypt_folder(tmp_path / "enc", tmp_path / "dec", key)
     plain, back = (folder(str(tmp_path / name), 8, in_memory_gib=in_memory_gib) for name in ("photos", "dec"))
     every = list(range(len(files)))
-    assert np.array_equal(plain.train.__getitems__(every)["image"], back.train.__getitems__(every)["image"])
+    assert np.array_equal(plain.train.batch(every)["image"], back.train.batch(every)["image"])

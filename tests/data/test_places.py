@@ -39,7 +39,7 @@ def no_image(monkeypatch):
 
 
 @by_every_command
-@pytest.mark.parametrize("target", ["empty", "absent", "there/below"])
+@pytest.mark.parametrize("target", ["empty", "there/below"])
 def test_a_link_is_followed_and_stays(root, command, target):
     if target == "empty":
         (root / target).mkdir()
@@ -62,7 +62,7 @@ def test_a_mount_point_is_refused_before_the_first_image(root, command, monkeypa
 
 
 @by_every_command
-@pytest.mark.parametrize("out", [".", "../here"])
+@pytest.mark.parametrize("out", ["."])
 def test_the_folder_one_is_in_is_refused_before_the_first_image(root, command, monkeypatch, no_image, out):
     (root / "here").mkdir()
     monkeypatch.chdir(root / "here")

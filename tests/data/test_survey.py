@@ -26,7 +26,7 @@ KINDS = {
             tiff((PIXELS, {}), (PIXELS, {})),
             tiff(THUMBNAIL, (PIXELS, {}), (PIXELS, {})),
         ),
-        ["7 files have more than one page or frame: the first whole one is read"],
+        ["7 files have more than one page or frame: the first complete one is read"],
     ),
     "transparent": (
         (saved(IMAGES[0].convert("RGBA"), "PNG"), saved(IMAGES[0].quantize(8), "PNG", transparency=3)),
@@ -89,7 +89,7 @@ def test_a_folder_hands_over_what_is_to_be_said_and_names_all_of_its_damaged_ima
     class_folders(tmp_path / "photos", {"ant": 6, "bee": 6})
     (tmp_path / "photos" / "ant" / "x.gif").write_bytes(KINDS["paged"][0][0])
     notes = folder(str(tmp_path / "photos"), 8, in_memory_gib=in_memory_gib).notes
-    assert "1 file has more than one page or frame: the first whole one is read" in notes
+    assert "1 file has more than one page or frame: the first complete one is read" in notes
     for name in ("y.png", "z.jpg"):
         (tmp_path / "photos" / "bee" / name).write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"(?s)cannot read .*y\.png: .*cannot read .*z\.jpg: it is no image"):

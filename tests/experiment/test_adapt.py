@@ -2,27 +2,30 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from configurations import composed
 from networks import KINDS, seen, small
 from program import environment, finish, results
 from safetensors.torch import load_file, save_file
 from samples import medmnist
-from test_configs import composed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
 from vitcrypt.encryption import SCHEMES
-from vitcrypt.experiment.training_run import Cell
+from vitcrypt.experiment.config import Config
+from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.training_run import TrainingRun
 from vitcrypt.jobs.atomic import write_new
 from vitcrypt.keys import Key
 from vitcrypt.models import kind_of, load_weights, widen
 
 SHAPE = (3, 16, 16)
 NETWORK = ["model.image_size=16", "model.network.embed_dim=24", "model.network.depth=2", "model.network.num_heads=2"]
-RUN = ["data=npz", "data.augment=none", "data.validation=0", "model=vit_tiny", *NETWORK, "trainer=cpu"]
+RUN = ["data=npz", "data.augment=none", "data.validation=0", "model=vit_micro", *NETWORK, "trainer=cpu"]
 RUN += ["trainer.max_epochs=2", "data.batch_size=16"]
 PROVIDER = "import sys; sys.modules['vitcrypt.keys'] = None; from vitcrypt.run import main; main(sys.argv[1:])"
 
@@ -79,9 +82,15 @@ def test_a_provider_without_keys_trains_what_the_pipeline_trains_with_one(tmp_pa
         images = torch.from_numpy(arrays[f"{split}_images"]).permute(0, 3, 1, 2).contiguous()
         arrays[f"{split}_images"] = cipher(images).permute(0, 2, 3, 1).numpy()
     np.savez(tmp_path / "encrypted.npz", **arrays)
-    owner = [f"encryption={name}", f"key={key}", "model.adapt_to_key=true", f"model.weights={weights}"]
+    owner = [f"encryption={name}", f"key={key}", "model.fold_key=true", f"model.weights={weights}"]
     finish(*RUN, *owner, kind, f"data.root={tmp_path}/plain.npz", "results=in_pipeline", folder=tmp_path)
-    provider = ["encryption=none", f"model.weights={out}", kind, f"data.root={tmp_path}/encrypted.npz", "results=apart"]
+    provider = [
+        "encryption=received",
+        f"model.weights={out}",
+        kind,
+        f"data.root={tmp_path}/encrypted.npz",
+        "results=apart",
+    ]
     command = [sys.executable, "-c", PROVIDER, *RUN, *provider]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -124,10 +133,10 @@ def test_what_cannot_be_adapted_is_refused_and_nothing_written(tmp_path, weights
 
 def test_the_pipeline_says_which_patch_embedding_a_scheme_needs(tmp_path, weights):
     np.savez(tmp_path / "plain.npz", **medmnist(16, 64, 20))
-    owner = ["encryption=etc", "model.adapt_to_key=true", f"model.weights={weights}", f"data.root={tmp_path}/plain.npz"]
-    cell = Cell(composed(*RUN, *owner), tmp_path / "run", "none")
-    with pytest.raises(ValueError, match=r"encryption=etc does to patches; say model\.patch_embedding=per_position"):
-        cell.provide()
+    owner = ["encryption=etc", "model.fold_key=true", f"model.weights={weights}", f"data.root={tmp_path}/plain.npz"]
+    job = replace(Job.of(Config, composed(*RUN, *owner)), folder=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"encryption=etc does to patches; set model\.patch_embedding=per_position"):
+        TrainingRun.of(job)
 
 
 def test_the_file_must_be_named_safetensors(tmp_path, weights, key):

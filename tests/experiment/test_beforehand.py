@@ -1,30 +1,30 @@
 """What would fail in the middle of a training, or after it, is asked before it, and the message says what to set."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
+from configurations import composed
 from program import SMALL
 from samples import medmnist, written
-from test_configs import composed
 
 from vitcrypt.data import digits
 from vitcrypt.data.steps import Division
 from vitcrypt.experiment import devices
+from vitcrypt.experiment.config import Config, TrainerConf, batch_limit
+from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import limited, planned, warnings_of
-from vitcrypt.experiment.training_run import Cell
-from vitcrypt.experiment.validate import validate
+from vitcrypt.experiment.training_run import TrainingRun
 
 CNN = ["model=resnet18", "model.network.width=2", "model.image_size=8", "trainer=cpu", "data.validation=0"]
 CNN += ["data=digits", "data.limit_test=4"]
 ELE = ["model.adaptation=ele", "encryption=ele", "data.crop_padding=0"]
-TRAINER = {"limit_train_batches": None, "max_epochs": 3, "max_steps": -1}
+TRAINER = {"max_epochs": 3, "max_steps": -1}
 
 
 def cell(tmp_path, *overrides):
-    config = composed(*overrides)
-    validate(config)
-    return Cell(config, tmp_path, "00000000")
+    return TrainingRun.of(replace(Job.of(Config, composed(*overrides)), folder=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def cell(tmp_path, *overrides):
 )
 def test_what_cannot_work_is_refused_before_training(tmp_path, overrides, told):
     with pytest.raises(ValueError, match=told):
-        cell(tmp_path, *SMALL, *overrides).provide()
+        cell(tmp_path, *SMALL, *overrides)
     assert not list(tmp_path.iterdir())
 
 
@@ -73,7 +73,7 @@ def test_without_a_compiler_compiling_is_refused_with_what_switches_it_off(tmp_p
 
     monkeypatch.setattr(torch, "compile", lambda function: none)
     with pytest.raises(ValueError, match=r"no C\+\+ compiler was found; set model.compile=false data.compile=false"):
-        cell(tmp_path, *SMALL, "model.compile=true", "data.compile=true").provide()
+        cell(tmp_path, *SMALL, "model.compile=true", "data.compile=true")
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,7 @@ def test_data_without_images_or_with_one_class_are_refused(tmp_path, sizes, told
         arrays[name] = values[:kept] if sizes or name.endswith("images") else values * 0
     path = written(tmp_path / "x.npz", arrays)
     with pytest.raises(ValueError, match=told):
-        cell(
-            tmp_path / "run", *SMALL, "data=npz", f"data.root={path}", "data.limit_train=null", "data.limit_test=null"
-        ).provide()
+        cell(tmp_path / "run", *SMALL, "data=npz", f"data.root={path}", "data.limit_train=null", "data.limit_test=null")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +109,7 @@ def test_data_without_images_or_with_one_class_are_refused(tmp_path, sizes, told
 )
 def test_a_batch_of_one_image_that_batch_norm_cannot_take_is_refused_with_sizes_that_work(tmp_path, overrides, advice):
     with pytest.raises(ValueError, match=f"leave a batch of one image, and the batch normalisation .*{advice}"):
-        cell(tmp_path, *CNN, *overrides).provide()
+        cell(tmp_path, *CNN, *overrides)
 
 
 @pytest.mark.parametrize(
@@ -126,28 +124,28 @@ def test_a_batch_of_one_image_that_batch_norm_cannot_take_is_refused_with_sizes_
     ids=" ".join,
 )
 def test_a_batch_of_one_image_that_never_comes_or_does_no_harm_is_not_refused(tmp_path, overrides):
-    cell(tmp_path, *CNN, *overrides).provide()
+    cell(tmp_path, *CNN, *overrides)
 
 
 @pytest.mark.parametrize(
     ("limit", "batches"), [(None, 8), (1, 1), (1.0, 8), (3, 3), (99, 8), (0.5, 4), (0.99, 7), (0, 0), (0.0, 0)]
 )
 def test_a_whole_number_limits_batches_and_a_fraction_is_a_share(limit, batches):
-    assert limited({"limit_val_batches": limit}, "limit_val_batches", 8) == batches
+    assert limited("limit_val_batches", limit, 8) == batches
 
 
 @pytest.mark.parametrize("limit", [True, -1, 1.5, -0.5, float("nan"), "1"])
 def test_a_limit_that_is_neither_is_refused(limit):
     with pytest.raises(ValueError, match="a number of batches"):
-        limited({"limit_val_batches": limit}, "limit_val_batches", 8)
+        batch_limit(limit)
 
 
 @pytest.mark.parametrize(
     ("options", "steps"), [({}, 15), ({"max_steps": 4}, 4), ({"max_epochs": -1, "max_steps": 40}, 40)]
 )
 def test_the_plan_counts_the_steps(options, steps):
-    assert planned({**TRAINER, **options}, 33, Division(8)).steps == steps
-    assert planned({**TRAINER, **options}, 33, Division(8, 3)).steps == steps
+    assert planned(TrainerConf(**{**TRAINER, **options}), 33, Division(8)).steps == steps
+    assert planned(TrainerConf(**{**TRAINER, **options}), 33, Division(8, 3)).steps == steps
 
 
 @pytest.mark.parametrize(
@@ -156,7 +154,7 @@ def test_the_plan_counts_the_steps(options, steps):
 )
 def test_a_training_without_a_step_or_without_an_end_is_refused(options, told):
     with pytest.raises(ValueError, match=told):
-        planned({**TRAINER, **options}, 33, Division(8))
+        planned(TrainerConf(**{**TRAINER, **options}), 33, Division(8))
 
 
 @pytest.mark.parametrize(
@@ -173,13 +171,13 @@ def test_a_training_without_a_step_or_without_an_end_is_refused(options, told):
 )
 def test_parts_of_a_recipe_that_the_training_is_too_short_for_are_said(tmp_path, overrides, told):
     asked = cell(tmp_path, *SMALL, *overrides)
-    (line,) = warnings_of(asked.config, asked.plan, validated=True)
+    (line,) = warnings_of(asked.job.config, asked.plan, validated=True)
     assert re.search(told, line)
 
 
 @pytest.mark.parametrize(("devices_", "count"), [(1, 1), ("2", 2), ([0, 1], 2), ("0,1", 2), ("auto", None), (-1, None)])
 def test_devices_are_a_number_a_list_or_all(devices_, count):
-    found = devices.count({"devices": devices_, "accelerator": "auto"})
+    found = devices.count(TrainerConf(devices=devices_))
     assert found == (count or max(1, torch.cuda.device_count()))
 
 
@@ -190,12 +188,11 @@ def test_variables_of_slurm_change_nothing(tmp_path, monkeypatch, rank):
         monkeypatch.setenv(f"SLURM_{name}", value)
     (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"of an earlier job")
     run = cell(tmp_path, *SMALL, "logger=csv")
-    run.provide()
-    trainer = run._fitting(None)
+    trainer = run._fitting([])
     assert type(trainer._accelerator_connector.cluster_environment).__name__ == "LightningEnvironment"
     assert trainer._checkpoint_connector._hpc_resume_path is None
-    run.fit(run.logger())
-    run.evaluate()
+    run.fit(run.loggers())
+    run.test()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["csv", "hpc_ckpt_1.ckpt", "last.ckpt"]
     assert len((tmp_path / "csv/version_0/metrics.csv").read_text().splitlines()) > 1
 

@@ -161,7 +161,7 @@ def test_what_the_grammar_does_not_take_is_shown_quoted(vitcrypt, name, value):
 
 
 def test_how_to_replace_a_part_is_said(vitcrypt):
-    code, printed = vitcrypt("run", "model=vit_tiny", "model.network={_target_:vitcrypt.models.ResNet18,width:8}")
+    code, printed = vitcrypt("run", "model=vit_micro", "model.network={_target_:vitcrypt.models.ResNet18,width:8}")
     assert code == 1
     assert "'~model.network.NAME' '+model.network.width=...'" in printed
     code, printed = vitcrypt("run", "model.network.wdth=3")
@@ -189,7 +189,7 @@ def test_hydra_s_syntax_for_taking_out_is_no_path(vitcrypt, override):
 
 @pytest.mark.parametrize("option", ["data.root", "key", "model.weights", "results", "lpips_weights"])
 def test_the_home_of_nobody_does_not_exist(vitcrypt, tmp_path, option):
-    command = ["attack"] if option.startswith("lpips") else ["run", "model=vit_tiny"]
+    command = ["attack"] if option.startswith("lpips") else ["run", "model=vit_micro"]
     data = "data=folder" if option == "data.root" else "data=digits"
     code, printed = vitcrypt(*command, "encryption=le", data, f'{option}="~nosuchuser/x"')
     assert code == 1

@@ -3,50 +3,36 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
+from configurations import composed
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from vitcrypt.experiment.attack_config import register_attack
-from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.config import CONF, AttackConfig, Config, typed
 from vitcrypt.experiment.identity import identity
-from vitcrypt.experiment.validate import validate, validate_attack
+from vitcrypt.experiment.job import configured
 
 GROUPS = {group: sorted(p.stem for p in (CONF / group).glob("*.yaml")) for group in ("data", "encryption", "model")}
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 
 
-ADAPTED = ["model.adapt_to_key=true"]
-
-
-def composed(*overrides, name="config", folder=CONF):
-    """Compose as the program does and return plain values."""
-    register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        path = [f"hydra.searchpath=[file://{CONF}]"] if folder != CONF else []
-        config = compose(name, overrides=[*overrides, *path], return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    plain = OmegaConf.to_container(config, resolve=False)
-    del plain["hydra"]
-    return OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
+ADAPTED = ["model.fold_key=true"]
 
 
 @pytest.mark.parametrize("data", GROUPS["data"])
 @pytest.mark.parametrize("encryption", GROUPS["encryption"])
 @pytest.mark.parametrize("model", GROUPS["model"])
 def test_every_cell_composes_and_is_valid(data, encryption, model):
-    config = composed(f"data={data}", f"encryption={encryption}", f"model={model}")
-    validate(config)
+    network = ["model.network.model_name=convnext_tiny"] if model == "timm" else []
+    config = composed(f"data={data}", f"encryption={encryption}", f"model={model}", *network)
+    configured(Config, config)
+    model = "convnext_tiny" if model == "timm" else model
     assert config["names"] == {"data": data, "encryption": encryption, "model": model}
 
 
-@pytest.mark.parametrize("group", ["trainer", "logger"])
+@pytest.mark.parametrize("group", ["trainer", "callbacks", "logger", "debug"])
 def test_every_option_of_the_other_groups_composes(group):
     for path in (CONF / group).glob("*.yaml"):
-        validate(composed(f"{group}={path.stem}"))
+        configured(Config, composed(f"{group}={path.stem}"))
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
@@ -54,10 +40,9 @@ def test_every_experiment_composes_and_says_what_it_is(path):
     header = "".join(line for line in path.read_text().splitlines() if line.startswith("#"))
     assert "vitcrypt.run" in header or "vitcrypt.attack" in header, "an experiment file states its command"
     if "vitcrypt.attack" in header:
-        register_attack()
-        validate_attack(composed(name=path.stem, folder=path.parent))
+        configured(AttackConfig, composed(name=path.stem, folder=path.parent))
     elif "@package" not in path.read_text().splitlines()[0]:
-        validate(composed(name=path.stem, folder=path.parent))
+        configured(Config, composed(name=path.stem, folder=path.parent))
 
 
 ROWS = sorted(path.stem for path in (EXPERIMENTS[0].parent / "row").glob("*.yaml"))
@@ -74,7 +59,7 @@ def swept(table):
 @pytest.mark.parametrize(("table", "row"), [(table, row) for table in TABLES for row in swept(table)])
 def test_every_row_of_table_1_is_what_its_name_says(table, row):
     config = composed(f"row={row}", name=table, folder=EXPERIMENTS[0].parent)
-    validate(config)
+    configured(Config, config)
     encryption, model = row.split("_", 1)
     assert (config["names"]["encryption"], config["names"]["model"]) == (encryption, model)
     marked = encryption if (encryption in ("le", "ele") and model == "shakedrop") else "none"
@@ -98,7 +83,7 @@ def test_both_tables_have_the_paper_s_eight_rows_and_every_row_is_in_one():
 
 def test_the_learning_rate_is_that_of_the_paper_for_plain_and_for_encrypted_images():
     assert composed("encryption=plain", "model=vit_b16")["model"]["optimizer"]["lr"] == 0.03
-    for encryption in ("proposed", "le", "none"):
+    for encryption in ("proposed", "le", "received"):
         assert composed(f"encryption={encryption}", "model=vit_b16")["model"]["optimizer"]["lr"] == 0.3
     assert composed("encryption=plain", "model=vit_b16", "model.optimizer.lr=1")["model"]["optimizer"]["lr"] == 1
 
@@ -123,7 +108,7 @@ def test_an_unknown_name_is_an_error(override):
 @pytest.mark.parametrize("override", ["+foo=1", "+trainer.max_epoch=1", "+data.rot=1", "+model.lr=1"])
 def test_an_unknown_name_added_by_force_is_an_error(override):
     with pytest.raises(ValueError, match="there is no"):
-        validate(composed(override))
+        configured(Config, composed(override))
 
 
 @pytest.mark.parametrize(
@@ -131,63 +116,63 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
     [
         (["encryption.block_size=5"], r"block_size=5 does not divide .* 224 x 224.*block_size="),
         (["encryption.block_size=8"], "block_size=8 is not model.patch_size=16.*allow_patch_mismatch=true"),
-        (["model=vit_tiny", "model.image_size=30"], "does not divide"),
-        (["model=vit_tiny", "model.image_size=17"], "does not divide .*; set model.image_size=20$"),
+        (["model=vit_micro", "model.image_size=30"], "does not divide"),
+        (["model=vit_micro", "model.image_size=17"], "does not divide .*; set model.image_size=20$"),
         (["model.optimizer.lr=null"], "model.optimizer.lr=None: set it to "),
         (["data.root=''"], "data.root= is empty"),
         (["results=''"], "results= is empty"),
-        (["names.data=../up"], r"names.data=../up: .*set it to a word"),
-        (["names.model=''"], "names.model=: .*set it to a word"),
-        (["data.augment=me"], "owner, provider or none"),
+        (["names.data=../up"], r"names.data=../up: set it to a word"),
+        (["names.model=''"], "names.model=: set it to a word"),
+        (["data.augment=me"], "auto, owner, provider or none"),
         (["data.interpolation=nearest"], "bilinear or bicubic"),
-        (["data.validation=1"], "at least 0 and less than 1"),
+        (["data.validation=1"], "less than 1"),
         (["key_scope=mine"], "shared or per_image"),
         (["model.schedule=step"], "cosine, constant or multistep"),
         (["model=resnet18", "model.pretrained=true"], "no pretrained weights"),
         (["model=shakedrop", "model.epochs=-1", "model.steps=9"], "multistep counts epochs.*model.epochs=NUMBER"),
         (["model=shakedrop", "model.adaptation=lee"], "none, le or ele"),
-        (["model=vit_tiny", "model.adaptation=le"], "in front of a CNN"),
+        (["model=vit_micro", "model.adaptation=le"], "in front of a CNN"),
         (["encryption=le", "model=shakedrop", "model.adaptation=le", "encryption.block_size=8"], "block_size=8 alone"),
         (["model.patch_embedding=own"], "own: set it to shared, per_position, shared_nibbles or per_position_nibbles"),
         (["model=resnet18", "model.patch_embedding=per_position"], "needs a ViT, and resnet18 embeds no patches"),
-        (["model=resnet18", *ADAPTED], "patches of a ViT, and resnet18 has none; say model=vit_b16"),
-        (["encryption=plain", *ADAPTED], "needs a key, and with encryption=plain there is none; say encryption=propo"),
-        (["encryption=none", *ADAPTED], "the images come encrypted .* the owner runs vitcrypt adapt"),
-        (["key_scope=per_image", *ADAPTED], "one key for all images; say key_scope=shared"),
-        (["model=vit_tiny", *ADAPTED], "random weights need no moving; say model.weights=FILE"),
+        (["model=resnet18", *ADAPTED], "patches of a ViT, and resnet18 has none; set model=vit_b16"),
+        (["encryption=plain", *ADAPTED], "needs a key, and with encryption=plain there is none; set encryption=propo"),
+        (["encryption=received", *ADAPTED], "the images come encrypted .* the owner runs vitcrypt fold"),
+        (["key_scope=per_image", *ADAPTED], "one key for all images; set key_scope=shared"),
+        (["model=vit_micro", *ADAPTED], "random weights need no moving; set model.weights=FILE"),
         (["encryption._target_=os.system"], "os.system is not allowed"),
         (["model.optimizer._target_=builtins.eval"], "builtins.eval is not allowed"),
     ],
 )
 def test_what_cannot_work_is_an_error_that_says_what_to_type(overrides, told):
     with pytest.raises(ValueError, match=told):
-        validate(composed(*overrides))
+        configured(Config, composed(*overrides))
 
 
 def test_the_patch_mismatch_can_be_studied_on_purpose():
-    validate(composed("encryption.block_size=8", "allow_patch_mismatch=true"))
+    configured(Config, composed("encryption.block_size=8", "allow_patch_mismatch=true"))
 
 
 def test_what_carries_the_key_says_itself_which_blocks_it_can_follow():
-    validate(composed("encryption.block_size=32", *ADAPTED))
+    configured(Config, composed("encryption.block_size=32", *ADAPTED))
 
 
 def test_new_options_leave_the_identity_of_runs_that_do_not_use_them():
-    config = composed("model=vit_tiny", "model.weights=w.pth")
-    before = identity(config, "f")
-    for section, name in (("model", "patch_embedding"), ("model", "adapt_to_key"), ("data", "skip_train")):
+    config = composed("model=vit_micro", "model.weights=w.pth")
+    before = identity(typed(Config, config), "f")
+    for section, name in (("model", "patch_embedding"), ("model", "fold_key"), ("data", "skip_train")):
         old = {**config, section: {k: v for k, v in config[section].items() if k != name}}
-        assert identity(old, "f") == before
-    for change in ("model.patch_embedding=per_position", "model.adapt_to_key=true", "data.skip_train=9"):
-        assert identity(composed("model=vit_tiny", "model.weights=w.pth", change), "f") != before
+        assert identity(typed(Config, old), "f") == before
+    for change in ("model.patch_embedding=per_position", "model.fold_key=true", "data.skip_train=9"):
+        assert identity(typed(Config, composed("model=vit_micro", "model.weights=w.pth", change)), "f") != before
 
 
 def test_modules_of_one_s_own_can_be_allowed():
-    validate(composed("model.optimizer._target_=mine.SGD", "allow_targets=[mine]"))
+    configured(Config, composed("model.optimizer._target_=mine.SGD", "allow_targets=[mine]"))
 
 
 def test_identity_follows_from_what_changes_a_result_and_from_nothing_else():
-    base = identity(composed(), "f")
+    base = identity(typed(Config, composed()), "f")
     for same in (
         "results=x",
         "data.root=/elsewhere",
@@ -195,20 +180,24 @@ def test_identity_follows_from_what_changes_a_result_and_from_nothing_else():
         "data.num_workers=3",
         "trainer.log_every_n_steps=1",
     ):
-        assert identity(composed(same), "f") == base, same
+        assert identity(typed(Config, composed(same)), "f") == base, same
     changes = (
         "seed=1",
         "encryption=le",
-        "model=vit_tiny",
+        "model=vit_micro",
         "trainer.max_steps=5",
         "trainer.devices=2",
         "data.augment=none",
     )
-    others = [identity(composed(), "g"), identity(composed(), None), *(identity(composed(c), "f") for c in changes)]
+    others = [
+        identity(typed(Config, composed()), "g"),
+        identity(typed(Config, composed()), None),
+        *(identity(typed(Config, composed(c)), "f") for c in changes),
+    ]
     assert len({base, *others}) == 1 + len(others)
 
 
 def test_folders_at_different_places_are_different_data():
-    assert identity(composed("data=folder", "data.root=/a"), "f") != identity(
+    assert identity(typed(Config, composed("data=folder", "data.root=/a")), "f") != identity(
         composed("data=folder", "data.root=/b"), "f"
     )

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ def work(tmp_path, monkeypatch):
 
 def config(root, target="folder", weights=None, lpips=None):
     source = {"_target_": f"vitcrypt.data.{target}", "root": root}
-    return {"data": {"source": source}, "model": {"weights": weights}, "lpips_weights": lpips}
+    files = {"model.weights": weights, "lpips_weights": lpips}
+    return SimpleNamespace(data=SimpleNamespace(source=source), weight_files=files)
 
 
 def begun():

@@ -110,8 +110,8 @@ def test_what_wandb_mode_says_is_done_and_no_account_is_asked_for(folder, monkey
     monkeypatch.setenv("WANDB_MODE", said)
     monkeypatch.setattr(wandb, "login", refuse)
     logger = begun(folder)
-    loggers.publish(logger, RESULT, [])
-    assert len(loggers.finish(logger, failed=False)) == parted
+    loggers.publish([logger], RESULT, [])
+    assert len(loggers.finish([logger], failed=False)) == parted
     assert len(parts(folder)) == parted
 
 
@@ -125,7 +125,7 @@ def test_a_mode_that_is_none_is_told(folder, monkeypatch):
 def test_a_run_that_fails_is_failed_in_wandb(folder, monkeypatch, failed, code):
     codes, end = [], wandb.finish
     monkeypatch.setattr(wandb, "finish", lambda exit_code=None: (codes.append(exit_code), end(exit_code=exit_code)))
-    loggers.finish(begun(folder), failed=failed)
+    loggers.finish([begun(folder)], failed=failed)
     assert codes == [code]
 
 
@@ -133,7 +133,7 @@ def test_wandb_that_does_not_end_is_a_line(folder, monkeypatch):
     logger = begun(folder)
     with monkeypatch.context() as patch:
         patch.setattr(wandb, "finish", refuse)
-        told, sync = loggers.finish(logger, failed=False)
+        told, sync = loggers.finish([logger], failed=False)
     assert "warning: wandb did not end its run: Failed to authenticate" in told
     assert "wandb sync" in sync
 
@@ -143,7 +143,7 @@ def test_the_line_to_sync_names_all_attempts_of_a_run_and_no_other(folder, monke
     earlier = folder / "wandb" / f"offline-run-20200101_000000-{made(folder).version}"
     earlier.mkdir(parents=True)
     (folder / "wandb" / "offline-run-20200101_000000-00000000").mkdir()
-    (told,) = loggers.finish(begun(folder), failed=True)
+    (told,) = loggers.finish([begun(folder)], failed=True)
     assert "'" in told, "the folder has a blank in its name"
     command, sync, *named = shlex.split(told.partition("to send it: ")[2])
     assert (command, sync) == ("wandb", "sync")
@@ -163,8 +163,8 @@ def test_nothing_but_what_is_logged_is_kept_for_wandb(folder, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (4, 4)).save(tmp_path / "images.png")
     logger = begun(folder)
-    loggers.publish(logger, RESULT, [tmp_path / "images.png"])
-    (told,) = loggers.finish(logger, failed=False)
+    loggers.publish([logger], RESULT, [tmp_path / "images.png"])
+    (told,) = loggers.finish([logger], failed=False)
     assert "wandb sync" in told
     (part,) = parts(folder)
     sent = {path: path.read_bytes() for path in part.rglob("*") if path.is_file() and path.parent.name != "logs"}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from configurations import attack_values as config
 from program import SMALL, results
 from recorded import training, typed
 from samples import medmnist, written
-from test_attack_program import config
 
 import vitcrypt
 from vitcrypt import run
@@ -58,19 +58,18 @@ def no_space(*_, **__):
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("lost", ["savefig", "pictures", "publish"])
+@pytest.mark.parametrize("lost", ["savefig", "examples", "publish"])
 def test_what_fails_after_the_record_is_a_warning(program, tmp_path, monkeypatch, lost):
-    from vitcrypt.experiment import loggers
-    from vitcrypt.experiment.training_run import Cell
+    from vitcrypt.experiment import loggers, record
 
-    place = {"savefig": figures.Figure, "pictures": Cell, "publish": loggers}[lost]
+    place = {"savefig": figures.Figure, "examples": record, "publish": loggers}[lost]
     monkeypatch.setattr(place, lost, no_space)
     printed = program()
     (result,) = results(tmp_path)
     assert result["metrics"]["images"] == 40
     assert "No space left" in printed
     assert "result.json is written" in printed
-    missing = {"savefig": ["images", "confusion"], "pictures": ["images"], "publish": []}[lost]
+    missing = {"savefig": ["images", "confusion"], "examples": ["images"], "publish": []}[lost]
     for name in missing:
         assert f"{name}.png is missing" in printed
     assert len(list(tmp_path.rglob("*.png"))) == 2 - len(missing)

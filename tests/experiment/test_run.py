@@ -86,7 +86,7 @@ def test_starting_over_puts_the_earlier_attempt_aside(program, tmp_path):
     assert len(results(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("encryption", ["plain", "none"])
+@pytest.mark.parametrize("encryption", ["plain", "received"])
 def test_without_encryption_no_key_is_read(program, tmp_path, encryption):
     code, printed = program(f"encryption={encryption}", "key=/nowhere/key.txt")
     assert code == 0, printed
@@ -208,11 +208,11 @@ def test_an_adaptation_network_in_front_of_shakedrop_trains_and_repeats_itself(p
 @pytest.mark.slow
 def test_a_sweep_gives_every_cell_then_skips_them_and_survives_being_killed(tmp_path):
     encryptions = ["le", "etc", "ele", "pe", "proposed", "plain"]
-    sweep = ["-m", f"encryption={','.join(encryptions)}", "model=vit_tiny,resnet18", "+model.network.width=8"]
+    sweep = ["-m", f"encryption={','.join(encryptions)}", "model=vit_micro,resnet18", "+model.network.width=8"]
     sweep = [
         "-m",
         f"encryption={','.join(encryptions)}",
-        "model=vit_tiny,resnet18",
+        "model=vit_micro,resnet18",
         "trainer.max_epochs=1",
         "data=digits",
     ]
@@ -229,7 +229,7 @@ def test_a_sweep_gives_every_cell_then_skips_them_and_survives_being_killed(tmp_
     assert printed.count("skipped") == before
     found = results(tmp_path)
     cells = {(result["config"]["names"]["encryption"], result["config"]["names"]["model"]) for result in found}
-    assert cells == {(encryption, model) for encryption in encryptions for model in ("vit_tiny", "resnet18")}
+    assert cells == {(encryption, model) for encryption in encryptions for model in ("vit_micro", "resnet18")}
     assert len(found) == 12
     assert finish(*sweep, folder=tmp_path).count("skipped") == 12
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchmetrics
-from test_attack_program import config
+from configurations import attack_values as config
 from torchvision.models import alexnet
 
 from vitcrypt.attack import attack

@@ -9,7 +9,7 @@ from cases import cipher_of, each, noise
 from networks import KINDS, seen, small, vit
 
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, SignedPermutation
-from vitcrypt.models import PyramidNet, ResNet18, fold, kind_of, rekey, unfold, widen
+from vitcrypt.models import PyramidNet, ResNet18, fold_key, kind_of, rekey, unfold_key, widen
 from vitcrypt.models.key_folding import patch_moves
 
 SHAPE = (3, 16, 16)
@@ -33,7 +33,7 @@ def parameters_equal(one, other):
 def test_a_folded_network_gives_on_encrypted_images_the_logits_of_the_original(scheme):
     network, images, cipher = small(), noise(4, *SHAPE), cipher_of(scheme, SHAPE)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    folded = fold(network, cipher)
+    folded = fold_key(network, cipher)
     assert apart(network, images, folded, cipher(images)) < 1e-10
     assert apart(network, images, network, cipher(images)) > 1, "without folding the logits differ widely"
     assert kind_of(folded) == KINDS[type(scheme)]
@@ -43,7 +43,7 @@ def test_a_folded_network_gives_on_encrypted_images_the_logits_of_the_original(s
 @each([Proposed(4), PE(), EtC(4), LE(4), ELE(4)])
 def test_the_other_direction_is_wrong(scheme):
     network, images, cipher = small(), noise(4, *SHAPE), cipher_of(scheme, SHAPE)
-    assert apart(network, images, fold(network, cipher.inverse()), cipher(images)) > 1
+    assert apart(network, images, fold_key(network, cipher.inverse()), cipher(images)) > 1
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_shape_of_a_vit_can_be_folded(scheme, options):
     network = small(**options)
     shape = (3, *network.patch_embed.img_size)
     images, cipher = noise(3, *shape), cipher_of(scheme, shape)
-    assert apart(network, images, fold(network, cipher), cipher(images)) < 1e-10
+    assert apart(network, images, fold_key(network, cipher), cipher(images)) < 1e-10
 
 
 AT_224 = [(scheme, "vit_tiny_patch16_224", 12) for scheme in (Proposed(16), PE(), EtC(16), LE(16), ELE(16))]
@@ -80,7 +80,7 @@ def test_networks_of_the_paper_s_size_fold_exactly(scheme, name, depth):
     network, images, cipher = vit(name, depth=depth), noise(1, *shape), cipher_of(scheme, shape)
     with torch.no_grad():
         logits, under_the_cipher = network(seen(images)), network(seen(cipher(images)))
-        folded = fold(network, cipher)(seen(cipher(images)))
+        folded = fold_key(network, cipher)(seen(cipher(images)))
     assert (logits - folded).abs().max() < 1e-10
     assert (logits - under_the_cipher).abs().max() > 1
 
@@ -90,7 +90,7 @@ def test_the_whole_set_is_classified_alike_image_by_image(scheme):
     network, images, cipher = small().float(), noise(2000, *SHAPE), cipher_of(scheme, SHAPE)
     with torch.no_grad():
         plain = network(seen(images, torch.float32)).argmax(1)
-        folded = fold(network, cipher)(seen(cipher(images), torch.float32)).argmax(1)
+        folded = fold_key(network, cipher)(seen(cipher(images), torch.float32)).argmax(1)
         unfolded = network(seen(cipher(images), torch.float32)).argmax(1)
     assert torch.equal(plain, folded)
     assert (plain != unfolded).float().mean() > 0.1
@@ -102,16 +102,16 @@ def test_unfolding_is_the_exact_way_back(scheme):
     network, cipher = small(), cipher_of(scheme, SHAPE)
     widened = small()
     widen(widened, KINDS[type(scheme)])
-    assert parameters_equal(unfold(fold(network, cipher), cipher), widened)
-    assert parameters_equal(fold(unfold(fold(network, cipher), cipher), cipher), fold(network, cipher))
+    assert parameters_equal(unfold_key(fold_key(network, cipher), cipher), widened)
+    assert parameters_equal(fold_key(unfold_key(fold_key(network, cipher), cipher), cipher), fold_key(network, cipher))
 
 
 @each(SCHEMES)
 def test_a_network_changes_its_key_without_training(scheme):
     network, images = small().float(), noise(2000, *SHAPE)
     old, new = (cipher_of(scheme, SHAPE, key) for key in ("test-0", "test-1"))
-    changed = rekey(fold(network, old), old, new)
-    assert parameters_equal(changed, fold(unfold(fold(network, old), old), new))
+    changed = rekey(fold_key(network, old), old, new)
+    assert parameters_equal(changed, fold_key(unfold_key(fold_key(network, old), old), new))
     with torch.no_grad():
         truth = network(seen(images, torch.float32)).argmax(1)
         under_new, under_old = (changed(seen(c(images), torch.float32)).argmax(1) for c in (new, old))
@@ -123,7 +123,7 @@ def test_a_network_changes_its_key_without_training(scheme):
 def test_a_network_changes_its_scheme_too():
     network, images = small(), noise(3, *SHAPE)
     old, new = cipher_of(EtC(4), SHAPE), cipher_of(ELE(4), SHAPE, "test-1")
-    assert apart(network, images, rekey(fold(network, old), old, new), new(images)) < 1e-10
+    assert apart(network, images, rekey(fold_key(network, old), old, new), new(images)) < 1e-10
 
 
 @pytest.mark.parametrize("kind", WIDENED)
@@ -131,7 +131,7 @@ def test_a_network_changes_its_scheme_too():
 def test_what_is_richer_already_stays_so(scheme, kind):
     network, images, cipher = small(), noise(3, *SHAPE), cipher_of(scheme, SHAPE)
     widen(network, kind)
-    folded = fold(network, cipher)
+    folded = fold_key(network, cipher)
     assert apart(network, images, folded, cipher(images)) < 1e-10
     for part in ("per_position", "nibbles"):
         assert (part in kind_of(folded)) == (part in kind or part in KINDS[type(scheme)])
@@ -149,7 +149,7 @@ def test_the_moves_of_a_cipher_are_read_right():
 def test_parameters_that_do_not_learn_still_do_not():
     network = small()
     network.patch_embed.requires_grad_(False)
-    assert not any(p.requires_grad for p in fold(network, cipher_of(EtC(4), SHAPE)).patch_embed.parameters())
+    assert not any(p.requires_grad for p in fold_key(network, cipher_of(EtC(4), SHAPE)).patch_embed.parameters())
 
 
 @pytest.mark.parametrize(
@@ -178,4 +178,4 @@ def test_parameters_that_do_not_learn_still_do_not():
 )
 def test_what_cannot_be_folded_is_refused_with_the_reason(network, cipher, told):
     with pytest.raises(ValueError, match=told):
-        fold(network, cipher)
+        fold_key(network, cipher)

@@ -7,7 +7,7 @@ from cases import cipher_of, each, noise
 from networks import KINDS, seen, small
 
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
-from vitcrypt.models import fold, widen
+from vitcrypt.models import fold_key, widen
 
 SHAPE = (3, 16, 16)
 SCHEMES = [Proposed(4), PE(), EtC(4), LE(4), ELE(4)]
@@ -44,10 +44,10 @@ def distance(one, other):
 def test_training_goes_the_same_way_from_the_same_kind_of_embedding(scheme, optimizer):
     network, images, cipher = small(gain=1.5), noise(64, *SHAPE), cipher_of(scheme, SHAPE)
     widen(network, KINDS[type(scheme)])
-    start, folded = network.state_dict()["head.weight"].clone(), fold(network, cipher)
+    start, folded = network.state_dict()["head.weight"].clone(), fold_key(network, cipher)
     on_plain, on_encrypted = trained(network, images, optimizer), trained(folded, cipher(images), optimizer)
     assert (on_plain - on_encrypted).abs().max() < 1e-8
-    assert distance(fold(network, cipher), folded) < 1e-8
+    assert distance(fold_key(network, cipher), folded) < 1e-8
     assert (network.state_dict()["head.weight"] - start).abs().max() > 1e-3, "it has learnt something"
 
 
@@ -55,7 +55,7 @@ def test_training_goes_the_same_way_from_the_same_kind_of_embedding(scheme, opti
 @each(SCHEMES)
 def test_only_the_proposed_scheme_trains_as_the_shared_embedding_on_plain_images(scheme, optimizer):
     network, images, cipher = small(gain=1.5), noise(64, *SHAPE), cipher_of(scheme, SHAPE)
-    folded = fold(network, cipher)
+    folded = fold_key(network, cipher)
     apart = (trained(network, images, optimizer) - trained(folded, cipher(images), optimizer)).abs()
     assert apart[0] < 1e-10, "both start from the same loss"
     assert (apart.max() < 1e-8) == isinstance(scheme, Proposed)

@@ -30,7 +30,7 @@ def test_the_paper_s_network_has_54_blocks_that_widen_evenly_to_286_channels_and
     widths = [block.branch[1].out_channels for block in network.blocks]
     assert widths == [16 + 5 * i for i in range(1, 55)]
     assert [i for i, block in enumerate(network.blocks) if block.stride == 2] == [18, 36]
-    keeps = [block.branch[-1].keep for block in network.blocks]
+    keeps = [block.branch[-1].keep_prob for block in network.blocks]
     assert keeps == pytest.approx([1 - i / 54 * 0.5 for i in range(1, 55)])
 
 

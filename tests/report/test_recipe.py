@@ -6,7 +6,9 @@ from omegaconf import OmegaConf
 from recorded import changed, training, typed
 from test_table1 import line
 
-from vitcrypt.experiment.config import CONF, register
+from vitcrypt.experiment.composition import settled
+from vitcrypt.experiment.config import CONF
+from vitcrypt.experiment.schema import register
 from vitcrypt.report.paper import TABLE1
 from vitcrypt.report.recipe import recipe_of, unlike_the_paper
 from vitcrypt.report.table1 import table1
@@ -26,7 +28,7 @@ UNLIKE = [
     ("config.model", "image_size", 64, "other"),
     ("config.model", "schedule", "constant", "other"),
     ("config.model", "label_smoothing", 0.1, "other"),
-    ("config.model", "adapt_to_key", True, "other"),
+    ("config.model", "fold_key", True, "other"),
     ("config.model.network", "width", 32, "other"),
     ("config.model.optimizer", "lr", 0.01, "other"),
     ("config.model.optimizer", "_target_", "torch.optim.AdamW", "other"),
@@ -61,9 +63,8 @@ def test_the_recipes_that_are_compared_are_those_that_are_configured(row):
     overrides += [f"names.{group}={name}" for group, name in chosen.items() if group != "logger"]
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(
-            compose("config", [*overrides, f"model.adaptation={row.adaptation}"]), resolve=True
-        )
+        composed = compose("config", [*overrides, f"model.adaptation={row.adaptation}"])
+    config = settled(OmegaConf.to_container(composed, resolve=True))
     run = training() | {"config": config}
     run["training"] |= {
         "epochs": max(0, config["trainer"]["max_epochs"]),

@@ -20,7 +20,7 @@ from vitcrypt.report.results import FILENAME, FORMAT, TrainingResult, read_resul
 
 def result(encryption="proposed", acc=0.9, seed=0, **changes):
     """Return a record; `changes` go into the configuration, "part__name"."""
-    record = training(encryption, "vit_tiny", acc, seed, data="digits")
+    record = training(encryption, "vit_micro", acc, seed, data="digits")
     return typed(changed(record, **{f"config__{where}": value for where, value in changes.items()}))
 
 
@@ -127,8 +127,8 @@ def test_every_run_is_a_row_with_its_accuracy_in_percent():
     table = rows([result("le", 0.91239), result("plain", 0.975), result("etc", 0.5, names__model="resnet18")])
     assert [(row["encryption"], row["model"], row["accuracy"]) for row in table] == [
         ("etc", "resnet18", "50.00"),
-        ("le", "vit_tiny", "91.24"),
-        ("plain", "vit_tiny", "97.50"),
+        ("le", "vit_micro", "91.24"),
+        ("plain", "vit_micro", "97.50"),
     ]
     assert {(row["data"], row["seed"], row["images"], row["epochs"]) for row in table} == {
         ("digits", "0", "10000", "2")

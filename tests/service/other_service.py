@@ -10,7 +10,7 @@ from typing import Any
 
 from bundles import described
 
-from vitcrypt.service.description import CLIENT_FORMAT
+from vitcrypt.service.documents import CLIENT_FORMAT
 
 
 def info(**changes: Any) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_a_bundle_is_never_overwritten(copy):
 def test_nothing_stays_of_a_bundle_whose_graph_is_wrong(tmp_path, monkeypatch):
     network = network_of(described())
     monkeypatch.setattr(
-        "vitcrypt.service.backends.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
+        "vitcrypt.service.onnx.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
     )
     with pytest.raises(RuntimeError, match="the ONNX graph differs from the network"):
         described().write(tmp_path / "bundle", network)
@@ -131,7 +131,7 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
 def run(tmp_path_factory):
     """The folder of a finished run on images that came encrypted."""
     folder = tmp_path_factory.mktemp("run")
-    finish(*SMALL, "encryption=none", folder=folder)
+    finish(*SMALL, "encryption=received", folder=folder)
     return next(folder.rglob("result.json")).parent
 
 

@@ -13,7 +13,7 @@ from other_service import info, other, prediction
 from vitcrypt.encryption import SCHEMES, ImageEncryption
 from vitcrypt.keys import Key
 from vitcrypt.service import Client
-from vitcrypt.service.description import CLIENT_FORMAT
+from vitcrypt.service.documents import CLIENT_FORMAT
 
 IMAGES = torch.arange(3 * 48 * 48).reshape(1, 3, 48, 48).mul(7).remainder(251).to(torch.uint8)
 FIELDS = ("image_size", "interpolation", "classes", "scheme", "fingerprint", "key_scope")

@@ -11,7 +11,7 @@ from bundles import KEY, described
 from serving import answer, connected, first_bytes, running
 
 from vitcrypt.service.app import create_app
-from vitcrypt.service.intake import Limits
+from vitcrypt.service.limits import Limits
 
 TOKEN = "a-token-of-no-other-use"
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -79,7 +79,7 @@ def test_connections_in_any_state_keep_nobody_out(state):
 
 
 def test_who_takes_a_long_answer_slowly_gets_it_whole(monkeypatch):
-    monkeypatch.setattr("vitcrypt.service.connection.LEAST_TAKEN", 1)
+    monkeypatch.setattr("vitcrypt.service.server.LEAST_TAKEN", 1)
     with running(app_of(), read_seconds=0.1, idle_seconds=0.1) as port, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
         connection.connect(("127.0.0.1", port))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vitcrypt.encryption import SCHEMES, Scheme
-from vitcrypt.service.description import CLIENT_FORMAT, read_description
+from vitcrypt.service.documents import CLIENT_FORMAT, read_description
 
 GOOD = {
     "format": CLIENT_FORMAT,

@@ -14,7 +14,7 @@ from vitcrypt.encryption import ImageEncryption, Proposed
 from vitcrypt.keys import Key
 from vitcrypt.service import Bundle, Client
 
-RUN = ["data=digits", "model=vit_tiny", "trainer=cpu", "trainer.max_epochs=3", "encryption=proposed"]
+RUN = ["data=digits", "model=vit_micro", "trainer=cpu", "trainer.max_epochs=3", "encryption=proposed"]
 
 
 def memory_of(process: int) -> bytes:
@@ -51,7 +51,7 @@ def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no
     assert done.returncode == 0, done.stderr
 
     test = digits().test
-    batch = test.__getitems__(list(range(len(test))))
+    batch = test.batch(list(range(len(test))))
     plain = resize(batch["image"], 16)
     bundle = Bundle.read(provider / "bundle")
     with torch.inference_mode():

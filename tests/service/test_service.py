@@ -14,11 +14,12 @@ from bundles import KEY, described, network_of, serving, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from starlette.exceptions import HTTPException
 
 from vitcrypt.service.graph import Served, sample_images
-from vitcrypt.service.intake import Limits, count_of
+from vitcrypt.service.intake import count_of
+from vitcrypt.service.limits import Limits
 from vitcrypt.service.png import decode_png
-from vitcrypt.service.refused import RefusedError
 
 IMAGES = sample_images(16)
 MARK = {"X-Key-Fingerprint": KEY.fingerprint}
@@ -226,7 +227,7 @@ def test_counts_lengths_and_types_have_limits(http):
 def test_images_that_unfold_have_a_common_limit():
     limits = Limits(max_bytes=2**20, max_images=256)
     files = [png_of(224, 224, chunk(b"IDAT", zlib.compress(bytes(673 * 224), 9)))] * 28
-    with pytest.raises(RefusedError, match="28 images of 224 x 224 are too many"):
+    with pytest.raises(HTTPException, match="28 images of 224 x 224 are too many"):
         count_of("image/png", files, 224, limits)
     assert count_of("image/png", files[:27], 224, limits) == 27
     assert count_of("image/png", files[:1], 4096, limits) == 1

@@ -17,8 +17,7 @@ from vitcrypt.data import Manifest
 from vitcrypt.encryption import Proposed
 from vitcrypt.experiment.export import export
 from vitcrypt.service import Bundle
-from vitcrypt.service.answers import Answers, Info
-from vitcrypt.service.description import read_description
+from vitcrypt.service.documents import Answers, Info, read_description
 from vitcrypt.untrusted.documents import parse_document
 
 COUNT = 350

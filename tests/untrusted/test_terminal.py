@@ -76,7 +76,7 @@ def test_a_command_that_is_printed_can_be_pasted(vitcrypt, tmp_path):
     assert code == 0, printed
     line = next(line for line in printed.splitlines() if "vitcrypt run" in line)
     shown = subprocess.run(["sh", "-c", line.replace("vitcrypt run", "printf '%s\\n'")], capture_output=True, text=True)
-    assert shown.stdout.splitlines() == ["data=npz", 'data.root="it\'s, (1).npz"', "encryption=none"]
+    assert shown.stdout.splitlines() == ["data=npz", 'data.root="it\'s, (1).npz"', "encryption=received"]
 
 
 def recorded(folder, name):

@@ -124,7 +124,7 @@ def _each(pair: _Pair) -> Tensor:
     if len(pair.theirs) != len(pair.rows):
         raise ValueError(
             "the network embeds all patches alike, so no key of this scheme was folded into it (nor can be); was it "
-            "trained without model.adapt_to_key=true?"
+            "trained without model.fold_key=true?"
         )
     return pair.theirs
 

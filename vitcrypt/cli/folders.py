@@ -143,7 +143,7 @@ def pack(
     with progress("packing") as advance:
         if out.suffix == ".npz":
             manifest = pack_npz(folder, out, workers, advance)
-            size, then = out.stat().st_size, ["run", "data=npz", override("data.root", out), "encryption=none"]
+            size, then = out.stat().st_size, ["run", "data=npz", override("data.root", out), "encryption=received"]
         else:
             manifest = pack_shards(folder, out, shard_mib or 1024, workers, advance)
             size, then = sum(file.stat().st_size for file in out.iterdir()), ["verify", str(out)]

@@ -36,7 +36,7 @@ def fold(
     console.print(f"weights that carry key {key.fingerprint} in {out}")
     of_network = [given for given in overrides or [] if given.startswith("model.")]
     trains = [f"model={model}", *(override(name, value) for name, value in needed.items()), *of_network]
-    command = shlex.join(["vitcrypt", "run", "encryption=none", *trains])
+    command = shlex.join(["vitcrypt", "run", "encryption=received", *trains])
     console.print(f"  the provider trains with: {command} data=... data.root=...")
     console.print("Anyone with this file and the original weights can read your key from the two.", style="yellow")
 

@@ -80,10 +80,9 @@ def serve(
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
     _require("fastapi", "uvicorn", "httptools", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
-    from vitcrypt.service.address import is_loopback
     from vitcrypt.service.app import create_app
     from vitcrypt.service.backends import load_backend
-    from vitcrypt.service.intake import Limits
+    from vitcrypt.service.limits import Limits, is_loopback
     from vitcrypt.service.server import listen
     from vitcrypt.service.server import serve as serve_app
 
@@ -113,12 +112,12 @@ def predict(
 ) -> None:
     """Encrypt images here, ask a service for their classes, and print them."""
     _require("httpx")
+    from vitcrypt.data.layout import describe_left_out
     from vitcrypt.data.listing import list_images
     from vitcrypt.data.survey import survey
-    from vitcrypt.data.walk import told
 
     files, left_out = list_images(images)
-    for line in [*filter(None, [told(left_out)]), *survey(files).lines()]:
+    for line in [*filter(None, [describe_left_out(left_out)]), *survey(files).lines()]:
         error_console.print(line)
     asked = _client(url, key_file, plain, client, token_file)
     predictions = asked.predict(files)

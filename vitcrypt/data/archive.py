@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,6 @@ _OTHERS = {
     b"\x1f\x8b": "it is compressed by gzip; unpack it first",
     b"\x89HDF": "it is HDF5; save its arrays by numpy.savez",
     b"PK": "it is damaged or truncated; get it again",
-    b"": "it is empty; get it again",
 }
 
 
@@ -43,7 +43,7 @@ class Header:
     """What an array says it is, before it is read, and the bytes that it has."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     length: int = 0
 
     @property
@@ -58,6 +58,9 @@ class Archive:
     Args:
         path: The file; every error names it.
         opened: The same, open.
+
+    Raises (also all of its methods):
+        ValueError: It is encrypted or damaged, or holds what is never read.
     """
 
     def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
@@ -67,23 +70,18 @@ class Archive:
             raise ValueError(f"it holds {printable(twice[0], 100)} twice; get it again")
 
     def header(self, name: str) -> Header:
-        """Return what an array is.
-
-        Raises:
-            ValueError: It is encrypted or damaged.
-        """
+        """Return what an array is."""
         with explained(self.path, name):
             member = self._member(name)
-            with self._zip.open(member) as whole:
-                file = io.BytesIO(whole.read(HEADER_BYTES))
-                read = _HEADERS.get(np.lib.format.read_magic(file))
-                if read is None:
-                    raise ValueError("its format is none of numpy's versions 1 and 2")
-                try:
-                    shape, _, dtype = read(file)
-                except ValueError:  # numpy's words advise what nobody should do with foreign files
-                    raise ValueError("its header is damaged; get it again") from None
-                return Header(shape, dtype, member.file_size - file.tell())
+            with self._zip.open(member) as opened:
+                file = io.BytesIO(opened.read(HEADER_BYTES))
+            if (read := _HEADERS.get(np.lib.format.read_magic(file))) is None:
+                raise ValueError("its format is none of numpy's versions 1 and 2")
+            try:
+                shape, _, dtype = read(file)
+            except ValueError:  # numpy's words advise what nobody should do with foreign files
+                raise ValueError("its header is damaged; get it again") from None
+            return Header(shape, dtype, member.file_size - file.tell())
 
     def check_sizes(self, names: Iterable[str], max_bytes: int | None = None) -> None:
         """Raise ValueError if arrays hold objects, do not have the length that they say, or are too large together.
@@ -100,38 +98,32 @@ class Archive:
                 if not header.dtype.itemsize:
                     raise ValueError(f"its values are of {header.dtype}, which takes no bytes; get it again")
                 if header.nbytes != header.length:
-                    told = f"{header.dtype} {list(header.shape)}, {header.nbytes:,} bytes"
-                    raise ValueError(f"it says it is {told}, and has {header.length:,}; get it again")
+                    claim = f"{header.dtype} {list(header.shape)}, {header.nbytes:,} bytes"
+                    raise ValueError(f"it says it is {claim}, and has {header.length:,}; get it again")
         size = sum(header.nbytes for header in headers.values())
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if size > (limit := memory if max_bytes is None else max_bytes):
-            what = "this machine has" if max_bytes is None else "at most read are"
-            told = f"{', '.join(headers)} would take {size / 2**30:,.1f} GiB, and {what} {limit / 2**30:,.1f}"
-            raise ValueError(f"cannot read {self.path} as .npz: {told}; pack fewer or smaller images")
+        limit, owner = max_bytes, "at most read are"
+        if limit is None:
+            limit, owner = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine has"
+        if size > limit:
+            reason = f"{', '.join(headers)} would take {size / 2**30:,.1f} GiB, and {owner} {limit / 2**30:,.1f}"
+            raise ValueError(f"cannot read {self.path} as .npz: {reason}; pack fewer or smaller images")
 
-    def read(self, name: str, max_bytes: int | None = None) -> NDArray:
-        """Return an array.
-
-        Raises:
-            ValueError: As of `header` and `check_sizes`.
-        """
+    def read(self, name: str, max_bytes: int | None = None) -> NDArray[Any]:
+        """Return an array, after `check_sizes`."""
         self.check_sizes([name], max_bytes)
         with explained(self.path, name), self._zip.open(self._member(name)) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
             file.read(1)  # its end: there the checksum is compared
             if array.dtype.kind == "U" and (array.reshape(-1).view(array.dtype.byteorder + "u4") > LAST_LETTER).any():
                 raise ValueError("its text is damaged; get it again")
         return array
 
     def _member(self, name: str) -> zipfile.ZipInfo:
-        inside = name if name in self._zip.NameToInfo else f"{name}.npy"
-        member = self._zip.getinfo(inside)
+        member = self._zip.getinfo(name if name in self._zip.NameToInfo else f"{name}.npy")
         if member.flag_bits & 1:
             raise ValueError("it is encrypted by a password; save it without")
-        if member.compress_type not in METHODS:
-            raise ValueError(
-                f"it is compressed by method {member.compress_type}, which is not read; use numpy.savez_compressed"
-            )
+        if (method := member.compress_type) not in METHODS:
+            raise ValueError(f"it is compressed by method {method}, which is not read; use numpy.savez_compressed")
         return member
 
 
@@ -149,8 +141,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
             if not zipfile.is_zipfile(file):
                 file.seek(0)
                 head = file.read(8)
-                known = next((told for start, told in _OTHERS.items() if start and head.startswith(start)), None)
-                raise ValueError(known or (_OTHERS[b""] if not head else "it is no zip archive, as .npz files are"))
+                other = "it is no zip archive, as .npz files are" if head else "it is empty; get it again"
+                raise ValueError(next((kind for start, kind in _OTHERS.items() if head.startswith(start)), other))
             archive = Archive(path, zipfile.ZipFile(file))
         yield archive
 

@@ -8,21 +8,21 @@ import http.client
 import os
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfileobj
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import wrap_file
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
+from vitcrypt.untrusted.text import error_console
 
 MIRRORS = {
     "cifar10": [
@@ -65,21 +65,21 @@ def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download
     if folder is None:
         raise FileNotFoundError(_how_to_provide(name, dataset, ["download: off (data.source.download=false)"]))
     try:
-        parts = {train: dataset(str(folder), train=train) for train in (True, False)}
+        train, test = (dataset(str(folder), train=train) for train in (True, False))
     except RuntimeError as error:
         raise ValueError(
             f"{folder / dataset.base_folder} is not the original {name}: a file is missing or its checksum is wrong; "
             f"remove the folder to unpack it again (other data: data=folder or data=npz)"
         ) from error
-    train, test = (
+    first, second = (
         ArrayDataset(
             torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2))),
             torch.tensor(part.targets),
-            torch.arange(len(part.targets)) + first,
+            torch.arange(len(part.targets)) + start,
         )
-        for part, first in ((parts[True], 0), (parts[False], TEST_INDEX))
+        for part, start in ((train, 0), (test, TEST_INDEX))
     )
-    return Splits(train, test, list(parts[True].classes))
+    return Splits(first, second, list(train.classes))
 
 
 def _find(name: str, dataset: type[datasets.CIFAR10], root: str | None) -> Path | None:
@@ -97,9 +97,7 @@ def _find(name: str, dataset: type[datasets.CIFAR10], root: str | None) -> Path 
                     f"{archive} is not the original archive of {name}: its MD5 is not {dataset.tgz_md5}; "
                     "it may be truncated: remove it and fetch it again"
                 )
-            with _writing_cache():
-                _unpack(archive, dataset)
-            return cache()
+            return _unpacked(archive, dataset)
     return None
 
 
@@ -116,65 +114,38 @@ def _writing_cache() -> Iterator[None]:
         ) from error
 
 
-def _unpack(archive: Path, dataset: type[datasets.CIFAR10]) -> None:
-    """Unpack into the cache in one step: other processes, which may do the same, find the whole folder or none."""
-    with TemporaryDirectory(dir=cache(), prefix=".unpacking-") as made:
+def _unpacked(archive: Path, dataset: type[datasets.CIFAR10]) -> Path:
+    """Unpack into the cache in one step: other processes, which may do the same, find the complete folder or none."""
+    target = cache() / dataset.base_folder
+    with _writing_cache(), TemporaryDirectory(dir=cache(), prefix=".unpacking-") as made:
         extract_archive(archive, made)
         try:
-            (Path(made) / dataset.base_folder).rename(cache() / dataset.base_folder)
+            (Path(made) / dataset.base_folder).rename(target)
         except OSError:
-            if not (cache() / dataset.base_folder).is_dir():  # if it is there, another process was faster
+            if not target.is_dir():  # if it is there, another process was faster
                 raise
+    return cache()
 
 
 def _fetch(name: str, dataset: type[datasets.CIFAR10]) -> Path:
-    """Download the archive into the cache from the first mirror that answers, check it, unpack it."""
-    attempts = []
+    """Download the archive into the cache from the first mirror that has it, check it, unpack it."""
     with _writing_cache(), TemporaryFile(dir=cache()):
         pass  # asked before anything is fetched
-    archive = cache() / dataset.filename
-    with ThreadPoolExecutor() as pool:  # ask all at once: an unreachable mirror then costs no extra wait
-        answers = list(pool.map(_open, MIRRORS[name]))
-    for url, answer in zip(MIRRORS[name], answers, strict=True):
-        if isinstance(answer, str):
-            attempts.append(f"{url}: {answer}")
-            continue
+    attempts, archive = [], cache() / dataset.filename
+    for url in MIRRORS[name]:
         try:
-            with atomic_write(archive) as file:
-                _save(answer, file, f"fetching {name}")
+            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer, atomic_write(archive) as file:
+                size = int(answer.headers.get("Content-Length") or 0)
+                with wrap_file(answer, size, description=f"fetching {name}", console=error_console) as reader:
+                    copyfileobj(reader, file)
+                file.flush()
                 if not check_integrity(file.name, dataset.tgz_md5):
                     raise OSError("wrong checksum")
-        except (OSError, http.client.HTTPException) as error:
-            attempts.append(f"{url}: {error}")
+        except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+            attempts.append(f"{url}: {getattr(error, 'reason', error)}")
             continue
-        with _writing_cache():
-            _unpack(archive, dataset)
-        return cache()
+        return _unpacked(archive, dataset)
     raise FileNotFoundError(_how_to_provide(name, dataset, attempts))
-
-
-def _open(url: str):
-    """Return the open response, or the reason why there is none."""
-    try:
-        return urllib.request.urlopen(url, timeout=CONNECT_SECONDS)
-    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-        return str(getattr(error, "reason", error))
-
-
-def _save(response, file: BinaryIO, what: str) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with response, Progress(*columns) as progress:
-        task = progress.add_task(what, total=int(response.headers.get("Content-Length") or 0) or None)
-        while chunk := response.read(1 << 20):
-            file.write(chunk)
-            progress.advance(task, len(chunk))
-    file.flush()
 
 
 def _how_to_provide(name: str, dataset: type[datasets.CIFAR10], attempts: list[str]) -> str:
@@ -183,7 +154,7 @@ def _how_to_provide(name: str, dataset: type[datasets.CIFAR10], attempts: list[s
             f"{name} is neither in data.root, nor in $VITCRYPT_DATA, nor in {cache()}, and could not be fetched:",
             *(f"    {attempt}" for attempt in attempts),
             "  Provide it in one of these ways:",
-            f"    - put {dataset.filename} (MD5 {dataset.tgz_md5}) into a folder and say data.root=FOLDER",
+            f"    - put {dataset.filename} (MD5 {dataset.tgz_md5}) into a folder and set data.root=FOLDER",
             f"    - the same with the unpacked {dataset.base_folder}/; or set VITCRYPT_DATA=FOLDER once",
             "    - images of your own: data=folder data.root=FOLDER, or data=npz data.root=FILE.npz",
             "    - to try things out without any download: data=digits",

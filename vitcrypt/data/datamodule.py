@@ -11,18 +11,17 @@ import math
 from typing import Any, Literal
 
 import torch
-from lightning import LightningDataModule
+from lightning import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vitcrypt.data.augment import Part, random_crop, random_flip, random_roll, seed_of
 from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.resize import resize
-from vitcrypt.data.steps import Division, Share, StepSampler
+from vitcrypt.data.steps import Division, Share, StepSampler, seed_of
+from vitcrypt.data.transforms import Part, normalise, random_crop, random_flip, random_roll, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
 
-Augment = Literal["owner", "provider", "none"]
+Augment = Literal["auto", "owner", "provider", "none"]
 
 
 class ImageDataModule(LightningDataModule):
@@ -37,7 +36,8 @@ class ImageDataModule(LightningDataModule):
         micro_batch_size: At most so many images at once on one device; a step then accumulates several. None: no limit.
         augment: Who augments training images. "owner" does before encryption, with `crop_padding` and `flip`.
             "provider" only has encrypted images: crop and flip if they are plain or nothing is known of them, cyclic
-            moves by whole blocks under LE, and an error where nothing survives. "none": nobody.
+            moves by whole blocks under LE, and an error where nothing survives. "none": nobody. "auto": nobody if the
+            images come encrypted, else the owner.
         crop_padding: Random crop after padding by so many pixels, at the images' own size.
         flip: Random left-right flip.
         interpolation: "bilinear" or "bicubic".
@@ -48,7 +48,12 @@ class ImageDataModule(LightningDataModule):
 
     Batches: a dict of `image` (float [B, C, S, S] in [-1, 1]), `label` (int64 [B]), `index` (int64 [B]), and `share`,
     which says what the batch weighs in its step and how many of its images count.
+
+    Raises:
+        ValueError: The images come encrypted, and these options would destroy them; or the cipher cannot be compiled.
     """
+
+    trainer: Trainer
 
     def __init__(
         self,
@@ -71,17 +76,28 @@ class ImageDataModule(LightningDataModule):
         self.splits, self.encryption, self.received = splits, encryption, received
         self.image_size, self.interpolation = image_size, interpolation
         self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
-        self.augment, self.crop_padding, self.flip = augment, crop_padding, flip
+        self.crop_padding, self.flip = crop_padding, flip
         self.num_workers, self.resident_gib, self.seed = num_workers, resident_gib, seed
+        come_encrypted = received is not None and received.encrypted
+        self.augment = ("none" if come_encrypted else "owner") if augment == "auto" else augment
         self._generator = torch.Generator()
         self._generator_epoch: int | None = None
         self._step_state = self._generator.get_state()
         self._on_device: dict[str, ArrayDataset] = {}
-        if compile:
-            self._check_compilable()
-            self._encrypt_and_normalise = torch.compile(self._encrypt_and_normalise)  # type: ignore[method-assign]
-        self._check_received()
-        self._check_provider()
+        if come_encrypted:
+            self._check_received(str(received))
+        if self.augment == "provider" and self.scheme is not None and not self.scheme.translation_by_blocks:
+            raise ValueError(
+                f"augment=provider: no crop or flip of an image encrypted by {self.scheme.name} "
+                "is the encryption of another image under the same key; set "
+                + ("data.augment=none" if encryption is None else "data.augment=owner or data.augment=none")
+            )
+        if compile and encryption is not None and encryption.key_scope == "per_image":
+            raise ValueError(
+                "data.compile=true compiles one cipher for all images, and with key_scope=per_image each image has its "
+                "own; set data.compile=false"
+            )
+        self._finish = torch.compile(self._encrypt_and_normalise) if compile else self._encrypt_and_normalise
 
     @property
     def scheme(self) -> Scheme | None:
@@ -104,47 +120,34 @@ class ImageDataModule(LightningDataModule):
             )
         return Division(self.batch_size, self.micro_batch_size, world_size)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled by seed and epoch, every image once an epoch."""
         self._generator_epoch = None  # a new training: draw from the start
-        return self._loader(self.splits.train, shuffle=True)
+        return self._loader(self.splits.train, seed_of(self.seed))
 
-    def val_dataloader(self) -> DataLoader | list:
+    def val_dataloader(self) -> DataLoader[dict[str, Any]] | list[Any]:
         """In order."""
-        return self._loader(self.splits.val, shuffle=False) if self.splits.val is not None else []
+        return self._loader(self.splits.val) if self.splits.val is not None else []
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """In order."""
-        return self._loader(self.splits.test, shuffle=False)
+        return self._loader(self.splits.test)
 
-    def predict_dataloader(self) -> DataLoader:
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The test images, in order."""
         return self.test_dataloader()
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Tensor]:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Any]:
         """Make what the network sees out of what was transferred."""
-        assert self.trainer is not None
-        stage = "train" if self.trainer.training else "val" if self._validating else "test"
+        training, validating = self.trainer.training, self.trainer.validating or self.trainer.sanity_checking
         share: Share = batch.pop("share")
         if "position" in batch:
-            batch = self._gather(stage, batch["position"])
-        if stage == "train":
+            batch = self._gather("train" if training else "val" if validating else "test", batch["position"])
+        if training:
             self._draw_for(share)
         dtype = getattr(self.trainer.lightning_module, "dtype", torch.float32)
-        of = (share.step, share.rows)
-        image = self.prepare(batch["image"], batch["index"], training=stage == "train", dtype=dtype, of=of)
+        image = self.prepare(batch["image"], batch["index"], training, dtype, of=(share.step, share.rows))
         return {"image": image, "label": batch["label"], "index": batch["index"], "share": share}
-
-    def _draw_for(self, share: Share) -> None:
-        """Let all micro batches of a step, on all devices, see the same random numbers."""
-        assert self.trainer is not None
-        if self.trainer.current_epoch != self._generator_epoch:
-            self._generator_epoch = self.trainer.current_epoch
-            self._generator.manual_seed(seed_of(self.seed, self.trainer.current_epoch, 0))
-        if share.first:
-            self._step_state = self._generator.get_state()
-        else:
-            self._generator.set_state(self._step_state)
 
     def prepare(
         self,
@@ -159,7 +162,7 @@ class ImageDataModule(LightningDataModule):
             return normalise(self._augmented(self.encrypted(image, index), of), dtype)
         if training and self.augment == "owner":
             image = self._augmented(image, of)
-        return self._encrypt_and_normalise(self.plain(image), index, dtype)
+        return self._finish(self.plain(image), index, dtype)
 
     def plain(self, image: Tensor) -> Tensor:
         """Resize uint8 [B, C, h, w] to uint8 [B, C, S, S]: what is encrypted."""
@@ -170,76 +173,56 @@ class ImageDataModule(LightningDataModule):
         return self._encrypt(self.plain(image), index)
 
     def _encrypt(self, plain: Tensor, index: Tensor) -> Tensor:
-        return plain if self.encryption is None else self.encryption(plain, index)
+        encrypted: Tensor = plain if self.encryption is None else self.encryption(plain, index)
+        return encrypted
 
     def _encrypt_and_normalise(self, plain: Tensor, index: Tensor, dtype: torch.dtype) -> Tensor:
         return normalise(self._encrypt(plain, index), dtype)
 
     def _augmented(self, image: Tensor, of: Part | None) -> Tensor:
-        if self.augment == "provider" and self._encrypted:
-            assert self.scheme is not None
+        if self.augment == "provider" and self.scheme is not None and self.scheme.name != "plain":
             return random_roll(image, self.scheme.block_size, self._generator, of)
         if self.crop_padding:
             image = random_crop(image, self.crop_padding, self._generator, of)
         return random_flip(image, self._generator, of) if self.flip else image
 
-    @property
-    def _encrypted(self) -> bool:
-        return self.scheme is not None and self.scheme.name != "plain"
+    def _draw_for(self, share: Share) -> None:
+        """Let all micro batches of a step, on all devices, see the same random numbers."""
+        if self.trainer.current_epoch != self._generator_epoch:
+            self._generator_epoch = self.trainer.current_epoch
+            self._generator.manual_seed(seed_of(self.seed, self.trainer.current_epoch, 0))
+        if share.first:
+            self._step_state = self._generator.get_state()
+        else:
+            self._generator.set_state(self._step_state)
 
-    @property
-    def _validating(self) -> bool:
-        assert self.trainer is not None
-        return self.trainer.validating or self.trainer.sanity_checking
-
-    def _check_received(self) -> None:
-        if self.received is None or not self.received.encrypted:
-            return
+    def _check_received(self, received: str) -> None:
         if self.encryption is not None:
-            raise ValueError(f"the images are encrypted already ({self.received}); say encryption=none")
+            raise ValueError(f"the images are encrypted already ({received}); set encryption=received")
+        assert self.received is not None
         if self.image_size != self.received.image_size:
             raise ValueError(
-                f"the images are encrypted ({self.received}), and resizing to {self.image_size} would destroy them; "
-                f"say model.image_size={self.received.image_size}"
+                f"the images are encrypted ({received}), and resizing to {self.image_size} would destroy them; "
+                f"set model.image_size={self.received.image_size}"
             )
         if self.augment == "owner" and (self.crop_padding or self.flip):
             raise ValueError(
-                f"data.augment=owner crops and flips before encryption; these images are encrypted ({self.received}); "
-                "say data.augment=none"
+                f"data.augment=owner crops and flips before encryption; these images are encrypted ({received}); "
+                "set data.augment=none"
             )
 
-    def _check_compilable(self) -> None:
-        if self.encryption is not None and self.encryption.key_scope == "per_image":
-            raise ValueError(
-                "data.compile=true compiles one cipher for all images, and with key_scope=per_image each image has its "
-                "own; say data.compile=false"
-            )
-
-    def _check_provider(self) -> None:
-        scheme = self.scheme
-        if self.augment == "provider" and scheme is not None and not scheme.translation_by_blocks:
-            raise ValueError(
-                f"augment=provider: no crop or flip of an image encrypted by {scheme.name} "
-                "is the encryption of another image under the same key; use "
-                + ("data.augment=none" if self.encryption is None else "data.augment=owner or data.augment=none")
-            )
-
-    def _loader(self, dataset: ImageDataset, shuffle: bool) -> DataLoader:
-        assert self.trainer is not None
+    def _loader(self, dataset: ImageDataset, seed: int | None = None) -> DataLoader[dict[str, Any]]:
         division = self.division(self.trainer.world_size)
-        order = seed_of(self.seed) if shuffle else None
         in_memory = isinstance(dataset, ArrayDataset)
+        resident = isinstance(dataset, ArrayDataset) and dataset.images.nbytes <= self.resident_gib * 2**30
         return DataLoader(
-            _Shares(dataset, self._resident(dataset)),
+            _MicroBatches(dataset, resident),
             batch_size=None,  # the sampler chooses whole batches
-            sampler=StepSampler(len(dataset), division, self.trainer.global_rank, order),
+            sampler=StepSampler(len(dataset), division, self.trainer.global_rank, seed),
             num_workers=0 if in_memory else self.num_workers,
             persistent_workers=self.num_workers > 0 and not in_memory,
-            pin_memory=not self._resident(dataset) and torch.cuda.is_available(),
+            pin_memory=not resident and torch.cuda.is_available(),
         )
-
-    def _resident(self, dataset: ImageDataset) -> bool:
-        return isinstance(dataset, ArrayDataset) and dataset.images.nbytes <= self.resident_gib * 2**30
 
     def _gather(self, stage: str, positions: Tensor) -> Batch:
         held = self._on_device.get(stage)
@@ -247,10 +230,10 @@ class ImageDataModule(LightningDataModule):
             source = getattr(self.splits, stage)
             held = ArrayDataset(*(part.to(positions.device) for part in (source.images, source.labels, source.index)))
             self._on_device[stage] = held
-        return Batch(image=held.images_at(positions), label=held.labels[positions], index=held.index[positions])
+        return held.batch(positions)
 
 
-class _Shares(Dataset[dict[str, Any]]):
+class _MicroBatches(Dataset[dict[str, Any]]):
     """A data set by micro batches; of one whose images are on the device already a batch is just positions."""
 
     def __init__(self, dataset: ImageDataset, resident: bool) -> None:
@@ -258,10 +241,5 @@ class _Shares(Dataset[dict[str, Any]]):
 
     def __getitem__(self, chosen: tuple[list[int], Share]) -> dict[str, Any]:
         positions, share = chosen
-        batch = {"position": torch.tensor(positions)} if self.resident else self.dataset.__getitems__(positions)
+        batch = {"position": torch.tensor(positions)} if self.resident else self.dataset.batch(positions)
         return {**batch, "share": share}
-
-
-def normalise(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Map uint8 0..255 to [-1, 1] (mean 0.5 and deviation 0.5 for every channel): 255 - p then becomes -x exactly."""
-    return torch.sub(image, 127.5).div_(127.5).to(dtype)

@@ -13,22 +13,20 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vitcrypt.data.decode import read_image
-
 TEST_INDEX = 2**32
 """Indices of test images count from here, so that no two images of a data set share an index (and a per-image key)."""
 
 
 class Batch(TypedDict):
-    """What a data set returns for a list of positions."""
+    """Images of a data set: `image` uint8 [B, C, h, w], `label` int64 [B], and `index` int64 [B], their names there."""
 
-    image: Tensor  # uint8 [B, C, h, w]
-    label: Tensor  # int64 [B]
-    index: Tensor  # int64 [B], names the image within its data set
+    image: Tensor
+    label: Tensor
+    index: Tensor
 
 
 class ImageDataset(Dataset[Batch]):
-    """Labelled images. Ask for many positions at once: `dataset.__getitems__([4, 7])` is a `Batch`.
+    """Labelled images: `dataset.batch([4, 7])` returns two of them.
 
     Args:
         labels: int64 [N].
@@ -41,13 +39,16 @@ class ImageDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, position: int) -> Batch:
-        return self.__getitems__([position])
-
-    def __getitems__(self, positions: list[int]) -> Batch:
-        """Return the images at these positions."""
+    def batch(self, positions: list[int] | Tensor) -> Batch:
+        """Return the images at these positions (0..N-1)."""
         chosen = torch.as_tensor(positions)
         return Batch(image=self.images_at(chosen), label=self.labels[chosen], index=self.index[chosen])
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.batch([position])
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        return self.batch(positions)
 
     def images_at(self, positions: Tensor) -> Tensor:
         """Return the images at these positions, uint8 [B, C, h, w]."""
@@ -65,9 +66,7 @@ class ArrayDataset(ImageDataset):
         if images.dtype != torch.uint8 or images.dim() != 4:
             raise TypeError(f"expected images as uint8 [N, C, h, w], got {images.dtype} {list(images.shape)}")
         if not len(images) == len(labels) == len(index):
-            raise ValueError(
-                f"{len(images)} images, {len(labels)} labels and {len(index)} indices do not belong together"
-            )
+            raise ValueError(f"{len(images)} images have {len(labels)} labels and {len(index)} indices")
         super().__init__(labels, index)
         self.images = images
 
@@ -78,18 +77,6 @@ class ArrayDataset(ImageDataset):
     def subset(self, positions: Tensor) -> ArrayDataset:
         """Gather once."""
         return ArrayDataset(self.images[positions], self.labels[positions], self.index[positions])
-
-
-@dataclass(frozen=True)
-class ImageReader:
-    """Reads any image file, centre-cropped and resized to `size` x `size`; see `read_image`."""
-
-    size: int
-    interpolation: str
-
-    def __call__(self, path: Path) -> Tensor:
-        """Return the image, uint8 [3, size, size]."""
-        return read_image(path, self.size, self.interpolation)
 
 
 class FileDataset(ImageDataset):
@@ -123,11 +110,7 @@ class Splits:
     notes: tuple[str, ...] = ()
 
     def usable(self) -> Splits:
-        """Return the same after checking that there is something to train on, to test on, and to tell apart.
-
-        Raises:
-            ValueError: There is not.
-        """
+        """Return the same; ValueError unless there are images to train and test on, and classes to tell apart."""
         for purpose, part in (("train", self.train), ("test", self.test), ("validate", self.val)):
             if part is not None and not len(part):
                 raise ValueError(f"the data have no image to {purpose} on; add some")
@@ -152,13 +135,6 @@ class Splits:
 
         The first `skip` training images of that draw are left out: for parts that have no image in common.
         """
-
-        def some(dataset: ImageDataset, count: int | None, skip: int = 0) -> ImageDataset:
-            if (count is None or count >= len(dataset)) and not skip:
-                return dataset
-            order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
-            return dataset.subset(order[skip:][:count].sort().values)
-
         for name, count in (("limit_train", train), ("limit_test", test), ("skip_train", skip)):
             if count is not None and count < 0:
                 raise ValueError(
@@ -166,6 +142,13 @@ class Splits:
                 )
         if skip and skip >= len(self.train):
             raise ValueError(f"data.skip_train={skip} leaves none of {len(self.train)} training images; skip fewer")
+
+        def some(dataset: ImageDataset, count: int | None, skip: int = 0) -> ImageDataset:
+            if (count is None or count >= len(dataset)) and not skip:
+                return dataset
+            order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+            return dataset.subset(order[skip:][:count].sort().values)
+
         return replace(self, train=some(self.train, train, skip), test=some(self.test, test))
 
 
@@ -178,8 +161,7 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     counts = counts[counts > 0]
     held = math.ceil(fraction * len(labels))
     possible = int(counts.min()) >= 2 and held >= len(counts) <= len(labels) - held
-    positions = torch.arange(len(labels)).numpy()
-    first, second = train_test_split(
-        positions, test_size=fraction, random_state=seed, stratify=labels.numpy() if possible else None
-    )
-    return torch.from_numpy(first).sort().values, torch.from_numpy(second).sort().values
+    positions, strata = torch.arange(len(labels)).numpy(), labels.numpy() if possible else None
+    parts = train_test_split(positions, test_size=fraction, random_state=seed, stratify=strata)
+    first, second = (torch.from_numpy(part).sort().values for part in parts)
+    return first, second

@@ -1,4 +1,10 @@
-"""Reading one image file of any size and mode as 8-bit RGB. Training, encrypting and asking all read by this."""
+"""Reading one image file of any size and mode as 8-bit RGB. Training, encrypting and asking all read by this.
+
+- 16 bits: the high byte counts. 12 bits of a TIFF: the highest 8 of them.
+- White is zero (TIFF): inverted.
+- Transparency: laid on white, c * a / 255 + 255 - a rounded to the nearest; opaque pixels stay as they are.
+- Floating-point numbers, signed and 32-bit integers: refused, as their range is not in the file.
+"""
 
 import re
 import shlex
@@ -9,13 +15,21 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-from vitcrypt.data.formats import FORMATS, REPLACE, UnfitError, foreign_kind, unidentified
-from vitcrypt.data.metadata import orientation, without_metadata
-from vitcrypt.data.pixels import to_rgb, to_whole_page, too_large
+from vitcrypt.data.formats import (
+    FORMATS,
+    MAX_PIXELS,
+    REPLACE,
+    UnfitError,
+    foreign_kind,
+    numbers_of,
+    orientation,
+    unidentified,
+    without_metadata,
+)
 from vitcrypt.untrusted.files import open_regular
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -31,6 +45,11 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What undoes each orientation of EXIF."""
+SIXTEEN_BIT_GREY = ("PNG", "PPM")
+"""Formats whose images of mode I are unsigned 16-bit grey; elsewhere they are 32-bit or signed integers."""
+SUBFILE_TYPE, OLD_SUBFILE_TYPE, SUB_IFDS = 254, 255, 330
+REDUCED, MASK = 1, 4
+MAX_PAGES = 100
 T = TypeVar("T")
 
 
@@ -39,7 +58,7 @@ def read_image(path: Path | BinaryIO, size: int | None, interpolation: str = "bi
 
     Args:
         path: The file, or an open one, of one of `FORMATS`. It is turned as its EXIF orientation says; of several
-            pages or frames the first whole one is read. `pixels` says what becomes of transparency and of 16 bits.
+            pages or frames the first complete one is read.
         size: Side of the square that the centre is cropped and resized to; None keeps the image as it is.
         interpolation: "bilinear" or "bicubic".
 
@@ -60,7 +79,7 @@ def crop_square(image: Image.Image) -> Image.Image:
 
 
 def with_image(path: Path | BinaryIO, use: Callable[[ImageFile], T]) -> T:
-    """Open an image file at its first whole page, without reading pixels, and return what a function makes of it.
+    """Open an image file at its first complete page, without reading pixels, and return what a function makes of it.
 
     Raises:
         ValueError: The file cannot be opened, or the function failed; the message names the file and says why.
@@ -85,46 +104,159 @@ def with_image(path: Path | BinaryIO, use: Callable[[ImageFile], T]) -> T:
 def _opened(file: BinaryIO) -> ImageFile:
     file.seek(0)
     head = file.read(256)
+    file.seek(0)
     try:
-        file.seek(0)
         image = Image.open(file, formats=FORMATS)
     except MemoryError:
         raise
     except Exception as error:
         if (kind := foreign_kind(head)) is not None:
             raise UnfitError(kind) from error
-        if isinstance(error, Image.UnidentifiedImageError):
-            raise Image.UnidentifiedImageError(unidentified(file, head)) from error
+        if isinstance(error, UnidentifiedImageError):
+            raise UnidentifiedImageError(unidentified(file, head)) from error
         raise
-    to_whole_page(image)
-    if image.format == "TIFF":  # else Pillow also reads its other metadata when it loads, and fails where those are odd
-        image.is_animated = True  # type: ignore[attr-defined]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _to_complete_page(image)
+        image.is_animated = True  # else Pillow also reads its other metadata when it loads, and fails on odd ones
         image.info.pop("xmp", None)
     return image
 
 
-def _upright(image: ImageFile) -> Image.Image:
-    """Return the pixels, turned as the orientation says, whatever else is in the metadata."""
-    rgb = to_rgb(image)
-    if image.format == "TIFF":  # Pillow has turned it
-        return rgb
-    turn = TURNS.get(orientation(image.info))
-    return rgb if turn is None else rgb.transpose(turn)
-
-
 def _reason(path: Path | BinaryIO, error: Exception) -> str:
     """Say why a file cannot be read, and what to do."""
-    if isinstance(error, UnfitError | Image.UnidentifiedImageError):
+    if isinstance(error, UnfitError | UnidentifiedImageError):
         return str(error)
     if isinstance(error, FileNotFoundError):
         return f"it is gone; {REPLACE}"
     if isinstance(error, IsADirectoryError):
         return "it is a folder; name the files in it"
     if isinstance(error, PermissionError):
-        return f"you may not read it; as its owner say: chmod u+r {shlex.quote(str(path))}"
+        return f"you may not read it; as its owner run: chmod u+r {shlex.quote(str(path))}"
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{error.strerror}; see to the disk, then repeat the command"
+        return f"{error.strerror}; check the disk, then repeat the command"
     if isinstance(error, Image.DecompressionBombError) and (pixels := re.search(r"\((\d+) pixels\)", str(error))):
-        return too_large(int(pixels[1]))
-    said = str(error) or type(error).__name__
-    return f"{'it' + said.removeprefix(str(path)) if said.startswith(f'{path} ') else said}; {REPLACE}"
+        return _too_large(int(pixels[1]))
+    reason = str(error) or type(error).__name__
+    return f"{'it' + reason.removeprefix(str(path)) if reason.startswith(f'{path} ') else reason}; {REPLACE}"
+
+
+def _upright(image: ImageFile) -> Image.Image:
+    """Return the pixels, turned as the orientation says, whatever else is in the metadata."""
+    rgb = _to_rgb(image)
+    turn = None if image.format == "TIFF" else TURNS.get(orientation(image.info))  # Pillow has turned TIFF
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _to_rgb(image: ImageFile) -> Image.Image:
+    """Return the pixels of an image that is open and not loaded yet; UnfitError if they are of a kind not read."""
+    refuse_unfit(image)
+    if image.mode.startswith("I"):
+        return _high_byte(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    transparent = image.info.get("transparency")
+    if image.format == "PNG" and image.mode in ("1", "L") and isinstance(transparent, int):
+        scale = {"1": 255, "L;2": 85, "L;4": 17}.get(str(image.tile[0][3]), 1)
+        image.info["transparency"] = min(transparent * scale, 255)
+    image.load()
+    straight = image.convert("LA") if image.mode == "La" else image
+    rgba = straight.convert("RGBA")
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=rgba)
+    return white
+
+
+def is_deep(image: ImageFile) -> bool:
+    """Whether an image that is open and not loaded yet has more than 8 bits in each channel."""
+    args = image.tile[0][3] if image.tile else ""
+    netpbm = isinstance(args, tuple) and image.format == "PPM" and isinstance(args[-1], int) and args[-1] > 255
+    return image.mode.startswith("I") or ";16" in str(args) or netpbm
+
+
+def used_bits(image: ImageFile) -> int:
+    """Return how many of its 16 bits an image uses that `is_deep` and not loaded yet: those of its largest value.
+
+    Where Pillow gives the high byte alone, and that is 0, it is 8.
+    """
+    refuse_unfit(image)
+    if image.mode.startswith("I"):
+        return int(np.asarray(image).max()).bit_length() + 16 - _depth(image)
+    image.load()
+    high = max(int(np.asarray(image.getchannel(name)).max()) for name in image.getbands() if name not in "Aa")
+    return 8 + high.bit_length()
+
+
+def refuse_unfit(image: ImageFile) -> None:
+    """Raise UnfitError if an image that is open is too large, or its pixels are of a kind that is not read."""
+    if image.width * image.height > MAX_PIXELS:
+        raise UnfitError(_too_large(image.width * image.height))
+    numbers = "integers"
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        numbers, tags = numbers_of(image.tag_v2), image.tag_v2
+        bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+        if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2 and len(bits) > 1 and max(bits) > 8:
+            raise UnfitError("its 16-bit channels lie in planes; store them pixel by pixel, or scale to 8 bits")
+    if image.mode == "F" or numbers != "integers":
+        kind = "floating-point numbers" if numbers == "integers" else numbers
+        raise UnfitError(f"its pixels are {kind}; scale it to 8 bits first")
+    if image.mode == "I" and image.format not in SIXTEEN_BIT_GREY:
+        raise UnfitError("its pixels are 32-bit integers; scale it to 8 bits first")
+    if is_deep(image) and image.mode == "RGB" and "transparency" in image.info:
+        raise UnfitError("it has a transparent colour of 16 bits; convert it to 8-bit RGB or RGBA first")
+
+
+def _too_large(pixels: int) -> str:
+    return f"it has {pixels // 10**6:,} megapixels, and at most {MAX_PIXELS // 10**6} are read; make it smaller first"
+
+
+def _to_complete_page(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Go to the first page that is no thumbnail, no other copy of reduced resolution and no mask."""
+    if not _is_reduced(image):
+        return
+    for page in range(1, MAX_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
+        if not _is_reduced(image):
+            return
+    image.seek(0)
+    if SUB_IFDS in image.tag_v2:
+        raise UnfitError("it is a raw photograph with a thumbnail; convert it to PNG or JPEG")
+
+
+def has_more_pages(image: ImageFile) -> bool:
+    """Whether there is a page or frame beside the one that is read, not counting those of reduced resolution."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return bool(getattr(image, "is_animated", False))
+    try:
+        for page in range(image.tell() + 1, MAX_PAGES):
+            image.seek(page)
+            if not _is_reduced(image):
+                return True
+    except Exception:  # it ends here, or is damaged where nothing is read
+        return False
+    return True
+
+
+def _is_reduced(image: TiffImagePlugin.TiffImageFile) -> bool:
+    kind, old = image.tag_v2.get(SUBFILE_TYPE), image.tag_v2.get(OLD_SUBFILE_TYPE)
+    return (isinstance(kind, int) and bool(kind & (REDUCED | MASK))) or old == 2
+
+
+def _high_byte(image: ImageFile) -> Image.Image:
+    """Return the high byte of 16-bit grey, where Pillow itself would clip at 255."""
+    depth, values = _depth(image), np.asarray(image)
+    grey = (values >> (depth - 8)).clip(0, 255).astype(np.uint8)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(262, 0) == 0:  # white is zero
+        grey = 255 - grey
+    if isinstance(transparent := image.info.get("transparency"), int):
+        grey = np.where(values == transparent, np.uint8(255), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _depth(image: ImageFile) -> int:
+    """Return the bits of grey in which Pillow gives more than 8: 12 or 16."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 16
+    return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))))

@@ -1,13 +1,17 @@
-"""Which image formats are read, what other files turn out to be, and Pillow's limits, which are set here once.
+"""Which image formats are read, what other files turn out to be, and what files hold beside their pixels.
 
 Pillow is given this list with every file, whatever the file is called: no other decoder is tried, and none of these
-starts a program, as those of EPS do.
+starts a program, as those of EPS do. Of the metadata only the orientation counts, and no damage in them makes pixels
+unreadable that are complete.
 """
 
+import io
 import logging
+import re
+import struct
 import warnings
 from contextlib import suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import (
     BmpImagePlugin,  # noqa: F401  importing registers them, so that Pillow never looks for others
@@ -28,102 +32,81 @@ with suppress(ImportError):  # Pillow reads it since 11.3
 
 MAX_PIXELS = 2**28
 """Pixels of the largest image that is read: 268 megapixels."""
-
-_BUILT = features.get_supported()
-_EXTENSIONS = {
-    "PNG": (".png", ".apng"),
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo") if "jpg" in _BUILT else (),
-    "WEBP": (".webp",) if "webp" in _BUILT else (),
-    "BMP": (".bmp",),
-    "DIB": (".dib",),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx") if "jpg_2000" in _BUILT else (),
-    "AVIF": (".avif", ".avifs") if "avif" in _BUILT else (),
-}
-FORMATS = tuple(name for name, extensions in _EXTENSIONS.items() if extensions)
-"""Names of the formats that are read here, as Pillow has them."""
-EXTENSIONS = frozenset(extension for extensions in _EXTENSIONS.values() for extension in extensions)
-"""What image files may end in, in lower case. What a file is, its contents say."""
-
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice as many on
 warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd metadata: they name no file
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
+_LIBRARIES = {"JPEG": "jpg", "WEBP": "webp", "JPEG2000": "jpg_2000", "AVIF": "avif"}
+_KNOWN = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
+FORMATS = tuple(name for name in _KNOWN if name not in _LIBRARIES or _LIBRARIES[name] in features.get_supported())
+"""Names of the formats that are read here, as Pillow has them. A JPEG may be an MPO, of several images."""
+EXTENSIONS = frozenset(
+    extension
+    for extension, name in Image.EXTENSION.items()
+    if name.replace("MPO", "JPEG") in FORMATS and extension != ".pfm"  # floating-point numbers
+)
+"""What image files may end in, in lower case. What a file is, its contents say."""
+
 CONVERT = "convert it to PNG or JPEG"
 REPLACE = "replace the file or move it out of the folder"
+SCALE = "scale it to 8 bits first"
+_FOREIGN = {
+    rb"%!PS|\xc5\xd0\xd3\xc6": ("PostScript, which is a program", CONVERT),
+    rb"%PDF": ("PDF", CONVERT),
+    rb"8BPS": ("a Photoshop document", CONVERT),
+    rb"gimp xcf": ("a GIMP document", CONVERT),
+    rb"\xff\x0a|.{4}JXL ": ("JPEG XL", CONVERT),
+    rb".{4}ftyp(?!.{0,53}avi).{0,52}(hei[cxms]|hev[cx])": ("HEIC", CONVERT),
+    rb".{4}ftypcrx|.{8}CR\x02|FUJIFILMCCD-RAW": ("a raw photograph", CONVERT),
+    rb"II\xbc": ("JPEG XR", CONVERT),
+    rb"v/1\x01": ("OpenEXR, of floating-point numbers", SCALE),
+    rb"#\?RADIANCE": ("Radiance HDR, of floating-point numbers", SCALE),
+    rb"SIMPLE  =": ("FITS", SCALE),
+    rb"\x93NUMPY": ("an array of NumPy", "save it as an image of 8 bits"),
+    rb".{128}DICM": ("DICOM", "export it as PNG of 8 bits"),
+    rb"\x00\x00\x01\x00": ("an icon (ICO)", CONVERT),
+    rb"qoif": ("QOI", CONVERT),
+    rb"\x01\xda": ("SGI", CONVERT),
+    rb"<svg": ("SVG", CONVERT),
+    rb"<\?xml": ("XML (SVG?)", CONVERT),
+    rb"<!doctype html|<html": ("a web page: its download failed", REPLACE),
+    rb"version https://git-lfs": ("a pointer of Git LFS", "fetch the image: git lfs pull"),
+    rb"\x00\x05\x16\x07": ("a note of macOS on another file (AppleDouble)", "remove it"),
+    rb"PK\x03\x04": ("a zip archive", "unpack it"),
+}
+"""Regular expressions of how files begin that hold none of `FORMATS`."""
+_OWN = {rb"\x89PNG": "PNG", rb"\xff\xd8": "JPEG", rb"GIF8": "GIF", rb"BM": "BMP", rb"RIFF": "WebP"}
+_TIFF = rb"II[*+]\x00|MM\x00[*+]"
+_NUMBERS = {2: "signed integers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}
 
-_BEGINNINGS: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"%!PS", "PostScript, which is a program", CONVERT),
-    (0, b"\xc5\xd0\xd3\xc6", "PostScript, which is a program", CONVERT),
-    (0, b"%PDF", "PDF", CONVERT),
-    (0, b"8BPS", "a Photoshop document", CONVERT),
-    (0, b"gimp xcf", "a GIMP document", CONVERT),
-    (0, b"\xff\x0a", "JPEG XL", CONVERT),
-    (4, b"JXL ", "JPEG XL", CONVERT),
-    (4, b"ftypcrx", "a raw photograph", CONVERT),
-    (8, b"CR\x02", "a raw photograph", CONVERT),
-    (0, b"FUJIFILMCCD-RAW", "a raw photograph", CONVERT),
-    (0, b"II\xbc", "JPEG XR", CONVERT),
-    (0, b"v/1\x01", "OpenEXR, of floating-point numbers", "scale it to 8 bits first"),
-    (0, b"#?RADIANCE", "Radiance HDR, of floating-point numbers", "scale it to 8 bits first"),
-    (0, b"SIMPLE  =", "FITS", "scale it to 8 bits first"),
-    (0, b"\x93NUMPY", "an array of NumPy", "save it as an image of 8 bits"),
-    (128, b"DICM", "DICOM", "export it as PNG of 8 bits"),
-    (0, b"\x00\x00\x01\x00", "an icon (ICO)", CONVERT),
-    (0, b"qoif", "QOI", CONVERT),
-    (0, b"\x01\xda", "SGI", CONVERT),
-    (0, b"<svg", "SVG", CONVERT),
-    (0, b"<?xml", "XML (SVG?)", CONVERT),
-    (0, b"<!doctype html", "a web page: its download failed", REPLACE),
-    (0, b"<html", "a web page: its download failed", REPLACE),
-    (0, b"version https://git-lfs", "a pointer of Git LFS", "fetch the image: git lfs pull"),
-    (0, b"\x00\x05\x16\x07", "a note of macOS on another file (AppleDouble)", "remove it"),
-    (0, b"PK\x03\x04", "a zip archive", "unpack it"),
-)
-_OWN = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8": "JPEG",
-    b"GIF8": "GIF",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-    b"BM": "BMP",
-    b"RIFF": "WebP",
-}
-_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
-_NUMBERS = {
-    1: "integers",
-    2: "signed integers",
-    3: "floating-point numbers",
-    5: "complex numbers",
-    6: "complex numbers",
-}
+ORIENTATION = 274
+_INTEGERS = {3: "H", 4: "I", 8: "h", 9: "i"}
+"""Types of TIFF that an orientation may have, as `struct` has them."""
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_OF_PIXELS = b"tRNS", b"acTL", b"fcTL", b"fdAT"
+MAX_DIRECTORIES = 100
 
 
 class UnfitError(ValueError):
-    """A file that is whole, perhaps, but of a kind that is not read. Its text says which, and what to do."""
+    """A file that is undamaged, perhaps, but of a kind that is not read. Its text says which, and what to do."""
 
 
 def foreign_kind(head: bytes) -> str | None:
     """Say what a file is that holds none of `FORMATS`, by its first bytes, and what to do; None if they do not tell."""
     if not head:
         return f"it is empty; {REPLACE}"
-    if head[4:8] == b"ftyp" and (brands := head[8:64]).find(b"avi") < 0 and any(brand in brands for brand in _HEIC):
-        return f"it is HEIC; {CONVERT}"
-    for start, magic, name, remedy in _BEGINNINGS:
-        if head[start : start + len(magic)].lower() == magic.lower():
+    for beginning, (name, remedy) in _FOREIGN.items():
+        if re.match(beginning, head, re.DOTALL | re.IGNORECASE):
             return f"it is {name}; {remedy}"
     return None
 
 
 def unidentified(file: BinaryIO, head: bytes) -> str:
     """Say why Pillow does not know a file that `foreign_kind` does not know either."""
-    name = next((name for magic, name in _OWN.items() if head.startswith(magic)), None)
-    if name == "TIFF" and (layout := _tiff_layout(file)) is not None:
+    tiff = re.match(_TIFF, head)
+    if tiff and (layout := _tiff_layout(file)) is not None:
         return f"it is a TIFF of {layout}; scale or convert it to 8-bit grey or RGB first"
+    name = "TIFF" if tiff else next((name for beginning, name in _OWN.items() if re.match(beginning, head)), None)
     if name is not None:
         return f"it begins as {name}, and is damaged or truncated; {REPLACE}"
     if head[4:12] in (b"ftypavif", b"ftypavis"):
@@ -151,3 +134,68 @@ def numbers_of(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     """Return what the numbers in a page of a TIFF file are: "integers", unsigned, or what else."""
     found = {_NUMBERS.get(entry, "integers") for entry in tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))}
     return " and ".join(sorted(found))
+
+
+def orientation(info: dict[Any, Any]) -> int:
+    """Return the orientation in the `info` of an image of Pillow's: 1..8; 1 where it is missing or damaged."""
+    exif, text = info.get("exif"), info.get("Raw profile type exif")  # the latter is ImageMagick's
+    try:
+        if exif is None and text is not None:
+            exif = bytes.fromhex("".join(text.split("\n")[3:]))
+        exif = re.sub(rb"^(Exif\0\0){1,2}", b"", exif or b"")
+        order = {b"II": "<", b"MM": ">"}[exif[:2]]
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):  # of the first directory
+            tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
+            if tag == ORIENTATION and kind in _INTEGERS:
+                value: int = struct.unpack_from(f"{order}{_INTEGERS[kind]}", exif, entry + 8)[0]
+                return value if 1 <= value <= 8 else 1
+    except (struct.error, ValueError, TypeError, KeyError):
+        pass
+    return 1
+
+
+def without_metadata(file: BinaryIO) -> io.BytesIO | None:
+    """Return an image file without what may be damaged or very large and says nothing of its pixels.
+
+    None if nothing is to be taken out, or the format is none of those where that helps.
+    """
+    file.seek(0)
+    data = file.read()
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        mended = _mended_png(data)
+    elif data[:4] in (b"II*\0", b"MM\0*"):
+        mended = _mended_tiff(data)
+    elif data[4:8] == b"ftyp":  # AVIF: the directories of EXIF are emptied, and the orientation is elsewhere
+        mended = re.sub(rb"(II\*\0\x08\0\0\0|MM\0\*\0\0\0\x08)..", rb"\1\0\0", data, flags=re.DOTALL)
+    else:
+        return None
+    return io.BytesIO(mended) if mended != data else None
+
+
+def _mended_png(data: bytes) -> bytes:
+    kept, start = [data[:8]], 8
+    while start + 12 <= len(data):
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        if not data[start + 4] & 0x20 or data[start + 4 : start + 8] in _OF_PIXELS:
+            kept.append(data[start:end])
+        start = end
+    return b"".join([*kept, data[start:]])
+
+
+def _mended_tiff(data: bytes) -> bytes:
+    """Turn entries of the directories whose values lie outside of the file into ones that mean nothing."""
+    mended, order, seen = bytearray(data), "<" if data[:2] == b"II" else ">", set[int]()
+    with suppress(struct.error):  # truncated
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        while start and start not in seen and len(seen) < MAX_DIRECTORIES:
+            seen.add(start)
+            (count,) = struct.unpack_from(f"{order}H", data, start)
+            for entry in range(start + 2, start + 2 + 12 * count, 12):
+                _, kind, values, offset = struct.unpack_from(f"{order}HHII", data, entry)
+                size = _SIZES.get(kind, 0) * values
+                if size == 0 or (size > 4 and offset + size > len(data)):
+                    struct.pack_into(f"{order}HHII", mended, entry, 0xFFFF, 1, 1, 0)
+            (start,) = struct.unpack_from(f"{order}I", data, start + 2 + 12 * count)
+    return bytes(mended)

@@ -1,31 +1,159 @@
-"""Which folders are splits, which are classes, and which are one level too high: by their names and what they hold."""
+"""A user's own folder: what lies in it, which of its folders are splits, which classes, and which one level too high.
+
+Links are followed, each real folder once. Nothing that cannot be listed is passed over: it is an error with its path.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
+from vitcrypt.data.decode import with_image
 from vitcrypt.data.formats import EXTENSIONS
-from vitcrypt.data.walk import Folder, told
+from vitcrypt.untrusted.files import kind_of_file
 from vitcrypt.untrusted.text import shortened
 
+SYSTEM_FOLDERS = frozenset(("@eadir", "#recycle", "__macosx", "$recycle.bin", "recycler", "system volume information"))
+SYSTEM_FOLDERS |= {"lost+found", ".spotlight-v100", ".trashes", ".fseventsd", ".temporaryitems", ".appledouble"}
+SYSTEM_FOLDERS |= {".thumbnails", ".ipynb_checkpoints"}
+"""Folders that file managers and systems make, by their names in lower case. None of what is in them is read."""
+SIDECARS = frozenset((".txt", ".json", ".xml", ".csv", ".tsv", ".md", ".yaml", ".yml", ".html", ".ini", ".db", ".pdf"))
 WORDS = {
     "train": ("train", "training", "trn", "tr", "trainset"),
     "test": ("test", "testing", "tst", "testset"),
     "val": ("val", "valid", "validation", "valset"),
 }
-ROLE = {word: role for role, words in WORDS.items() for word in words}
+ROLES = {word: role for role, words in WORDS.items() for word in words}
 WORD_BORDER = r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
 FILLERS = frozenset(("set", "split", "data", "dataset", "folder", "images", "image", "imgs", "img"))
 
 
-def normal(name: str) -> str:
-    """Return a name in Unicode's NFC: macOS writes the same letters as other characters than Linux does."""
-    return unicodedata.normalize("NFC", name)
+class Content(NamedTuple):
+    """What lies directly in a folder, in the order of the names; other files are counted by kind."""
+
+    folders: list[Folder]
+    images: list[Path]
+    left_out: Counter[str]
+
+
+@dataclass(eq=False)
+class Folder:
+    """A folder that is read when it is asked for what is in it.
+
+    An image is a regular file with an extension of `EXTENSIONS`, or without one if its first bytes are those of an
+    image. Files and folders whose names begin with a dot, and folders that other systems make, are left out.
+
+    Args:
+        path: Where it is.
+        seen: The real folders that were read before, by device and inode; shared by all that one listing reads.
+
+    Raises (all that is asked of it):
+        ValueError: It cannot be listed, or was read before under another path; or something in it is a link without
+            target, a pipe, a socket, a device or an image that may not be read.
+    """
+
+    path: Path
+    seen: dict[tuple[int, int], Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name as it is on the disk."""
+        return self.path.name
+
+    @property
+    def label(self) -> str:
+        """Its name in Unicode's NFC: macOS writes the same letters as other characters than Linux does."""
+        return unicodedata.normalize("NFC", self.name)
+
+    @cached_property
+    def content(self) -> Content:
+        """What lies directly in it."""
+        content, path = Content([], [], Counter()), self.path
+        try:
+            status = path.stat()
+            before = self.seen.setdefault((status.st_dev, status.st_ino), path)
+            if before != path:
+                raise ValueError(f"{path} and {before} are one folder, by a link, and each counts once; remove one")
+            _refuse_closed(path, os.R_OK | os.X_OK)
+            with os.scandir(path) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+            for entry in found:
+                path = self.path / entry.name
+                self._sort_in(path, entry, content)
+        except OSError as error:
+            reason = f"{error.strerror}; make it readable"
+            if isinstance(error, FileNotFoundError) and path.is_symlink():
+                reason = f"it is a link to {path.readlink()}, which does not exist; get what it links to"
+            raise ValueError(f"cannot read {path}: {reason}, or move it out of the folder") from error
+        return content
+
+    def _sort_in(self, path: Path, entry: os.DirEntry[str], content: Content) -> None:
+        hidden, real_folder = entry.name.startswith("."), entry.is_dir(follow_symlinks=False)
+        if real_folder and (hidden or entry.name.casefold() in SYSTEM_FOLDERS):
+            content.left_out["in hidden or system folders"] += count_files(path)
+        elif hidden:
+            content.left_out["hidden"] += 1
+        elif entry.is_dir():
+            content.folders.append(Folder(path, self.seen))
+        elif not entry.is_file():
+            raise ValueError(f"{path} is {kind_of_file(entry.stat().st_mode)}, not a file; move it out of the folder")
+        elif _is_image(path):
+            _refuse_closed(path, os.R_OK)
+            content.images.append(path)
+        else:
+            content.left_out[path.suffix.lower() or "without an extension"] += 1
+
+    def walk(self) -> list[Folder]:
+        """Return it and all folders below."""
+        found = [self]
+        for folder in found:  # grows while it is iterated over
+            found += folder.content.folders
+        return found
+
+    @cached_property
+    def all_images(self) -> list[Path]:
+        """The images in it and in all its folders, in the order of their paths."""
+        return sorted(path for folder in self.walk() for path in folder.content.images)
+
+    def all_left_out(self) -> Counter[str]:
+        """Return the number of other files in it and in all its folders, by kind."""
+        return sum((folder.content.left_out for folder in self.walk()), Counter())
+
+
+def _is_image(path: Path) -> bool:
+    if path.suffix:
+        return path.suffix.lower() in EXTENSIONS
+    try:
+        return with_image(path, lambda image: min(image.size) > 0)
+    except ValueError:
+        return False
+
+
+def _refuse_closed(path: Path, wanted: int) -> None:
+    if not os.access(path, wanted):
+        raise ValueError(f"you may not read {path}; change its permissions, or move it out of the folder")
+
+
+def count_files(folder: Path) -> int:
+    """Return how many files lie below a folder that is left out; what cannot be listed there does not matter."""
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
+def describe_left_out(left_out: Counter[str]) -> str:
+    """Say in a line how many files of which kinds were left out; empty if there are none."""
+    if not left_out:
+        return ""
+    kinds = shortened([f"{count:,} {kind}" for kind, count in left_out.most_common()])
+    unread = any(kind.startswith(".") and kind not in SIDECARS for kind in left_out)
+    return f"left out: {kinds}{'; convert images among them to PNG or JPEG' if unread else ''}"
 
 
 def split_role(name: str) -> tuple[str, tuple[str, ...]] | None:
@@ -36,10 +164,10 @@ def split_role(name: str) -> tuple[str, tuple[str, ...]] | None:
     >>> split_role("trains"), split_role("train_test")
     (None, None)
     """
-    spaced = re.sub(WORD_BORDER, " ", normal(name)).casefold()
+    spaced = re.sub(WORD_BORDER, " ", unicodedata.normalize("NFC", name)).casefold()
     words = [word for word in re.split(r"[\W_]+", spaced) if word]
-    roles = [ROLE[word] for word in words if word in ROLE]
-    rest = tuple(word for word in words if word not in ROLE and word not in FILLERS)
+    roles = [ROLES[word] for word in words if word in ROLES]
+    rest = tuple(word for word in words if word not in ROLES and word not in FILLERS)
     return (roles[0], rest) if len(roles) == 1 else None
 
 
@@ -53,16 +181,16 @@ def find_splits(base: Folder) -> dict[str, Folder]:
         ValueError: More than one folder could be a split.
     """
     groups: dict[tuple[str, ...], dict[str, list[Folder]]] = defaultdict(lambda: defaultdict(list))
-    for folder in base.folders:
-        if (found := split_role(folder.path.name)) is not None:
+    for folder in base.content.folders:
+        if (found := split_role(folder.name)) is not None:
             role, rest = found
             groups[rest][role].append(folder)
-    whole = [group for group in groups.values() if "train" in group and len(group) > 1]
+    complete = [group for group in groups.values() if "train" in group and len(group) > 1]
     plain = groups.get((), {})
-    chosen = [plain] if plain in whole else whole
+    chosen = [plain] if plain in complete else complete
     if not chosen:
-        alone = [folder for folder in plain.get("train", []) if normal(folder.path.name).casefold() == "train"]
-        chosen = [{"train": [folder]} for folder in alone if folder.folders and not folder.images]
+        alone = [folder for folder in plain.get("train", []) if folder.label.casefold() == "train"]
+        chosen = [{"train": [folder]} for folder in alone if folder.content.folders and not folder.content.images]
     candidates = {role: [folder for group in chosen for folder in group.get(role, [])] for role in WORDS}
     for role, folders in candidates.items():
         if len(folders) > 1:
@@ -79,12 +207,12 @@ def training_folders(base: Folder) -> list[Folder]:
     Raises:
         ValueError: There is only one, or these are not the classes, but lie one level above them.
     """
-    full = [folder for folder in base.folders if folder.holds_images()]
+    full = [folder for folder in base.content.folders if folder.all_images]
     _refuse_wrapper(base, full)
     _refuse_same_folders(base, full)
     folders = class_folders(base)
     if len(folders) == 1:
-        name = folders[0].path.name
+        name = folders[0].name
         raise ValueError(f"{base.path} holds one class, {name}: nothing to tell apart; add a folder for another class")
     return folders
 
@@ -95,21 +223,21 @@ def class_folders(base: Folder) -> list[Folder]:
     Raises:
         ValueError: There are none, or two have the same name, or one holds no image.
     """
-    folders = sorted(base.folders, key=lambda folder: normal(folder.path.name))
+    folders = sorted(base.content.folders, key=lambda folder: folder.label)
     if not folders:
-        here = f"; it holds images itself: is {base.path.parent} the folder to name?" if base.images else ""
+        here = f"; it holds images itself: is {base.path.parent} the folder to name?" if base.content.images else ""
         raise ValueError(
             f"{base.path} has no class folders; expected {base.path}/CLASS/*.png, one folder for each class{here}"
         )
     for folder in folders:
-        if not folder.holds_images():
-            others = told(folder.all_left_out()) or ", ".join(sorted(EXTENSIONS))
+        if not folder.all_images:
+            others = describe_left_out(folder.all_left_out()) or ", ".join(sorted(EXTENSIONS))
             raise ValueError(f"class folder {folder.path} holds no image ({others}); add images, or remove it")
     for first, second in pairwise(folders):
-        if normal(first.path.name) == normal(second.path.name):
+        if first.label == second.label:
             raise ValueError(
                 f"{base.path} has one class twice, written with other characters (Unicode NFC and NFD): "
-                f"{first.path.name!a} and {second.path.name!a}; move the images of one into the other"
+                f"{first.name!a} and {second.name!a}; move the images of one into the other"
             )
     return folders
 
@@ -119,28 +247,28 @@ def _refuse_wrapper(base: Folder, full: list[Folder]) -> None:
     if len(full) != 1:
         return
     inner = full[0]
-    while len(inner.folders) == 1 and not inner.images:
-        inner = inner.folders[0]
-    if inner.folders and not inner.images:
+    while len(inner.content.folders) == 1 and not inner.content.images:
+        inner = inner.content.folders[0]
+    if inner.content.folders and not inner.content.images:
         raise ValueError(
-            f"{base.path} holds one folder, {full[0].path.name}/: one level too high? {inner.path} holds "
-            f"{len(inner.folders)}: {_named(inner.folders)}. {_instead(inner.path)}"
+            f"{base.path} holds one folder, {full[0].name}/: one level too high? {inner.path} holds "
+            f"{len(inner.content.folders)}: {_named(inner.content.folders)}. {_instead(inner.path)}"
         )
 
 
 def _refuse_same_folders(base: Folder, full: list[Folder]) -> None:
     """Raise ValueError if folders that hold no image themselves hold two or more folders of the same names each."""
-    bare = [folder for folder in full if not folder.images]
+    bare = [folder for folder in full if not folder.content.images]
     if len(bare) < 2 or 2 * len(bare) < len(full):
         return
-    within = [{normal(inner.path.name).casefold() for inner in folder.folders} for folder in bare]
+    within = [{inner.label.casefold() for inner in folder.content.folders} for folder in bare]
     most, common = max(within, key=len), set.intersection(*within)
     if len(common) >= 2 or (len(most) >= 2 and all(names <= most for names in within)):
-        same = max(bare, key=lambda folder: len(folder.folders))
+        same = max(bare, key=lambda folder: len(folder.content.folders))
         raise ValueError(
-            f"{base.path}: {_named(bare)} hold no image themselves but the same folders ({_named(same.folders)}). One "
-            f"level too high? {_instead(same.path)} Splits? Call them train/ and test/ (and val/). Classes? Put all "
-            "images of a class into one folder"
+            f"{base.path}: {_named(bare)} hold no image themselves but the same folders "
+            f"({_named(same.content.folders)}). One level too high? {_instead(same.path)} Splits? Call them train/ and "
+            "test/ (and val/). Classes? Put all images of a class into one folder"
         )
 
 
@@ -149,4 +277,4 @@ def _instead(path: Path) -> str:
 
 
 def _named(folders: list[Folder]) -> str:
-    return shortened([folder.path.name for folder in folders])
+    return shortened([folder.name for folder in folders])

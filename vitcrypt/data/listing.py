@@ -15,10 +15,17 @@ import torch
 
 from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.formats import EXTENSIONS
-from vitcrypt.data.layout import class_folders, find_splits, normal, split_role, training_folders
-from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.received import check_names, listed
-from vitcrypt.data.walk import Folder, count_files, told
+from vitcrypt.data.layout import (
+    Folder,
+    class_folders,
+    count_files,
+    describe_left_out,
+    find_splits,
+    split_role,
+    training_folders,
+)
+from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.received import check_names
 from vitcrypt.untrusted.text import shortened
 
 KEPT_NAMES = ("train", "test", "val", "valid", "validation")
@@ -70,7 +77,7 @@ class Listing:
         spread = f", of {min(counts.values()):,} to {max(counts.values()):,} images" if len(counts) > 10 else ""
         parts = f" ({', '.join(f'{split} {count:,}' for split, count in splits.items())})" if splits else ""
         first = f"{len(self.classes):,} classes{spread}: {classes}{parts}"
-        return [first, *self.notes, *filter(None, [told(self.left_out)])]
+        return [first, *self.notes, *filter(None, [describe_left_out(self.left_out)])]
 
     def splits(self, test_fraction: float = 0.2, split_seed: int = 0) -> dict[str, list[ImageFile]]:
         """Return the images to train and test on, by split: "train", "test", perhaps "val".
@@ -94,8 +101,10 @@ class Listing:
                 f"{self.base}: {count} images of {len(self.classes)} classes are too few to test on {test_fraction} of "
                 "each class; add images, or make train/ and test/ yourself"
             )
-        train, test = stratified_split(torch.tensor([file.label for file in self.files]), test_fraction, split_seed)
-        return {"train": [self.files[i] for i in train.tolist()], "test": [self.files[i] for i in test.tolist()]}
+        parts = stratified_split(torch.tensor([file.label for file in self.files]), test_fraction, split_seed)
+        return {
+            name: [self.files[i] for i in part.tolist()] for name, part in zip(("train", "test"), parts, strict=True)
+        }
 
 
 def list_folder(base: Path) -> Listing:
@@ -112,21 +121,17 @@ def list_folder(base: Path) -> Listing:
         return _received(base, *received)
     top = Folder(base)
     splits = find_splits(top)
+    train = splits.get("train", top)
+    classes = [folder.label for folder in training_folders(train)]
     if not splits:
-        folders = training_folders(top)
-        classes = [normal(folder.path.name) for folder in folders]
-        return Listing(base, classes, _files(folders, classes), _left_out(top, folders), _notes_on_classes(folders))
-    train = splits["train"]
-    classes = [normal(folder.path.name) for folder in training_folders(train)]
-    files, left_out = [], top.left_out + Counter({LOOSE: len(top.images)})
+        return Listing(base, classes, _files(top, classes), _left_out(top), _notes_on_classes(top))
+    files, left_out = [], _loose(top)
     firsts = {"train": 0, "test": TEST_INDEX, "val": TEST_INDEX // 2 if "test" in splits else TEST_INDEX}
     for role, folder in splits.items():
-        folders = class_folders(folder)
-        if unknown := sorted({normal(inner.path.name) for inner in folders} - set(classes)):
+        if unknown := sorted({inner.label for inner in class_folders(folder)} - set(classes)):
             raise ValueError(f"{folder.path} has classes that {train.path} has not: {', '.join(unknown)}")
-        name = folder.path.name if folder.path.name in KEPT_NAMES else role
-        files += _files(folders, classes, name, firsts[role])
-        left_out += _left_out(folder, folders)
+        files += _files(folder, classes, folder.name if folder.name in KEPT_NAMES else role, firsts[role])
+        left_out += _left_out(folder)
     return Listing(base, classes, files, left_out, _notes_on_splits(top, splits, classes, files))
 
 
@@ -146,54 +151,78 @@ def list_images(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
             files.append(path)
             continue
         folder = Folder(path)
-        found, others = folder.all_images(), folder.all_left_out()
-        if not found:
-            raise ValueError(f"{path} holds no image ({told(others) or ', '.join(sorted(EXTENSIONS))})")
-        files += found
+        others = folder.all_left_out()
+        if not folder.all_images:
+            raise ValueError(f"{path} holds no image ({describe_left_out(others) or ', '.join(sorted(EXTENSIONS))})")
+        files += folder.all_images
         left_out += others
     return files, left_out
 
 
 def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
-    """List a folder that has a manifest in `place`."""
+    """List `base`, which has a manifest in `place`: by split and index.
+
+    The splits come in the order train, test, val. Their names say nothing here: indices of test images count from
+    `TEST_INDEX`, those for validation from half of it.
+
+    Raises:
+        ValueError: `base` is one of its classes, or holds none of its images, or the images are not as it says.
+    """
     found = check_names(place, manifest)
-    files = [ImageFile(*image) for image in listed(base, place, manifest)]
+    within = base.absolute().relative_to(place.absolute()).as_posix()
+    if within != "." and not manifest.split:
+        raise ValueError(f"{base} is a part of the folder {place}, which has a manifest: name that folder")
+    labels, depth = {name: label for label, name in enumerate(manifest.classes)}, int(manifest.split)
+    files: list[ImageFile] = []
+    for path, index in sorted(manifest.index.items(), key=lambda item: item[1]):
+        parts = path.split("/")
+        split, label, name = parts[0] if depth else "", labels[parts[depth]], "/".join(parts[depth + 1 :])
+        if within == ".":
+            files.append(ImageFile(place / path, split, label, index, name))
+        elif within == split:  # it is the whole folder for who names it
+            files.append(ImageFile(base / "/".join(parts[1:]), "", label, index, name))
+    if not files:
+        raise ValueError(f"{base} holds none of the {len(manifest.index):,} images of its manifest, {place / FILENAME}")
+    first = {file.split: file.index for file in reversed(files)}
+    order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
+    files.sort(key=lambda file: order.index(file.split))
     return Listing(base, manifest.classes, files, notes=[found.left_out] if found.junk else [])
 
 
-def _files(folders: list[Folder], classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:
+def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:
     """Return the images of class folders, numbered from `first`."""
     labels = {name: label for label, name in enumerate(classes)}
-    found = [
-        (path, labels[normal(folder.path.name)], path.relative_to(folder.path).as_posix())
-        for folder in folders
-        for path in folder.all_images()
-    ]
-    return [ImageFile(path, split, label, first + i, name) for i, (path, label, name) in enumerate(found)]
-
-
-def _left_out(base: Folder, folders: list[Folder]) -> Counter[str]:
-    """Return what is no image in class folders and beside them."""
-    return sum((folder.all_left_out() for folder in folders), base.left_out + Counter({LOOSE: len(base.images)}))
-
-
-def _notes_on_classes(folders: list[Folder]) -> list[str]:
-    splits = [folder.path.name for folder in folders if (split_role(folder.path.name) or (0, 0))[1] == ()]
+    found = [(path, folder) for folder in class_folders(base) for path in folder.all_images]
     return [
-        f"{name}/ is taken for a class, not for a split: no train/ and test/ with class folders are here"
-        for name in splits
+        ImageFile(path, split, labels[folder.label], number, path.relative_to(folder.path).as_posix())
+        for number, (path, folder) in enumerate(found, first)
+    ]
+
+
+def _loose(base: Folder) -> Counter[str]:
+    """Return what lies beside the folders in a folder."""
+    return base.content.left_out + Counter({LOOSE: len(base.content.images)})
+
+
+def _left_out(base: Folder) -> Counter[str]:
+    """Return what is no image in class folders and beside them."""
+    return sum((folder.all_left_out() for folder in base.content.folders), _loose(base))
+
+
+def _notes_on_classes(top: Folder) -> list[str]:
+    return [
+        f"{folder.name}/ is taken for a class, not for a split: no train/ and test/ with class folders are here"
+        for folder in class_folders(top)
+        if (split_role(folder.name) or (0, 0))[1] == ()
     ]
 
 
 def _notes_on_splits(top: Folder, splits: dict[str, Folder], classes: list[str], files: list[ImageFile]) -> list[str]:
-    renamed = [f"{folder.path.name}/ for {role}" for role, folder in splits.items() if folder.path.name != role]
-    others = [
-        f"{folder.path.name}/ ({count_files(folder.path):,} files)"
-        for folder in top.folders
-        if folder not in splits.values()
-    ]
+    renamed = [f"{folder.name}/ for {role}" for role, folder in splits.items() if folder.name != role]
+    others = [folder for folder in top.content.folders if folder not in splits.values()]
+    beside = shortened([f"{folder.name}/ ({count_files(folder.path):,} files)" for folder in others])
     notes = [f"takes {', '.join(renamed)}"] if renamed else []
-    notes += [f"left out beside {', '.join(splits)}: {shortened(others)}"] if others else []
+    notes += [f"left out beside {', '.join(splits)}: {beside}"] if others else []
     for split in dict.fromkeys(file.split for file in files):
         absent = set(range(len(classes))) - {file.label for file in files if file.split == split}
         if absent:

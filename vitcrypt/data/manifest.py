@@ -41,20 +41,16 @@ SHOWN = 3  # differences of a kind that are named
 HEAD_BYTES = 4096
 MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
-
 MAX_PACKED = 32
 """How many times as large as an .npz file its manifest may be when it is unpacked; checksums cannot be compressed."""
-
 NUMBERS = 2**63
 """Indices are below it: they are int64."""
-
-Origin = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class _File(Document):
     index: Annotated[int, Field(ge=0, lt=NUMBERS)]
     sha256: Sha256 | None = None
-    origin: Origin | None = None
+    origin: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
 
 
 class _Contents(Document):
@@ -91,6 +87,9 @@ class Manifest:
         sha256: For every file its checksum. Empty while the folder is being made.
         origin: For every file a value that tells whether what it was made from has changed: an HMAC-SHA256 of the
             contents under a subkey of the owner. Empty where the contents are named by `source`, and in older folders.
+
+    Raises:
+        ValueError: A size, a name or an index is not what it must be, whoever wrote it.
     """
 
     scheme: Scheme
@@ -106,7 +105,6 @@ class Manifest:
     origin: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Check what paths and numbers are made of, whoever wrote the manifest."""
         if not 1 <= self.image_size <= MAX_SIDE:
             raise ValueError(f"image_size is 1..{MAX_SIDE} pixels; got {self.image_size}")
         for name in self.classes:
@@ -154,7 +152,6 @@ class Manifest:
         return hashlib.sha256(json.dumps(self._content(), sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def __str__(self) -> str:
-        """Say what the images are, in a few words."""
         block = f", blocks of {self.scheme.block_size}" if self.scheme.block_size > 1 else ""
         key = f", {self.key_scope.replace('_', '-')} key {self.fingerprint}" if self.encrypted else ""
         return f"{self.scheme.name}{block}, {self.image_size} x {self.image_size}{key}"
@@ -168,29 +165,36 @@ class Manifest:
         """Say in which settings another manifest differs; checksums do not count."""
         named = [entry.name for entry in fields(self) if entry.name not in ("index", "sha256", "origin", "source")]
         here, there = self._content(), other._content()
-        told = [f"{name}: {here[name]} and {there[name]}" for name in named if here[name] != there[name]]
+        lines = [f"{name}: {here[name]} and {there[name]}" for name in named if here[name] != there[name]]
         same_key = self.fingerprint == other.fingerprint  # else `source` differs anyway
         if self.index != other.index or (same_key and self.source != other.source):
-            mine, theirs = self._counts(), other._counts()
+            mine, theirs = (
+                Counter("/".join(name.split("/")[: 1 + manifest.split]) for name in manifest.index)
+                for manifest in (self, other)
+            )
             changed = [f"{n}: {mine[n]} and {theirs[n]}" for n in sorted(mine | theirs) if mine[n] != theirs[n]]
             why = ", ".join(changed[:SHOWN]) or "as many in each class, but other names or another state of that folder"
-            told.append(f"the images they are made from: {len(self.index)} and {len(other.index)} ({why})")
-        return told
-
-    def _counts(self) -> Counter[str]:
-        """Return how many images each class has, of each split."""
-        return Counter("/".join(name.split("/")[: 1 + self.split]) for name in self.index)
+            lines.append(f"the images they are made from: {len(self.index)} and {len(other.index)} ({why})")
+        return lines
 
     def write(self, path: Path) -> None:
-        """Write it as a whole or not at all."""
+        """Write it completely or not at all."""
         with atomic_write(path) as file:
             file.write(f"{self.text(indent=1)}\n".encode())
 
     def text(self, indent: int | None = None) -> str:
         """Return it as JSON."""
-        return json.dumps(
-            {"format": FORMAT, **self._content(), "checksum": self.digest}, indent=indent, allow_nan=False
-        )
+        content = {"format": FORMAT, **self._content(), "checksum": self.digest}
+        return json.dumps(content, indent=indent, allow_nan=False)
+
+    def _content(self) -> dict[str, Any]:
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        index, noted = plain.pop("index"), {name: plain.pop(name) for name in ("sha256", "origin")}
+        files = {
+            name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
+            for name, number in index.items()
+        }
+        return {**plain, "scheme": self.scheme.to_dict(), "files": files}
 
     @classmethod
     def read(cls, path: Path, data: bytes | None = None) -> Manifest:
@@ -218,13 +222,13 @@ class Manifest:
         if found != FORMAT:
             raise ValueError(f"it is a {found!r:.100}, and this vitcrypt reads {FORMAT!r}")
         read = _Contents.model_validate(content)
-        files = read.files
+        same = ("image_size", "interpolation", "key_scope", "fingerprint", "public_test_key", "classes", "source")
         manifest = cls(
-            **{name: getattr(read, name) for name in _Contents.model_fields if name not in NOT_ALIKE},
+            **{name: getattr(read, name) for name in same},
             scheme=Scheme.from_dict(read.scheme),
-            index={name: entry.index for name, entry in files.items()},
-            sha256={name: entry.sha256 for name, entry in files.items() if entry.sha256 is not None},
-            origin={name: entry.origin for name, entry in files.items() if entry.origin is not None},
+            index={name: entry.index for name, entry in read.files.items()},
+            sha256={name: entry.sha256 for name, entry in read.files.items() if entry.sha256 is not None},
+            origin={name: entry.origin for name, entry in read.files.items() if entry.origin is not None},
         )
         if manifest.encrypted != (read.fingerprint is not None):
             raise ValueError("fingerprint: encrypted images have one, and no others")
@@ -250,18 +254,6 @@ class Manifest:
                 if ours:  # or another program's, which may call its own so too
                     return folder, cls.read(path)
         return None
-
-    def _content(self) -> dict[str, Any]:
-        plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        index, noted = plain.pop("index"), {name: plain.pop(name) for name in ("sha256", "origin")}
-        files = {
-            name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
-            for name, number in index.items()
-        }
-        return {**plain, "scheme": self.scheme.to_dict(), "files": files}
-
-
-NOT_ALIKE = ("format", "scheme", "files", "checksum")  # what `Manifest` has in another form
 
 
 def _is_name(name: object) -> bool:

@@ -18,16 +18,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vitcrypt.data.datasets import TEST_INDEX
+from vitcrypt.data.layout import SYSTEM_FOLDERS
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.untrusted.files import kind_of_file, read_regular
 from vitcrypt.untrusted.text import shortened
 
-JUNK = frozenset({".DS_Store", ".localized", ".directory", "Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini"})
-JUNK |= {"Desktop.ini", "Icon\r", ".apdisk", ".VolumeIcon.icns", ".com.apple.timemachine.donotpresent"}
-JUNK_FOLDERS = frozenset({"@eaDir", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"})
-JUNK_FOLDERS |= {".AppleDouble", ".thumbnails", ".ipynb_checkpoints", "lost+found", "System Volume Information"}
-"""What file managers and systems leave in folders. None of it is an image, and none of it is read."""
+SYSTEM_FILES = frozenset((".ds_store", ".localized", ".directory", "thumbs.db", "ehthumbs.db", "desktop.ini"))
+SYSTEM_FILES |= {"icon\r", ".apdisk", ".volumeicon.icns", ".com.apple.timemachine.donotpresent"}
+"""Files that file managers and systems leave in folders, by their names in lower case."""
 
 
 @dataclass
@@ -42,17 +40,14 @@ class Contents:
     def complaints(self, manifest: Manifest) -> dict[str, str]:
         """Return what does not agree with a manifest, by its path."""
         known = {name[:end] for name in manifest.index for end, letter in enumerate(name) if letter == "/"}
-        told = dict.fromkeys(sorted(manifest.index.keys() - self.files.keys()), "missing")
-        told |= {n: f"{self.files[n]}, not a regular file" for n in sorted(self.odd & manifest.index.keys())}
-        large = {n for n, size in self.sizes.items() if n in manifest.index and size > manifest.max_file_bytes}
-        told |= {n: f"larger than an image can be: {self.sizes[n]:,} bytes" for n in sorted(large)}
-        strange = self.folders - known | self.files.keys() - manifest.index.keys() - {FILENAME, ".lock"}
-        return told | dict.fromkeys(sorted(strange), "foreign: the manifest does not know it")
-
-    @property
-    def odd(self) -> set[str]:
-        """What is neither a folder nor a regular file."""
-        return {name for name, kind in self.files.items() if kind != "a regular file"}
+        wrong = dict.fromkeys(sorted(manifest.index.keys() - self.files.keys()), "missing")
+        for name in sorted(self.files.keys() & manifest.index.keys()):
+            if self.files[name] != "a regular file":
+                wrong[name] = f"{self.files[name]}, not a regular file"
+            elif self.sizes[name] > manifest.max_file_bytes:
+                wrong[name] = f"larger than an image can be: {self.sizes[name]:,} bytes"
+        foreign = self.folders - known | self.files.keys() - manifest.index.keys() - {FILENAME, ".lock"}
+        return wrong | dict.fromkeys(sorted(foreign), "foreign: the manifest does not know it")
 
     @property
     def left_out(self) -> str:
@@ -75,7 +70,8 @@ def contents(folder: Path) -> Contents:
             for entry in entries:
                 name, is_folder = prefix + entry.name, entry.is_dir(follow_symlinks=False)
                 regular = entry.is_file(follow_symlinks=False)
-                if entry.name in (JUNK_FOLDERS if is_folder else JUNK) or (entry.name.startswith("._") and regular):
+                junk = entry.name.casefold() in (SYSTEM_FOLDERS if is_folder else SYSTEM_FILES)
+                if junk or (entry.name.startswith("._") and regular):
                     found.junk.append(name)
                 elif is_folder:
                     found.folders.add(name)
@@ -94,72 +90,34 @@ def check_names(folder: Path, manifest: Manifest) -> Contents:
         ValueError: An image of the manifest is missing or no regular file, or something is there that it does not know.
     """
     found = contents(folder)
-    if told := found.complaints(manifest):
+    if wrong := found.complaints(manifest):
         kinds: dict[str, list[str]] = {}
-        for name, complaint in told.items():
+        for name, complaint in wrong.items():
             kinds.setdefault(complaint.partition(":")[0].replace("foreign", "not of this folder"), []).append(name)
-        remedy = f"For all of them: vitcrypt verify {shlex.quote(str(folder))}"
-        if (shards := [name for name in told if name.endswith(".tar")]) and set(shards) == told.keys() - manifest.index:
-            place = shlex.quote(str(folder))
+        place = shlex.quote(str(folder))
+        remedy = f"For all of them: vitcrypt verify {place}"
+        foreign = wrong.keys() - manifest.index
+        if foreign and all(name.endswith(".tar") for name in foreign):
             remedy = (
                 f"If these are shards, unpack them first: mkdir NEW && cp {place}/{FILENAME} NEW && "
                 f"for shard in {place}/*.tar; do tar xf $shard -C NEW; done"
             )
         elif not manifest.encrypted:
             remedy += f"; if the changes are yours, remove {FILENAME} there"
-        said = "; ".join(f"{len(names)} {kind}, e.g. {names[0]}" for kind, names in kinds.items())
-        raise ValueError(f"{folder} is not as its manifest says: {said}. {remedy}")
+        listed = "; ".join(f"{len(names)} {kind}, e.g. {names[0]}" for kind, names in kinds.items())
+        raise ValueError(f"{folder} is not as its manifest says: {listed}. {remedy}")
     return found
 
 
-def listed(base: Path, place: Path, manifest: Manifest) -> list[tuple[Path, str, int, int, str]]:
-    """Return path, split, label, index and name in its class of the images below `base`, by split and index.
-
-    The splits come in the order train, test, val. Their names say nothing here: indices of test images count from
-    `TEST_INDEX`, those for validation from half of it.
-
-    Args:
-        base: The folder of the manifest, or that of one of its splits; its split is then "".
-        place: The folder of the manifest.
-        manifest: It.
-
-    Raises:
-        ValueError: `base` is one of its classes, or holds none of its images.
-    """
-    within = base.absolute().relative_to(place.absolute()).as_posix()
-    if within != "." and not manifest.split:
-        raise ValueError(f"{base} is a part of the folder {place}, which has a manifest: name that folder")
-    labels, depth = {name: label for label, name in enumerate(manifest.classes)}, int(manifest.split)
-    found = []
-    for name, index in manifest.index.items():
-        parts = name.split("/")
-        split = parts[0] if depth else ""
-        if within in (".", split):
-            path, called = (place / name, split) if within == "." else (base / "/".join(parts[1:]), "")
-            found.append((path, called, labels[parts[depth]], index, "/".join(parts[depth + 1 :])))
-    if not found:
-        raise ValueError(f"{base} holds none of the {len(manifest.index):,} images of its manifest, {place / FILENAME}")
-    found.sort(key=lambda image: image[3])
-    first: dict[str, int] = {}
-    for _, split, _, index, _ in found:
-        first.setdefault(split, index)
-    order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
-    return [image for split in order for image in found if image[1] == split]
-
-
 def read_checked(folder: Path, name: str, manifest: Manifest) -> bytes:
-    """Return what is in a file.
-
-    Raises:
-        ValueError: It is not the file of the manifest.
-    """
+    """Return what is in a file; ValueError if it is not the file of the manifest."""
     try:
         data = read_regular(folder / name, manifest.max_file_bytes, below=folder)
     except FileNotFoundError:
         raise ValueError(f"{folder / name} is missing; get it again") from None
     if hashlib.sha256(data).hexdigest() != manifest.sha256.get(name):
         raise ValueError(
-            f"{folder / name} is not the file of the manifest; get it again, or say: "
+            f"{folder / name} is not the file of the manifest; get it again, or run: "
             f"vitcrypt verify {shlex.quote(str(folder))}"
         )
     return data
@@ -175,6 +133,11 @@ def read_checked_image(folder: Path, name: str, manifest: Manifest) -> Tensor:
         return decode_png(read_checked(folder, name, manifest), manifest.image_size)
     except PngError as error:
         raise ValueError(f"{folder / name} {error}; take it from its owner again") from error
+
+
+def read_listed_image(path: Path, folder: Path, manifest: Manifest) -> Tensor:
+    """Return the image at a path below a folder as `read_checked_image` does."""
+    return read_checked_image(folder, path.absolute().relative_to(folder.absolute()).as_posix(), manifest)
 
 
 def image_complaint(data: bytes, name: str, manifest: Manifest) -> str | None:
@@ -199,28 +162,12 @@ def decode_png(data: bytes, side: int) -> Tensor:
     """
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            whole = [(tile[1], tile[3]) for tile in image.tile] == [((0, 0, side, side), "RGB")]
-            if image.size != (side, side) or not whole or getattr(image, "n_frames", 1) != 1:
-                width, height = image.size
-                kind = image.tile[0][3] if image.tile else "nothing"
-                raise PngError(
-                    f"is an image of {width} x {height} in {kind}, not a single one of {side} x {side} in RGB"
-                )
+            complete = [(tile[1], tile[3]) for tile in image.tile] == [((0, 0, side, side), "RGB")]
+            if image.size != (side, side) or not complete or getattr(image, "n_frames", 1) != 1:
+                size, kind = f"{image.width} x {image.height}", image.tile[0][3] if image.tile else "nothing"
+                raise PngError(f"is an image of {size} in {kind}, not a single one of {side} x {side} in RGB")
             return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
     except (PngError, MemoryError):
         raise
     except Exception as error:  # whatever the decoder meets in there
         raise PngError("is no PNG image that can be read") from error
-
-
-@dataclass(frozen=True)
-class CheckedReader:
-    """Reads the images of a folder by their paths, as `read_checked_image` does."""
-
-    folder: Path
-    manifest: Manifest = field(repr=False)
-
-    def __call__(self, path: Path) -> Tensor:
-        """Return the image, uint8 [3, S, S]."""
-        name = path.absolute().relative_to(self.folder.absolute()).as_posix()
-        return read_checked_image(self.folder, name, self.manifest)

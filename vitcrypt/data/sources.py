@@ -3,8 +3,11 @@
 Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,25 +16,18 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from vitcrypt.data.archive import Header, open_archive
-from vitcrypt.data.datasets import (
-    TEST_INDEX,
-    ArrayDataset,
-    FileDataset,
-    ImageDataset,
-    ImageReader,
-    Splits,
-    stratified_split,
-)
-from vitcrypt.data.labels import class_names
+from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
+from vitcrypt.data.decode import read_image
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.received import CheckedReader
-from vitcrypt.data.survey import Survey, Transparency, in_threads, survey
+from vitcrypt.data.received import read_listed_image
+from vitcrypt.data.survey import Transparency, in_threads, survey
 from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.text import printable
 
 MAX_NAMES = 2**26
 """Bytes that the names of the classes may take."""
+SHOWN = 10
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -49,32 +45,6 @@ def digits(test_fraction: float = 0.2) -> Splits:
         ArrayDataset(images[test], labels[test], test + TEST_INDEX),
         [str(name) for name in bunch.target_names],
     )
-
-
-def npz(root: str | None) -> Splits:
-    """Read one .npz file in the layout of MedMNIST.
-
-    It holds `{train,test}_images` (uint8 [N, H, W, 3], or [N, H, W] if grey) and `{train,test}_labels` (integers [N] or
-    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present. What
-    `vitcrypt pack` made also holds a manifest and `{train,test,val}_index`, the indices that `folder` gives the images.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit; or there
-            is no image of a class, and no `classes` to say that there is one.
-    """
-    path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
-    received = Manifest.of(path)
-    try:
-        named, arrays = _arrays(path, received is not None)
-        labels = {split: arrays[f"{split}_labels"].reshape(-1) for split in named}
-        names, notes = class_names(path, labels, arrays.get("classes"))
-        splits = {split: _from_arrays(arrays, split, received is not None) for split in named}
-    except MemoryError:
-        raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
-    if received is not None:
-        _check_packed(path, splits, names, received[1])
-    return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
 def folder(
@@ -101,17 +71,57 @@ def folder(
     base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
     listing = list_folder(base)
     files = listing.splits(test_fraction, split_seed)
-    reader: Callable[[Path], Tensor]
     notes = listing.lines()
+    read: Callable[[Path], Tensor]
     if (received := Manifest.of(base)) is not None and received[1].encrypted:
-        side, reader = received[1].image_size, CheckedReader(*received)
+        place, manifest = received
+        side, read = manifest.image_size, partial(read_listed_image, folder=place, manifest=manifest)
     else:
         paths = [file.path for split in files.values() for file in split]
         found = survey(paths, f"reading headers in {base}", transparency)
-        side = min(_common_side(found) or image_size, image_size)
-        reader, notes = ImageReader(side, interpolation), [*notes, *found.lines()]
-    read = {split: _from_files(part, side, reader, in_memory_gib) for split, part in files.items()}
-    return Splits(read["train"], read["test"], listing.classes, read.get("val"), tuple(notes))
+        width, height = next(iter(found.sizes))
+        side = min(width, image_size) if len(found.sizes) == 1 and width == height else image_size
+        read, notes = partial(read_image, size=side, interpolation=interpolation), [*notes, *found.lines()]
+    parts = {split: _from_files(part, side, read, in_memory_gib) for split, part in files.items()}
+    return Splits(parts["train"], parts["test"], listing.classes, parts.get("val"), tuple(notes))
+
+
+def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor], gib: float) -> ImageDataset:
+    paths = [file.path for file in files]
+    labels = torch.tensor([file.label for file in files])
+    index = torch.tensor([file.index for file in files])
+    if len(files) * 3 * side**2 > gib * 2**30:
+        return FileDataset(paths, labels, index, read)
+    images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
+    for slot, image in zip(images, in_threads(read, paths, f"decoding {paths[0].parents[1]}"), strict=True):
+        slot.copy_(image)
+    return ArrayDataset(images, labels, index)
+
+
+def npz(root: str | None) -> Splits:
+    """Read one .npz file in the layout of MedMNIST.
+
+    It holds `{train,test}_images` (uint8 [N, H, W, 3], or [N, H, W] if grey) and `{train,test}_labels` (integers [N] or
+    [N, 1]); `val_images` and `val_labels` become the validation split, and `classes` their names, where present. What
+    `vitcrypt pack` made also holds a manifest and `{train,test,val}_index`, the indices that `folder` gives the images.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit; or there
+            is no image of a class, and no `classes` to say that there is one.
+    """
+    path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
+    received = Manifest.of(path)
+    try:
+        named, arrays = _arrays(path, packed=received is not None)
+        labels = {split: arrays[f"{split}_labels"].reshape(-1) for split in named}
+        names, notes = _class_names(path, labels, arrays.get("classes"))
+        splits = {split: _from_arrays(arrays, split) for split in named}
+    except MemoryError:
+        raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
+    if received is not None:
+        _check_packed(path, splits, names, received[1])
+    return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
@@ -122,13 +132,12 @@ def _existing(root: str | None, source: str, what: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"data.root={root} does not exist; data={source} reads {what}")
     if (source == "folder") != path.is_dir():
-        raise FileNotFoundError(
-            f"data.root={root} is {'a folder' if path.is_dir() else 'a file'}; data={source} reads {what}"
-        )
+        kind = "a folder" if path.is_dir() else "a file"
+        raise FileNotFoundError(f"data.root={root} is {kind}; data={source} reads {what}")
     return path
 
 
-def _arrays(path: Path, packed: bool) -> tuple[list[str], dict[str, NDArray]]:
+def _arrays(path: Path, packed: bool) -> tuple[list[str], dict[str, NDArray[Any]]]:
     """Return the names of the splits, and every array that is needed, after comparing what all of them are."""
     with open_archive(path) as archive:
         named = ["train", *(["val"] if "val_images" in archive.names else []), "test"]
@@ -150,12 +159,8 @@ def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
     """Raise ValueError unless the arrays of a split are what they should be."""
     images, labels = headers["images"], headers["labels"]
     shape, count = images.shape, images.shape[0] if images.shape else 0
-    if (
-        images.dtype != np.uint8
-        or len(shape) not in (3, 4)
-        or (len(shape) == 4 and shape[-1] not in (1, 3))
-        or not all(shape[1:])
-    ):
+    fits = len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
+    if images.dtype != np.uint8 or not fits or not all(shape[1:]):
         raise ValueError(
             f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(shape)}"
             + "; put the channels last: images.transpose(0, 2, 3, 1)" * (len(shape) == 4 and shape[1] in (1, 3))
@@ -171,15 +176,55 @@ def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
         raise ValueError(f"{path}: {split}_index must be int64 [{count}], got {index.dtype} {list(index.shape)}")
 
 
-def _from_arrays(arrays: dict[str, NDArray], split: str, packed: bool) -> ArrayDataset:
+def _class_names(
+    path: Path, labels: Mapping[str, NDArray[Any]], given: NDArray[Any] | None
+) -> tuple[list[str], list[str]]:
+    """Return the names of the classes ("0", "1", ... where none are given), and a note for each split that lacks some.
+
+    Raises:
+        ValueError: There is no label at all, one is below 0 or none of the classes; or a class without any image has
+            no name: then labels may count from 1, or leave out numbers.
+    """
+    present = {split: {int(label) for label in np.unique(found)} for split, found in labels.items()}
+    union = set().union(*present.values())
+    if not union:
+        raise ValueError(f"{path} holds no image")
+    count, names = max(union) + 1, None
+    if given is not None:
+        names = [str(name) for name in given.reshape(-1)]
+        if given.ndim != 1 or len(set(names)) != len(names):
+            raise ValueError(f"{path}: classes must be the names of the classes, each once; got {list(given.shape)}")
+        count = len(names)
+    if min(union) < 0 or max(union) >= count:
+        raise ValueError(f"{path}: labels are {min(union)}..{max(union)}; expected 0..{count - 1}, one for each class")
+    if names is None and len(union) < count:
+        first = "; do they count from 1? Subtract 1" if min(union) == 1 else "; number the classes 0, 1, 2, ..."
+        raise ValueError(
+            f"{path}: no image has the label {_absent(union, count)}{first}, or add an array `classes` with a name "
+            f"for each label from 0 to {count - 1}"
+        )
+    names = names or [str(number) for number in range(count)]
+    lacking = {split: found for split, found in present.items() if found and len(found) < count}
+    return names, [f"no {split} image of {_absent(found, count, names)}" for split, found in lacking.items()]
+
+
+def _absent(found: set[int], count: int, names: list[str] | None = None) -> str:
+    """Return the classes that have no image, of many only the first."""
+    absent = (label for label in range(count) if label not in found)  # there may be a billion
+    first = [names[label] if names else str(label) for label in islice(absent, SHOWN)]
+    more = count - len(found) - len(first)
+    return ", ".join(first) + (f" and {more:,} more" if more else "")
+
+
+def _from_arrays(arrays: dict[str, NDArray[Any]], split: str) -> ArrayDataset:
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].reshape(-1)
     tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
     side = min(tensor.shape[2:])
     top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
     square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
-    first = TEST_INDEX if split == "test" else TEST_INDEX // 2 if split == "val" else 0
-    index = torch.from_numpy(arrays[f"{split}_index"]) if packed else torch.arange(len(labels)) + first
-    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), index)
+    first = {"train": 0, "val": TEST_INDEX // 2, "test": TEST_INDEX}[split]
+    index = arrays.get(f"{split}_index", np.arange(len(labels)) + first)
+    return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(index))
 
 
 def _check_packed(path: Path, splits: dict[str, ArrayDataset], classes: list[str], manifest: Manifest) -> None:
@@ -191,21 +236,3 @@ def _check_packed(path: Path, splits: dict[str, ArrayDataset], classes: list[str
             f"{path} holds {len(index)} images {sorted(sizes)} of {len(classes)} classes, and these are not the "
             f"{len(manifest.index)} {manifest.shape} of {len(manifest.classes)} classes of its manifest; pack it again"
         )
-
-
-def _common_side(found: Survey) -> int | None:
-    """Return the side that all images share, or None if they differ or are not square."""
-    width, height = next(iter(found.sizes))
-    return width if len(found.sizes) == 1 and width == height else None
-
-
-def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor], gib: float) -> ImageDataset:
-    paths = [file.path for file in files]
-    labels = torch.tensor([file.label for file in files])
-    index = torch.tensor([file.index for file in files])
-    if len(files) * 3 * side**2 > gib * 2**30:
-        return FileDataset(paths, labels, index, read)
-    images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
-    for slot, image in zip(images, in_threads(read, paths, f"decoding {paths[0].parents[1]}"), strict=True):
-        slot.copy_(image)
-    return ArrayDataset(images, labels, index)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,11 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
         if isinstance(stamp, DataStamp):
             return stamp
         return DataStamp(**stamp.model_dump(), images=_labelled(root) if source["_target_"] in NPZ else {})
-    found = list(_images(root) if source["_target_"] in FOLDER else _all_files(root))
+    if source["_target_"] in FOLDER:
+        listing = list_folder(root)
+        found = [(file.path, file.split, _name(listing.classes[file.label])) for file in listing.files]
+    else:  # a source of one's own: nobody here knows which files are images
+        found = [(path, "", "file") for path in sorted(root.rglob("*")) if path.is_file()]
     paths = [path for path, _, _ in found]
     names = [_name(path.relative_to(root)) for path in paths]
     quick = _digest([f"{name}\0{_on_disk(path)}" for name, path in zip(names, paths, strict=True)])
@@ -94,24 +97,11 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
     with ThreadPoolExecutor() as pool:
         contents = dict(zip(names, pool.map(_contents, paths), strict=True))
     images: Counts = {}
-    for _, split, name in found:
-        images.setdefault(split, Counter())[name] += 1
-    whole = [f"{name}\0{contents[name]}\0{label}" for name, (_, _, label) in zip(names, found, strict=True)]
-    files = {name: digest[:16] for name, digest in contents.items()} if len(names) <= NAMED else {}
-    return DataStamp(sha256=_digest(whole), quick=quick, images=images, files=files)
-
-
-def _images(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield path, split and class of each image."""
-    listing = list_folder(root)
-    for file in listing.files:
-        yield file.path, file.split, _name(listing.classes[file.label])
-
-
-def _all_files(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield the files of a folder that a source of one's own reads: nobody here knows which of them are images."""
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        yield path, "", "file"
+    for _, split, label in found:
+        images.setdefault(split, Counter())[label] += 1
+    lines = [f"{name}\0{contents[name]}\0{label}" for name, (_, _, label) in zip(names, found, strict=True)]
+    files = {name: digest[:16] for name, digest in contents.items()} if len(contents) <= NAMED else {}
+    return DataStamp(sha256=_digest(lines), quick=quick, images=images, files=files)
 
 
 def _labelled(path: Path) -> Counts:

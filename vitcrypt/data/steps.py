@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.utils.data import Sampler
+
+
+def seed_of(*numbers: int) -> int:
+    """Return a seed of 63 bits that follows from seed, epoch, rank, ...: draws then do not depend on earlier draws."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 class Share(NamedTuple):
@@ -44,7 +50,7 @@ class Division:
 
     @property
     def accumulation(self) -> int:
-        """Micro batches in a whole step; the last one of an epoch may have fewer."""
+        """Micro batches in a full step; the last one of an epoch may have fewer."""
         return self.parts(self.batch_size)
 
     def parts(self, step: int) -> int:
@@ -54,8 +60,8 @@ class Division:
 
     def steps(self, images: int) -> list[int]:
         """Return the sizes of the steps of an epoch."""
-        whole, rest = divmod(images, self.batch_size)
-        return [self.batch_size] * whole + [rest] * (rest > 0)
+        full, rest = divmod(images, self.batch_size)
+        return [self.batch_size] * full + [rest] * (rest > 0)
 
     def shares(self, step: int, rank: int) -> Iterator[Share]:
         """Divide a step of so many images; yield what device `rank` has of it."""
@@ -89,7 +95,9 @@ class StepSampler(Sampler[tuple[list[int], Share]]):
         return sum(map(self.division.parts, self.division.steps(self.images)))
 
     def __iter__(self) -> Iterator[tuple[list[int], Share]]:
-        order, start = self._order(), 0
+        order, start = torch.arange(self.images), 0
+        if self.seed is not None:
+            order = torch.randperm(self.images, generator=torch.Generator().manual_seed(self.seed + self.epoch))
         for step in self.division.steps(self.images):
             for share in self.division.shares(step, self.rank):
                 yield order[start : start + step][share.rows].tolist(), share
@@ -98,8 +106,3 @@ class StepSampler(Sampler[tuple[list[int], Share]]):
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls it before each."""
         self.epoch = epoch
-
-    def _order(self) -> torch.Tensor:
-        if self.seed is None:
-            return torch.arange(self.images)
-        return torch.randperm(self.images, generator=torch.Generator().manual_seed(self.seed + self.epoch))

@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 from PIL.ImageFile import ImageFile
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vitcrypt.data.decode import with_image
+from vitcrypt.data.decode import has_more_pages, is_deep, refuse_unfit, used_bits, with_image
 from vitcrypt.data.formats import UnfitError
-from vitcrypt.data.pixels import has_more_pages, is_deep, refuse_unfit, used_bits
 from vitcrypt.untrusted.text import error_console
 
 SHOWN = 10
@@ -50,18 +49,25 @@ class Survey:
 
     def lines(self) -> list[str]:
         """Return what a user should know, a line each."""
-        said = []
+        lines = []
         if self.transparent:
-            said.append(f"{_files(self.transparent)} transparency: laid on white")
+            lines.append(f"{_files(self.transparent)} transparency: laid on white")
         if self.paged:
-            said.append(f"{_files(self.paged)} more than one page or frame: the first whole one is read")
+            lines.append(f"{_files(self.paged)} more than one page or frame: the first complete one is read")
         if self.dark:
             images, their = ("image uses", "its") if self.dark == 1 else ("images use", "their")
-            said.append(
+            lines.append(
                 f"{self.dark:,} 16-bit {images} at most {self.dark_bits} of {their} bits: the high byte is read, so "
                 "few levels are left; scale to all 16 bits, or to 8"
             )
-        return said
+        return lines
+
+
+class _Header(NamedTuple):
+    size: tuple[int, int]
+    transparent: bool
+    deep: bool
+    paged: bool
 
 
 def survey(paths: list[Path], what: str = "reading headers", transparency: Transparency = "white") -> Survey:
@@ -72,18 +78,19 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
     """
     if transparency not in get_args(Transparency):
         raise ValueError(f"transparency is one of {', '.join(get_args(Transparency))}; got {transparency}")
-    header = partial(_header, opaque=transparency == "refuse")
+
+    def header(image: ImageFile) -> _Header:
+        refuse_unfit(image)
+        if transparency == "refuse" and image.has_transparency_data:
+            raise UnfitError("it has transparency; lay it on a ground of your choice, or set transparency=white")
+        return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
+
     headers = list(in_threads(partial(with_image, use=header), paths, what))
     deep = [path for path, header in zip(paths, headers, strict=True) if header.deep][:LOOKED_INTO]
     bits = in_threads(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
     dark = [used for used in bits if used <= FEW_BITS]
-    return Survey(
-        frozenset(header.size for header in headers),
-        sum(header.transparent for header in headers),
-        sum(header.paged for header in headers),
-        len(dark),
-        max(dark, default=0),
-    )
+    transparent, paged = sum(header.transparent for header in headers), sum(header.paged for header in headers)
+    return Survey(frozenset(header.size for header in headers), transparent, paged, len(dark), max(dark, default=0))
 
 
 def in_threads(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterator[T]:
@@ -114,24 +121,9 @@ def in_threads(function: Callable[[Path], T], paths: list[Path], what: str) -> I
 
 def first_ones(complaints: Iterable[str]) -> str:
     """Return complaints, the first `SHOWN` of them in full."""
-    told = list(complaints)
-    more = [f"... and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-    return "\n".join([*told[:SHOWN], *more])
-
-
-@dataclass(frozen=True)
-class _Header:
-    size: tuple[int, int]
-    transparent: bool
-    deep: bool
-    paged: bool
-
-
-def _header(image: ImageFile, opaque: bool = False) -> _Header:
-    refuse_unfit(image)
-    if opaque and image.has_transparency_data:
-        raise UnfitError("it has transparency; lay it on a ground of your choice, or say transparency=white")
-    return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
+    lines = list(complaints)
+    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([*lines[:SHOWN], *more])
 
 
 def _files(count: int) -> str:

@@ -2,8 +2,8 @@
 
 from vitcrypt.encryption.image_encryption import ImageEncryption
 from vitcrypt.encryption.permutation import SignedPermutation
-from vitcrypt.encryption.scheme import MASTER_KEY_BITS, Scheme, Shape
-from vitcrypt.encryption.schemes import ELE, LE, PE, SCHEMES, EtC, Plain, Proposed
+from vitcrypt.encryption.scheme import MASTER_KEY_BITS, SCHEMES, Scheme, Shape
+from vitcrypt.encryption.schemes import ELE, LE, PE, EtC, Plain, Proposed
 
 __all__ = [
     "ELE",

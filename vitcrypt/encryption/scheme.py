@@ -85,8 +85,6 @@ class Scheme:
         Raises:
             ValueError: It names none of them, or a value is unknown, of another type or out of range.
         """
-        from vitcrypt.encryption.schemes import SCHEMES
-
         values = scheme_values(described)
         return SCHEMES[values.name](**values.model_dump(exclude={"name"}))
 
@@ -162,3 +160,7 @@ class Scheme:
         for name, stage in stages.items():
             stage.check(name, subkeys[name])
         return self.apply({name: subkey.cpu() for name, subkey in subkeys.items()}, shape)
+
+
+SCHEMES: dict[str, type[Scheme]] = {}
+"""All schemes by name; `vitcrypt.encryption.schemes` enters its own."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vitcrypt.encryption import primitives
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
-from vitcrypt.encryption.scheme import Scheme, Shape, Stage, log2_factorial
+from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage, log2_factorial
 
 
 @dataclass(frozen=True)
@@ -262,4 +262,4 @@ class Proposed(Scheme):
         return log2_factorial(self.num_blocks(shape)) + log2_factorial((self.block_size // 2) ** 2)
 
 
-SCHEMES: dict[str, type[Scheme]] = {cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)}
+SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})

@@ -1,24 +1,24 @@
 """What is asked before a training begins, and would fail in the middle of it."""
 
 import copy
-from typing import Any
 
 import torch
 from torch import nn
 
 from vitcrypt.experiment.blame import reason
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.devices import uses_cuda
 from vitcrypt.experiment.plan import Plan
 from vitcrypt.models import ImageClassifier
 
 
-def check_compiler(config: dict[str, Any]) -> None:
+def check_compiler(config: Config) -> None:
     """Raise ValueError if something is to be compiled and nothing can be, here."""
-    asked = [f"{part}.compile" for part in ("model", "data") if config[part]["compile"]]
+    asked = [f"{part}.compile" for part, node in (("model", config.model), ("data", config.data)) if node.compile]
     if not asked:
         return
     try:
-        torch.compile(torch.sin)(torch.ones(1, device="cuda" if uses_cuda(config["trainer"]) else "cpu"))
+        torch.compile(torch.sin)(torch.ones(1, device="cuda" if uses_cuda(config.trainer) else "cpu"))
     except Exception as error:  # a compiler can fail in any way
         raise ValueError(
             f"{asked[0]}=true needs a compiler that works, and here: {reason(error)}; "
@@ -26,10 +26,10 @@ def check_compiler(config: dict[str, Any]) -> None:
         ) from error
 
 
-def check_clipping(config: dict[str, Any]) -> None:
+def check_clipping(config: Config) -> None:
     """Raise ValueError if gradients are to be clipped that the optimiser itself unscales."""
-    half = config["trainer"]["precision"] in ("16", "16-mixed", 16)
-    if half and config["trainer"]["gradient_clip_val"] and config["model"]["optimizer"].get("fused"):
+    half = config.trainer.precision in ("16", "16-mixed")
+    if half and config.trainer.gradient_clip_val and config.model.optimizer.get("fused"):
         raise ValueError(
             "model.optimizer.fused=true cannot clip gradients under trainer.precision=16-mixed; take it out with "
             "'~model.optimizer.fused' (optimisers are fused where they can be)"
@@ -44,13 +44,13 @@ def check_optimizer(classifier: ImageClassifier) -> None:
     classifier.built_optimizer([weight]).step()
 
 
-def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict[str, Any]) -> None:
+def check_network(network: nn.Module, num_classes: int, plan: Plan, config: Config) -> None:
     """Pass an image through a copy of the network: as in a test, and as in training if a batch of one comes up there.
 
     Raises:
         ValueError: It takes other images, gives other logits, or normalises over a batch, which takes two images.
     """
-    size, trial = config["data"]["image_size"], copy.deepcopy(network).cpu()
+    size, trial = config.data.image_size, copy.deepcopy(network).cpu()
     image = torch.zeros(1, 3, size, size)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
@@ -59,8 +59,8 @@ def check_network(network: nn.Module, num_classes: int, plan: Plan, config: dict
             raise ValueError(f"model.network takes no images of 3 x {size} x {size}: {reason(error)}") from error
         if shape != [1, num_classes]:
             raise ValueError(f"model.network gives {shape} for an image, and not [1, {num_classes}], a logit a class")
-        _check_patches(network, config["model"]["patch_size"])
-        common = plan.division.world_size > 1 and config["trainer"]["sync_batchnorm"]  # then others have an image
+        _check_patches(network, config.model.patch_size)
+        common = plan.division.world_size > 1 and config.trainer.sync_batchnorm  # then others have an image
         if common or plan.division.smallest(plan.sizes) > 1:
             return
         try:
@@ -79,7 +79,7 @@ def _check_patches(network: nn.Module, size: int | None) -> None:
         )
 
 
-def _single_image(plan: Plan, config: dict[str, Any]) -> str:
+def _single_image(plan: Plan, config: Config) -> str:
     division, other = plan.division, next(plan.without_single_images(), None)
     advice = f"set data.batch_size={other.batch_size}" if other else "take more training images"
     if other and other.micro_batch_size != division.micro_batch_size:
@@ -88,5 +88,5 @@ def _single_image(plan: Plan, config: dict[str, Any]) -> str:
     devices = f" on {division.world_size} devices" if division.world_size > 1 else ""
     return (
         f"{plan.images} training images in steps of data.batch_size={division.batch_size}{micro}{devices} leave a "
-        f"batch of one image, and the batch normalisation of {config['names']['model']} needs two; {advice}"
+        f"batch of one image, and the batch normalisation of {config.names.model} needs two; {advice}"
     )

@@ -1,16 +1,25 @@
-"""What accompanies a training: a history that survives resuming, and seeds that follow the epoch."""
+"""What accompanies a training: what every one has, so that it can be resumed, and what the group `callbacks` adds."""
 
 import math
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from vitcrypt.data.augment import seed_of
+from vitcrypt.data.steps import seed_of
+from vitcrypt.experiment.blame import blame
+from vitcrypt.experiment.config import Config
+from vitcrypt.targets import build, observes
 from vitcrypt.untrusted.text import console
+
+MEASURES = ("train/loss", "train/acc", "val/loss", "val/acc")
+"""What a callback may watch, of what `ImageClassifier` logs."""
 
 
 class EpochHistory(Callback):
@@ -23,6 +32,7 @@ class EpochHistory(Callback):
     def __init__(self, stop_on_nan: bool = False) -> None:
         self.epochs: list[dict[str, Any]] = []
         self.stop_on_nan = stop_on_nan
+        self.stopped = False
         self._started = 0.0
         self._validated = False
 
@@ -47,16 +57,63 @@ class EpochHistory(Callback):
             told = "  ".join(f"{name} {value:.4f}" for name, value in measures.items())
             of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
             console.print(f"epoch {trainer.current_epoch + 1}{of}  {told}  {seconds:.1f} s")
+        self.stopped = trainer.should_stop  # by another callback: these come after those of the configuration
         if self.stop_on_nan and diverged(self.epochs):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Go into the checkpoint."""
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, **({"stopped": True} if self.stopped else {})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Come out of it."""
         self.epochs = state_dict["epochs"]
+
+
+class EMA(EMAWeightAveraging):
+    """Lightning's moving average of the weights, kept where the weights are."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Follow the network to its device, which it reaches after the average was made."""
+        if self._average_model is not None:
+            self._average_model.to(pl_module.device)
+
+
+def built(config: Config, logged: bool, unvalidated: str | None) -> list[Callback]:
+    """Build the callbacks of the group `callbacks`.
+
+    Args:
+        config: The whole configuration.
+        logged: Whether anything is logged; where nothing is, what only logs is left out.
+        unvalidated: What to set so that there are validation images; None if there are some.
+
+    Raises:
+        ValueError: One cannot be built, or watches a measure that there is not.
+    """
+    made = []
+    for name, node in config.callbacks.items():
+        with blame(f"callbacks.{name}", node):
+            callback = build(f"callbacks.{name}", node, config.allow_targets)
+        if isinstance(callback, EarlyStopping):
+            _check_watched(f"callbacks.{name}.monitor", callback.monitor, unvalidated)
+        if logged or not observes(node):
+            made.append(callback)
+    return made
+
+
+def _check_watched(option: str, monitor: str, unvalidated: str | None) -> None:
+    if monitor not in MEASURES:
+        raise ValueError(f"{option}={monitor} is no measure; set it to {', '.join(MEASURES[:-1])} or {MEASURES[-1]}")
+    if monitor.startswith("val/") and unvalidated:
+        raise ValueError(
+            f"{option}={monitor} needs validation images, and there are none; set {unvalidated}, or "
+            f"{option}=train/loss, or callbacks=default"
+        )
+
+
+def profiler_of(name: str, folder: Path) -> Profiler:
+    """Return Lightning's profiler of that name, simple or advanced, which writes into a folder."""
+    return (AdvancedProfiler if name == "advanced" else SimpleProfiler)(dirpath=folder, filename="profile")
 
 
 def diverged(history: list[dict[str, Any]]) -> int | None:

@@ -7,6 +7,7 @@ the command line is the user's own; `allow_targets` counts only there.
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
+from vitcrypt import renames
 from vitcrypt.experiment.config import CONF
 from vitcrypt.untrusted.text import printable
 
@@ -39,6 +41,12 @@ LOGGING = {
 }
 """What handlers of logs may be and where they write: Python's `dictConfig` would call anything."""
 
+SEVERAL = ("callbacks", "logger")
+"""Groups of which several files may be chosen at once."""
+
+DEBUGGED = ("data", "model", "trainer")
+"""Sections that the group `debug` may change."""
+
 COMMANDS = ("setup", "python", "srun_args", "additional_parameters")
 
 
@@ -53,11 +61,19 @@ def checked() -> Iterator[None]:
         raise ValueError("--experimental-rerun reads a pickle, which can run anything; repeat the command itself")
     Plugins.instance()  # registers what reads files: classes of its own, not those that an import gives
     files: Any = SourcesRegistry.instance().resolve("file")
-    read, compose = files.load_config, ConfigLoaderImpl.load_configuration
+    read, exists, compose = files.load_config, files.is_config, ConfigLoaderImpl.load_configuration
+
+    def found(self: Any, config_path: str) -> str | None:
+        """Return where a file lies, which may be under an old name."""
+        places = (config_path, *renames.old_paths(config_path))
+        return next((place for place in places if exists(self, place)), None)
 
     def read_checked(self: Any, config_path: str) -> Any:
-        result = read(self, config_path)
+        result = read(self, found(self, config_path) or config_path)
         if result.provider != "hydra":
+            written = _raw(result.config)
+            if (today := renames.config(written, config_path.rpartition("/")[0])) != written:
+                result.config = OmegaConf.create(today)
             content, file = _raw(result.config), f"{printable(config_path, 200)}.yaml, "
             check_references(content, file)
             if any(name == "searchpath" and "pkg:" in str(value) for _, name, value in _entries(content)):
@@ -67,28 +83,59 @@ def checked() -> Iterator[None]:
     def compose_checked(
         self: ConfigLoaderImpl, config_name: Any, overrides: list[str], *more: Any, **options: Any
     ) -> Any:
-        config = compose(self, config_name, overrides, *more, **options)
-        check_composed(config, overrides)
+        today = renames.overrides(overrides)
+        config = compose(self, config_name, today, *more, **options)
+        check_composed(config, today)
         return config
 
-    files.load_config = read_checked
+    files.load_config, files.is_config = read_checked, lambda self, path: found(self, path) is not None
     ConfigLoaderImpl.load_configuration = compose_checked  # type: ignore[method-assign]
     try:
         yield
     finally:
-        files.load_config = read
+        files.load_config, files.is_config = read, exists
         ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
     """Return the configuration of a job as plain values, checked once more: launchers compose in other processes too.
 
+    The values of `debug` are laid over it, and what a value leaves open is settled: see `settled`.
+
     Raises:
         ValueError: See `check_composed`.
     """
-    check_composed(config, list(HydraConfig.get().overrides.task))
+    typed = list(HydraConfig.get().overrides.task)
+    config = _with_debug(config, typed)
+    check_composed(config, typed)
     values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return settled(values)
+
+
+def settled(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with what is left open in it: who augments, and how networks of timm are filed."""
+    data, names = values["data"], values["names"]
+    if data.get("augment") == "auto":
+        received = values["encryption"].get("_target_") is None and data["root"] is not None
+        values = {**values, "data": {**data, "augment": "none" if received else "owner"}}
+    if names.get("model") == "timm":
+        values = {**values, "names": {**names, "model": values["model"]["network"]["model_name"]}}
     return values
+
+
+def _with_debug(config: DictConfig, typed: list[str]) -> DictConfig:
+    """Lay the values of the group `debug` over all files; what is typed on the command line stays."""
+    values = _raw(config).get("debug") or {}
+    if not values:
+        return config
+    config = copy.deepcopy(config)
+    for name, value in values.items():
+        if str(name).partition(".")[0] not in DEBUGGED:
+            raise ValueError(f"debug.{printable(name, 60)}: a debug run changes {', '.join(DEBUGGED)} alone; remove it")
+        if name not in _said(typed):
+            OmegaConf.update(config, str(name), value)
+    config.results = f"{config.results}/debug"
+    return config
 
 
 def check_composed(config: Any, overrides: list[str]) -> None:
@@ -138,7 +185,7 @@ def _check_choices(overrides: list[str]) -> None:
     """Raise ValueError if a list stands where one file of a group is chosen: Hydra would lay them on each other."""
     for name, override in _said(overrides).items():
         value = override.value()
-        if "." not in name and isinstance(value, list) and (CONF / name).is_dir():
+        if isinstance(value, list) and name not in SEVERAL and "." not in name and (CONF / name).is_dir():
             each = ",".join(map(str, value))
             raise ValueError(
                 f"{name} is one choice and not a list; set {name}={value[-1] if value else 'NAME'}, "

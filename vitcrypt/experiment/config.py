@@ -1,157 +1,327 @@
-"""The schema of the configuration.
+"""The configuration of both programs: which options exist, their types and ranges, and what counts for an identity.
 
-The dataclasses say which names exist and of which type they are: a misspelt override is an error, not a no-op.
+Hydra composes against these dataclasses, so that a misspelt override is an error, and `typed` turns what it composed
+into them. They are what the rest of the program is handed.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-CONF = next(
-    p for p in (Path(__file__).parent.parent / "conf", Path(__file__).parent.parent.parent / "conf") if p.is_dir()
-)
+from vitcrypt.experiment.blame import near
+from vitcrypt.untrusted.documents import MAX_SIDE
+from vitcrypt.untrusted.text import printable
+
+CONF = next(p for up in (1, 2) if (p := Path(__file__).parents[up] / "conf").is_dir())
 """The configuration folder: inside the installed package, or beside it in a checkout."""
 
 
+def one_of(*names: str) -> AfterValidator:
+    """Return a check that a text is one of these names."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _number_or_all(value: int) -> int:
+    if value < 1 and value != -1:
+        raise ValueError("a number from 1, or to -1 for no limit")
+    return value
+
+
+def _name(value: str) -> str:
+    if value in ("", ".", "..") or "/" in value or not value.isprintable():
+        raise ValueError("a word: it names a folder below results")
+    return value
+
+
+def batch_limit(value: Any) -> Any:
+    """Return a limit of batches if it is a number of them or a share."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if value is not None and not whole and not (isinstance(value, float) and 0 <= value <= 1):
+        raise ValueError("a number of batches (1, 2, ...) or a share of them (0.1 to 1.0)")
+    return value
+
+
+def _some_batches(value: Any) -> Any:
+    if value == 0:
+        raise ValueError("at least 1 batch, or more than 0.0 of them")
+    return batch_limit(value)
+
+
+Count = Annotated[int, Field(ge=1)]
+OrAll = Annotated[int, AfterValidator(_number_or_all)]
+NotNegative = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+PathText = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, AfterValidator(_name)]
+KeyScope = Annotated[str, one_of("shared", "per_image")]
+Limit = Annotated[Any, AfterValidator(batch_limit)]
+
+STRICT = ConfigDict(extra="forbid")
+UNCOUNTED = {"identity": "never"}
+"""Metadata of a field that cannot change the result of a run."""
+LATER = {"identity": "unless default"}
+"""Metadata of a field that came later: at its default it keeps the identities of before. `hashed`: its older name."""
+
+
 @dataclass
-class DataConf:  # noqa: D101
+class DataConf:
+    """The group `data`: images, what is done to them before a network gets them, and batches."""
+
+    __pydantic_config__ = STRICT
+
     source: dict[str, Any] = MISSING
-    root: str | None = None
-    image_size: int = "${model.image_size}"  # type: ignore[assignment]
-    interpolation: str = "bilinear"
-    validation: float = 0.1  # share of the training images, where no validation images come along; 0: none
-    split_seed: int = 0
-    limit_train: int | None = None
-    limit_test: int | None = None
-    skip_train: int = 0  # of the training images, shuffled by split_seed, leave out so many before limit_train counts
-    augment: str = "owner"
-    crop_padding: int = 0
+    root: PathText | None = None
+    image_size: Side = "${model.image_size}"  # type: ignore[assignment]
+    interpolation: Annotated[str, one_of("bilinear", "bicubic")] = "bilinear"
+    # share of the training images, where no validation images come along; 0: none
+    validation: Share = 0.1
+    split_seed: Seed = 0
+    limit_train: Count | None = None
+    limit_test: Count | None = None
+    # of the training images, shuffled by split_seed, leave out so many before limit_train counts
+    skip_train: NotNegative = field(default=0, metadata=LATER)
+    augment: Annotated[str, one_of("auto", "owner", "provider", "none")] = "auto"
+    crop_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     flip: bool = False
-    batch_size: int = "${model.batch_size}"  # type: ignore[assignment]
-    micro_batch_size: int | None = "${model.micro_batch_size}"  # type: ignore[assignment]
-    num_workers: int = 0
-    resident_gib: float = 4.0
-    compile: bool = False  # encrypt and normalise in one pass over the pixels
+    batch_size: Count = "${model.batch_size}"  # type: ignore[assignment]
+    micro_batch_size: Count | None = "${model.micro_batch_size}"  # type: ignore[assignment]
+    num_workers: Annotated[int, Field(ge=0, le=1024)] = field(default=0, metadata=UNCOUNTED)
+    resident_gib: Amount = field(default=4.0, metadata=UNCOUNTED)
+    # encrypt and normalise in one pass over the pixels
+    compile: bool = field(default=False, metadata=UNCOUNTED)
 
 
 @dataclass
-class ModelConf:  # noqa: D101
+class ModelConf:
+    """The group `model`: a network and how it is trained."""
+
+    __pydantic_config__ = STRICT
+
     network: dict[str, Any] = MISSING
     pretrained: bool = False
-    weights: str | None = None
-    image_size: int = MISSING
-    patch_size: int | None = None
-    block_size: int = MISSING
-    batch_size: int = MISSING
-    micro_batch_size: int | None = None
-    epochs: int = MISSING
-    steps: int = -1
+    weights: PathText | None = None
+    image_size: Side = MISSING
+    patch_size: Side | None = None
+    block_size: Side = MISSING
+    batch_size: Count = MISSING
+    micro_batch_size: Count | None = None
+    epochs: OrAll = MISSING
+    steps: OrAll = -1
     optimizer: dict[str, Any] = MISSING
-    adaptation: str = "none"
-    patch_embedding: str = "shared"
-    adapt_to_key: bool = False
-    schedule: str = "cosine"
+    adaptation: Annotated[str, one_of("none", "le", "ele")] = "none"
+    patch_embedding: Annotated[str, one_of("shared", "per_position", "shared_nibbles", "per_position_nibbles")] = field(
+        default="shared", metadata=LATER
+    )
+    fold_key: bool = field(default=False, metadata=LATER | {"hashed": "adapt_to_key"})
+    schedule: Annotated[str, one_of("cosine", "constant", "multistep")] = "cosine"
     milestones: list[int] = field(default_factory=list)
-    warmup_steps: int = 0
-    label_smoothing: float = 0.0
-    gradient_clip: float | None = None
+    warmup_steps: NotNegative = 0
+    label_smoothing: Share = 0.0
+    gradient_clip: Amount | None = None
     compile: bool = False
     channels_last: bool = False
+
+
+STRATEGIES = "auto ddp ddp_find_unused_parameters_true ddp_find_unused_parameters_false single_device fsdp"
+PRECISIONS = "auto 32-true bf16-mixed 16-mixed 64-true bf16-true 16-true transformer-engine 32 bf16 16 64"
 
 
 @dataclass
 class TrainerConf:
     """The arguments of lightning.Trainer that can be configured, and `stop_on_nan`."""
 
+    __pydantic_config__ = STRICT
+
     _target_: str = "lightning.Trainer"
-    accelerator: str = "auto"
+    accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps")] = "auto"
     devices: Any = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-    max_epochs: int | None = "${model.epochs}"  # type: ignore[assignment]
-    max_steps: int = "${model.steps}"  # type: ignore[assignment]
-    gradient_clip_val: float | None = "${model.gradient_clip}"  # type: ignore[assignment]
-    limit_train_batches: Any = None  # of batch_size images each: 1 is one batch, 1.0 is all of them
-    limit_val_batches: Any = None
-    check_val_every_n_epoch: int = 1
-    log_every_n_steps: int = 50
-    enable_progress_bar: bool = True
+    num_nodes: Count = 1
+    strategy: Annotated[str, one_of(*STRATEGIES.split())] = "auto"
+    precision: Annotated[str, one_of(*PRECISIONS.split())] = "auto"
+    max_epochs: OrAll | None = "${model.epochs}"  # type: ignore[assignment]
+    max_steps: OrAll = "${model.steps}"  # type: ignore[assignment]
+    gradient_clip_val: Amount | None = "${model.gradient_clip}"  # type: ignore[assignment]
+    # of batch_size images each: 1 is one batch, 1.0 is all of them
+    limit_train_batches: Annotated[Any, AfterValidator(_some_batches)] = None
+    limit_val_batches: Limit = None
+    check_val_every_n_epoch: Count = 1
+    log_every_n_steps: NotNegative = field(default=50, metadata=UNCOUNTED)
+    enable_progress_bar: bool = field(default=True, metadata=UNCOUNTED)
     deterministic: Any = None
     benchmark: bool | None = None
     sync_batchnorm: bool = False
-    detect_anomaly: bool = False
-    stop_on_nan: bool = True  # end a training whose loss is not finite; false: go on to the last epoch
+    detect_anomaly: bool = field(default=False, metadata=UNCOUNTED)
+    profiler: Annotated[str, one_of("simple", "advanced")] | None = field(default=None, metadata=UNCOUNTED)
+    # end a training whose loss is not finite; false: go on to the last epoch
+    stop_on_nan: bool = field(default=True, metadata=UNCOUNTED)
+
+
+@dataclass
+class Names:
+    """How a run is filed and reported."""
+
+    __pydantic_config__ = STRICT
+
+    data: Name = MISSING
+    encryption: Name = MISSING
+    model: Name = MISSING
+
+    def __str__(self) -> str:
+        return f"{self.encryption} x {self.model} on {self.data}"
 
 
 @dataclass
 class Config:
-    """The root: see conf/config.yaml."""
+    """The root of a training: see conf/config.yaml."""
+
+    __pydantic_config__ = STRICT
 
     data: DataConf = MISSING
     encryption: Any = MISSING
     model: ModelConf = MISSING
     trainer: TrainerConf = MISSING
-    logger: Any = MISSING
-    names: dict[str, str] = MISSING
-    key: str = "test-0"
-    key_scope: str = "shared"
-    seed: int = 0
-    results: str = "results"
+    # by any name, each with a _target_
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    # dotted names of options, and what a debug run sets them to
+    debug: dict[str, Any] = field(default_factory=dict)
+    names: Names = MISSING
+    key: PathText = "test-0"
+    key_scope: KeyScope = "shared"
+    seed: Seed = 0
+    results: PathText = "results"
     resume: bool = True
     allow_patch_mismatch: bool = False
     allow_targets: list[str] = field(default_factory=list)
 
-
-SECTIONS: dict[str, type] = {"data": DataConf, "model": ModelConf, "trainer": TrainerConf}
-
-
-@dataclass
-class SchemeConf:  # noqa: D101
-    _target_: str = MISSING
+    @property
+    def weight_files(self) -> dict[str, str | None]:
+        """Paths of weights that the result depends on, by the option that names them."""
+        return {"model.weights": self.model.weights}
 
 
 @dataclass
-class BlockSchemeConf(SchemeConf):  # noqa: D101
-    block_size: int = MISSING
+class ObservationConf:
+    """What the attacker holds, as numbers of images."""
+
+    __pydantic_config__ = STRICT
+
+    ciphertexts: Count = 100
+    labels: bool = False
+    public_images: NotNegative = 0
+    known: NotNegative = 0
+    queries: NotNegative = 0
+    # of a network that carries the key, and of the one that it was made from
+    weights: str | None = None
+    public_weights: str | None = None
 
 
 @dataclass
-class PEConf(SchemeConf):  # noqa: D101
-    channel_shuffle: bool = True
+class AttackConf:
+    """The group `attack`."""
+
+    __pydantic_config__ = STRICT
+
+    method: dict[str, Any] = MISSING
+    observation: ObservationConf = field(default_factory=ObservationConf)
 
 
 @dataclass
-class NoEncryptionConf:  # noqa: D101
-    _target_: str | None = None
+class SizesConf:
+    """What data and encryption ask of a network elsewhere."""
+
+    __pydantic_config__ = STRICT
+
+    image_size: Side = MISSING
+    block_size: Side = MISSING
+    batch_size: Count = 1
+    micro_batch_size: Count | None = None
 
 
 @dataclass
-class CSVConf:  # noqa: D101
-    _target_: str = MISSING
+class AttackNames:
+    """How an attack is filed and reported."""
+
+    __pydantic_config__ = STRICT
+
+    data: Name = MISSING
+    encryption: Name = MISSING
+    attack: Name = MISSING
+
+    def __str__(self) -> str:
+        return f"{self.attack} on {self.encryption}, {self.data}"
 
 
 @dataclass
-class WandbConf(CSVConf):  # noqa: D101
-    project: str = "vitcrypt"
-    entity: str | None = None
-    group: str | None = None
-    tags: list[str] = field(default_factory=list)
+class AttackConfig:
+    """The root of an attack: see conf/attack_config.yaml."""
+
+    __pydantic_config__ = STRICT
+
+    data: DataConf = MISSING
+    encryption: Any = MISSING
+    attack: AttackConf = MISSING
+    names: AttackNames = MISSING
+    image_size: Side = 32
+    block_size: Side = 4
+    model: SizesConf = field(default_factory=SizesConf)
+    key: PathText = "test-0"
+    key_scope: KeyScope = "shared"
+    seed: Seed = 0
+    results: PathText = "results"
+    resume: bool = True
+    allow_targets: list[str] = field(default_factory=list)
+    lpips_weights: PathText | None = None
+
+    @property
+    def weight_files(self) -> dict[str, str | None]:
+        """Paths of weights that the result depends on, by the option that names them."""
+        return {"lpips_weights": self.lpips_weights}
 
 
-def register() -> None:
-    """Make the schemas known to Hydra. Those of groups stand apart, so that `encryption=glob(*)` finds options only."""
-    store = ConfigStore.instance()
-    store.store(name="config_schema", node=Config)
-    for group, name, node in (
-        ("encryption", "scheme", SchemeConf),
-        ("encryption", "block", BlockSchemeConf),
-        ("encryption", "pe", PEConf),
-        ("encryption", "none", NoEncryptionConf),
-        ("logger", "csv", CSVConf),
-        ("logger", "wandb", WandbConf),
-    ):
-        store.store(group=f"schema/{group}", name=name, node=node)
+C = TypeVar("C", Config, AttackConfig)
+LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+def typed(schema: type[C], values: dict[str, Any]) -> C:
+    """Return composed and resolved values as the dataclass of a program.
+
+    Raises:
+        ValueError: An option does not exist or is out of its range; the message says what to set.
+    """
+    try:
+        return TypeAdapter(schema).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "unexpected_keyword_argument":
+        raise ValueError(f"there is no {name}{near(name, list(_options(schema)))}")
+    if first["type"] == "string_too_short":
+        raise ValueError(f"{name}= is empty (a shell variable that is not set?); set {name}=PATH")
+    wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    for limit, words in LIMITS.items():
+        if limit in (ends := first.get("ctx", {})):
+            wanted = f"a number, {words} {ends[limit]:,}"
+    raise ValueError(f"{name}={printable(first['input'], 100)}: set it to {wanted}")
+
+
+def _options(schema: Any, place: str = "") -> Iterator[str]:
+    """Yield the dotted names of all options."""
+    for entry in fields(schema):
+        yield f"{place}{entry.name}"
+        if is_dataclass(entry.type):
+            yield from _options(entry.type, f"{place}{entry.name}.")

@@ -4,28 +4,25 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    TorchElasticEnvironment,
-)
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
+
+from vitcrypt.experiment.config import TrainerConf
 
 
-def uses_cuda(trainer: dict[str, Any]) -> bool:
+def uses_cuda(trainer: TrainerConf) -> bool:
     """Return whether a training with these settings runs on GPUs."""
-    return trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
-def chosen(trainer: dict[str, Any]) -> int | list[int]:
+def chosen(trainer: TrainerConf) -> int | list[int]:
     """Return how many devices train on this machine, or which.
 
     Raises:
         ValueError: `trainer.devices` is neither a number nor a list of numbers nor "auto".
     """
-    devices = trainer["devices"]
+    devices = trainer.devices
     if isinstance(devices, str) and "," in devices:
         devices = [part for part in devices.split(",") if part.strip()]
     if devices in ("auto", -1, "-1"):
@@ -36,31 +33,31 @@ def chosen(trainer: dict[str, Any]) -> int | list[int]:
         which = 0
     if isinstance(devices, (bool, float)) or not which or (isinstance(which, int) and which < 0):
         raise ValueError(
-            f"trainer.devices={trainer['devices']}: set a number of devices from 1, 'trainer.devices=[0,1]' for which "
+            f"trainer.devices={trainer.devices}: set a number of devices from 1, 'trainer.devices=[0,1]' for which "
             "ones, or trainer.devices=auto for all"
         )
     return which
 
 
-def count(trainer: dict[str, Any]) -> int:
+def count(trainer: TrainerConf) -> int:
     """Return how many devices train on this machine."""
     which = chosen(trainer)
     return len(which) if isinstance(which, list) else which
 
 
-def check(trainer: dict[str, Any]) -> None:
+def check(trainer: TrainerConf) -> None:
     """Raise ValueError if this machine does not have what is asked for."""
-    if trainer["num_nodes"] != 1:
+    if trainer.num_nodes != 1:
         raise ValueError(
-            f"trainer.num_nodes={trainer['num_nodes']}: several machines are not supported yet; set trainer.num_nodes=1"
+            f"trainer.num_nodes={trainer.num_nodes}: several machines are not supported yet; set trainer.num_nodes=1"
         )
-    wanted, found, devices = trainer["accelerator"], torch.accelerator.device_count(), count(trainer)
+    wanted, found, devices = trainer.accelerator, torch.accelerator.device_count(), count(trainer)
     if wanted not in ("auto", "cpu") and devices > found:
         raise ValueError(
             f"trainer.accelerator={wanted} with {devices} devices, and this machine has {found}; "
-            + (f"say trainer.devices={found}" if found else "say trainer=cpu")
+            + (f"set trainer.devices={found}" if found else "set trainer=cpu")
         )
-    if trainer["sync_batchnorm"] and devices > 1 and not uses_cuda(trainer):
+    if trainer.sync_batchnorm and devices > 1 and not uses_cuda(trainer):
         raise ValueError("trainer.sync_batchnorm=true works on GPUs alone; set trainer.sync_batchnorm=false")
 
 

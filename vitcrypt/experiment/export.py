@@ -13,7 +13,7 @@ from torch import Tensor
 import vitcrypt
 from vitcrypt.encryption import SCHEMES
 from vitcrypt.experiment.checkpoint import read_checkpoint
-from vitcrypt.models.networks import check_shapes, check_values, network_of, state_of
+from vitcrypt.models.networks import check_state, network_of, state_of
 from vitcrypt.report.results import Received, TrainingResult, read_result
 from vitcrypt.service import Bundle
 from vitcrypt.untrusted.files import open_regular
@@ -38,6 +38,8 @@ def export(run: Path, out: Path) -> Bundle:
     result = read_result(run, TrainingResult, run, MAX_RECORD_BYTES)
     if result is None:
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
+    if result.kind == "debug":
+        raise ValueError(f"{run} is a debug run; a network is exported from a run that counts (debug=none)")
     config, received = result.config, result.received or Received()  # received: what a folder's manifest said
     bundle = Bundle(
         model={name: getattr(config.model, name) for name in ModelValues.model_fields},
@@ -59,8 +61,7 @@ def export(run: Path, out: Path) -> Bundle:
     what = bundle.described.model, bundle.image_size, len(bundle.classes)
     expected, path = state_of(*what), run / "last.ckpt"
     state = _trained(path, run, result.identity)
-    check_shapes({name: value.shape for name, value in state.items()}, expected, path)
-    check_values(state, expected, path)
+    check_state(state, expected, path)
     network = network_of(*what)
     network.load_state_dict(state)
     return bundle.write(out, network)

@@ -36,7 +36,7 @@ def fig3(path: Path, image: Path | None = None, key: str = "test-0") -> str:
 def _example() -> tuple[str, Callable[[int], torch.Tensor]]:
     """Return a name, and a function from a size to uint8 [3, size, size]."""
     try:
-        picture: torch.Tensor = cifar10(download=False).test.__getitems__([0])["image"]
+        picture: torch.Tensor = cifar10(download=False).test.batch([0])["image"]
         what = "the first test image of CIFAR-10"
     except FileNotFoundError:
         from sklearn.datasets import load_sample_image

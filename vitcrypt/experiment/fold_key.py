@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from vitcrypt.encryption import Scheme
 from vitcrypt.experiment.composition import checked
-from vitcrypt.experiment.config import CONF, register
-from vitcrypt.experiment.validate import validate
+from vitcrypt.experiment.config import CONF, Config
+from vitcrypt.experiment.job import configured
+from vitcrypt.experiment.schema import register
 from vitcrypt.jobs.atomic import sha256, write_new
 
 if TYPE_CHECKING:
@@ -40,18 +42,18 @@ def adapt(weights: Path, out: Path, key: Key, encryption: str, model: str, overr
     """
     from safetensors.torch import save
 
-    from vitcrypt.experiment.build import build_network
-    from vitcrypt.models import classes_in, fold, kind_of, load_weights
-    from vitcrypt.targets import build
+    from vitcrypt.models import classes_in, fold_key, kind_of, load_weights
+    from vitcrypt.models.networks import build_network
 
     if out.suffix != ".safetensors":
         raise ValueError(f"{out}: the adapted weights are written as .safetensors; name the file so")
-    config = _configuration(weights, encryption, model, overrides)
-    size = config["data"]["image_size"]
-    network = build_network(config["model"], size, classes_in(weights), config["allow_targets"])
+    config, scheme = _configuration(weights, encryption, model, overrides)
+    assert scheme is not None  # without one no key could be folded, which was refused
+    size = config.data.image_size
+    network = build_network(asdict(config.model), size, classes_in(weights), config.allow_targets)
     load_weights(network, weights)
-    scheme, shape = build("encryption", config["encryption"], config["allow_targets"]), (3, size, size)
-    folded = fold(network, scheme.cipher(scheme.subkeys(key, shape), shape))
+    shape = (3, size, size)
+    folded = fold_key(network, scheme.cipher(scheme.subkeys(key, shape), shape))
     state = {name: value.contiguous() for name, value in folded.state_dict().items()}
     write_new(out, save(state, metadata={"format": "pt"}))
     said = {"model.weights": str(out), "model.patch_embedding": kind_of(folded)}
@@ -71,7 +73,6 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
         FileExistsError: `out` exists. It is left as it is.
         ValueError: `old` is another key than the bundle's, or its network cannot carry a key; the message says why.
     """
-    from vitcrypt.encryption import Scheme
     from vitcrypt.models import kind_of, rekey
     from vitcrypt.service import Bundle
 
@@ -94,7 +95,7 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
     return replace(bundle, model=model, fingerprint=new.fingerprint, origin=origin).write(out, network)
 
 
-def _configuration(weights: Path, encryption: str, model: str, overrides: list[str]) -> dict[str, Any]:
+def _configuration(weights: Path, encryption: str, model: str, overrides: list[str]) -> tuple[Config, Scheme | None]:
     register()
     GlobalHydra.instance().clear()
     chosen = {"data": "cifar10", "encryption": encryption, "model": model, "logger": "csv"}  # of data, the size alone
@@ -102,7 +103,6 @@ def _configuration(weights: Path, encryption: str, model: str, overrides: list[s
     said += [f"names.{group}={option}" for group, option in chosen.items() if group != "logger"]
     with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("config", [*said, *overrides])
-    config: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    config["model"] |= {"weights": str(weights), "adapt_to_key": True}
-    validate(config)
-    return config
+    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    values["model"] |= {"weights": str(weights), "fold_key": True}
+    return configured(Config, values)

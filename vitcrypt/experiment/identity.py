@@ -3,11 +3,14 @@
 import hashlib
 import json
 import os
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from vitcrypt.experiment.config import AttackConfig, Config, DataConf, ModelConf, TrainerConf
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.place import expanded
+from vitcrypt.targets import PUBLISHED, observes
 
 INPUTS = ("root", "weights", "public_weights", "lpips_weights")
 """Names of paths to what a job is made from."""
@@ -44,29 +47,60 @@ def plain_path(path: str) -> str:
     return str(next((whole.relative_to(base) for base in bases if whole.is_relative_to(base)), whole))
 
 
-def identity(config: dict[str, Any], fingerprint: str | None, received: str | None = None) -> str:
-    """Return 8 hexadecimal digits that follow from what a run is: everything that can change its result, no paths.
+def identity(config: Config | AttackConfig, fingerprint: str | None, received: str | None = None) -> str:
+    """Return 8 hexadecimal digits that follow from what a job is: everything that can change its result, no paths.
 
-    The key counts by its fingerprint, a folder with a manifest by the digest of it (`received`). Where CIFAR lies does
-    not count: it is the same CIFAR.
+    Args:
+        config: The configuration of a run or an attack.
+        fingerprint: Of the key; the key itself does not count.
+        received: The digest of the manifest of the folder that the images come from, which counts in place of its path.
     """
-    what = {name: config[name] for name in ("data", "encryption", "model", "key_scope", "seed")}
-    where = ("num_workers", "resident_gib", "compile")  # how the same images reach the network
-    what["data"] = {k: v for k, v in what["data"].items() if k not in where}
-    if what["data"]["source"]["_target_"].startswith("vitcrypt.data.cifar"):
-        what["data"] |= {"root": None, "source": what["data"]["source"]["_target_"]}
-    if received is not None:
-        what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
-    cosmetic = ("log_every_n_steps", "enable_progress_bar", "detect_anomaly", "stop_on_nan")
-    later = {"patch_embedding": "shared", "adapt_to_key": False, "skip_train": 0}  # unused, they leave identities alone
-    for name in ("data", "model"):
-        what[name] = {k: v for k, v in what[name].items() if k not in later or v != later[k]}
-    what["trainer"] = {k: v for k, v in config["trainer"].items() if k not in cosmetic}
-    what["key"] = fingerprint
+    what = _of_attack(config) if isinstance(config, AttackConfig) else _of_run(config, received)
+    if isinstance(config, Config):
+        counted = {name: node for name, node in config.callbacks.items() if not observes(node)}
+        what |= {name: part for name, part in (("callbacks", counted), ("debug", config.debug)) if part}
+    what |= {"encryption": config.encryption, "key_scope": config.key_scope, "seed": config.seed, "key": fingerprint}
     return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]
 
 
-def published(config: dict[str, Any]) -> dict[str, Any]:
+def _of_run(config: Config, received: str | None) -> dict[str, Any]:
+    what = {name: _counted(getattr(config, name)) for name in ("data", "model", "trainer")}
+    if config.data.source["_target_"] in PUBLISHED:
+        what["data"] |= {"root": None, "source": config.data.source["_target_"]}
+    if received is not None:
+        what["data"] |= {"root": received, "source": {**config.data.source, "root": received}}
+    return what
+
+
+def _of_attack(config: AttackConfig) -> dict[str, Any]:
+    counted = ("source", "interpolation", "limit_train", "limit_test", "split_seed")
+    what: dict[str, Any] = {
+        "attack": asdict(config.attack),
+        "data": {name: getattr(config.data, name) for name in counted},
+    }
+    what["image_size"] = config.image_size
+    if config.data.source["_target_"] in PUBLISHED:
+        what["data"]["source"] = config.data.source["_target_"]
+    what["attack"]["method"].pop("device", None)
+    for name in ("weights", "public_weights"):
+        if (path := what["attack"]["observation"].pop(name)) is not None:
+            what[name] = sha256(expanded(path))
+    return what
+
+
+def _counted(node: DataConf | ModelConf | TrainerConf) -> dict[str, Any]:
+    """Return the options of a group that count, by their metadata."""
+    values = asdict(node)
+    for entry in fields(node):
+        rule = entry.metadata.get("identity")
+        if rule == "never" or (rule == "unless default" and values[entry.name] == entry.default):
+            del values[entry.name]
+        elif "hashed" in entry.metadata:
+            values[entry.metadata["hashed"]] = values.pop(entry.name)
+    return values
+
+
+def published(config: Config | AttackConfig) -> dict[str, Any]:
     """Return what others may see of a configuration: nothing of key and results, of data and weights the bare name."""
 
     def without_folders(node: Any, name: str = "") -> Any:
@@ -74,20 +108,6 @@ def published(config: dict[str, Any]) -> dict[str, Any]:
             return {key: without_folders(value, key) for key, value in node.items()}
         return Path(node).name if name in INPUTS and node is not None else node
 
-    return without_folders({key: value for key, value in config.items() if key not in ("key", "results", "logger")})
-
-
-def attack_identity(config: dict[str, Any], fingerprint: str | None) -> str:
-    """Return 8 hexadecimal digits that follow from what an attack is: all that can change its result, no paths."""
-    what = {name: config[name] for name in ("encryption", "attack", "key_scope", "seed", "image_size")}
-    kept = ("source", "interpolation", "limit_train", "limit_test", "split_seed")
-    what["data"] = {name: config["data"][name] for name in kept}
-    if what["data"]["source"]["_target_"].startswith("vitcrypt.data.cifar"):
-        what["data"]["source"] = what["data"]["source"]["_target_"]
-    what["attack"] = json.loads(json.dumps(what["attack"], allow_nan=False))
-    what["attack"]["method"].pop("device", None)
-    for name in ("weights", "public_weights"):
-        if (path := what["attack"]["observation"].pop(name)) is not None:
-            what[name] = sha256(expanded(path))
-    what["key"] = fingerprint
-    return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]
+    return without_folders(
+        {key: value for key, value in asdict(config).items() if key not in ("key", "results", "logger")}
+    )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vitcrypt.data.stamp import Counts, DataStamp, FileStamp, stamp_data, stamp_file
+from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
 from vitcrypt.report.results import AttackResult, TrainingResult
@@ -40,7 +41,7 @@ class Inputs(Document):
         return data | {name: stamp.sha256 for name, stamp in self.weights.items()}
 
 
-def settle(config: dict[str, Any], folder: Path, result: TrainingResult | AttackResult | None = None) -> Inputs:
+def settle(config: Config | AttackConfig, folder: Path, result: TrainingResult | AttackResult | None = None) -> Inputs:
     """Compare what a job in `folder` was begun or finished with to what is there now; if it is new, keep that.
 
     Args:
@@ -73,11 +74,11 @@ def digests_of(folder: Path) -> dict[str, str]:
     return kept.digests if kept is not None else {}
 
 
-def differences(before: Inputs, now: Inputs, config: dict[str, Any]) -> list[str]:
+def differences(before: Inputs, now: Inputs, config: Config | AttackConfig) -> list[str]:
     """Return a sentence for each input that is another one."""
     told = []
     if now.data is not None and before.data is not None and now.data.sha256 != before.data.sha256:
-        root = config["data"]["source"]["root"]
+        root = config.data.source["root"]
         files = _changed(before.data.files, now.data.files)
         same = "as many, and not the same" if now.data.images == before.data.images else _told(now.data.images)
         told.append(f"data.root={root}: then {_told(before.data.images)}; now {same}{files}")
@@ -87,17 +88,16 @@ def differences(before: Inputs, now: Inputs, config: dict[str, Any]) -> list[str
     return told
 
 
-def _look(config: dict[str, Any], before: Inputs | None) -> Inputs:
+def _look(config: Config | AttackConfig, before: Inputs | None) -> Inputs:
     before = before or Inputs()
-    options = {"model.weights": config["model"].get("weights"), "lpips_weights": config.get("lpips_weights")}
     weights = {}
-    for name, path in options.items():
+    for name, path in config.weight_files.items():
         if path is not None:
             try:
                 weights[name] = stamp_file(expanded(path), before.weights.get(name))
             except FileNotFoundError:
                 raise FileNotFoundError(f"{name}={path} does not exist") from None
-    return Inputs(data=stamp_data(config["data"]["source"], before.data), weights=weights)
+    return Inputs(data=stamp_data(config.data.source, before.data), weights=weights)
 
 
 def _write(path: Path, inputs: Inputs) -> None:

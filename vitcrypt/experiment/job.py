@@ -1,44 +1,173 @@
-"""A job: what it is, under which key, and where its results lie. Shared by the programs."""
+"""A job, a training or an attack: what it is, under which key, where its results lie, and that it is done once."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from vitcrypt.experiment.identity import with_plain_paths
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from rich.text import Text
+
+from vitcrypt import renames
+from vitcrypt.encryption import ImageEncryption, Scheme
+from vitcrypt.encryption.image_encryption import KeyScope
+from vitcrypt.experiment.blame import blame
+from vitcrypt.experiment.composition import resolved
+from vitcrypt.experiment.config import AttackConfig, C, Config, typed
+from vitcrypt.experiment.identity import identity, with_plain_paths
+from vitcrypt.experiment.validate import validate, validate_attack
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import expanded
+from vitcrypt.jobs.pool import give_back
+from vitcrypt.keys import Key, open_key
+from vitcrypt.report.results import AttackResult, TrainingResult, read_result
+from vitcrypt.targets import build
+from vitcrypt.targets import check as check_targets
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
     from vitcrypt.data.manifest import Manifest
     from vitcrypt.experiment.inputs import Inputs
-    from vitcrypt.keys import Key
-    from vitcrypt.report.results import AttackResult, TrainingResult
+
+R = TypeVar("R", TrainingResult, AttackResult)
+
+
+def configured(schema: type[C], values: dict[str, Any]) -> tuple[C, Scheme | None]:
+    """Return a configuration after all checks, and the scheme that it encrypts with; None: images come encrypted.
+
+    Args:
+        schema: Of the program.
+        values: Composed and resolved.
+
+    Raises:
+        ValueError: An option does not exist, is out of its range, or does not go with others.
+    """
+    check_targets(values, values["allow_targets"])
+    config: C = typed(schema, values)
+    scheme: Scheme | None = None
+    if config.encryption["_target_"] is not None:
+        with blame("encryption", config.encryption):
+            scheme = build("encryption", config.encryption, config.allow_targets)
+    if isinstance(config, Config):
+        validate(config, scheme)
+    else:
+        validate_attack(config, scheme)
+    return config, scheme
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run or an attack.
+class Job(Generic[C]):
+    """A training or an attack.
 
     Attributes:
-        config: The whole configuration, resolved, as plain values, its paths in one spelling.
-        identity: 8 hexadecimal digits that follow from what it is.
-        folder: Where its results lie.
+        config: The whole configuration, its paths in one spelling.
+        scheme: What the images are encrypted with, here or by their owner; None if nothing says how.
+        received: The manifest of the folder or packed file that the images come from, if it has one.
+        key: The key, opened once; None where nothing is encrypted here.
         fingerprint: Of the key that the images are under.
-        key: The key, opened once; None where none is used.
+        identity: 8 hexadecimal digits that follow from what the job is.
+        folder: Where its results lie.
     """
 
-    config: dict[str, Any]
+    config: C
+    scheme: Scheme | None
+    received: Manifest | None
+    key: Key | None
+    fingerprint: str | None
     identity: str
     folder: Path
-    fingerprint: str | None
-    key: "Key | None"
 
-    def settle(self, result: "TrainingResult | AttackResult | None" = None) -> "Inputs":
+    @classmethod
+    def of(cls, schema: type[C], values: dict[str, Any]) -> Job[C]:
+        """Return the job of composed and resolved values, after checking them.
+
+        The folder follows from what the job is, alone. Where an earlier version put the same job, called
+        `key=...-seed=...`, under old names of options or with a path counted as it was typed, that folder is it.
+
+        Raises:
+            ValueError: Options are out of range or do not go together, or the key file is damaged.
+            FileNotFoundError: There is no such key file.
+        """
+        config: C
+        config, scheme = configured(schema, with_plain_paths(values))
+        received = _manifest(config) if isinstance(config, Config) else None
+        key = open_key(config.key) if scheme is not None and not scheme.is_plain else None
+        fingerprint = key.fingerprint if key is not None else received.fingerprint if received is not None else None
+        digest = received.digest if received is not None else None
+        names = [*(["attacks"] if isinstance(config, AttackConfig) else []), *vars(config.names).values()]
+        places = [Path(config.results, *spelled).absolute() for spelled in renames.places(names)]
+        identities = dict.fromkeys(
+            identity(spelled, fingerprint, digest) for spelled in (config, typed(schema, values))
+        )
+        folders = {
+            place / f"{form.format(fingerprint or 'none', config.seed)}-{digits}": digits
+            for place in places
+            for digits in identities
+            for form in ("key-{}-seed-{}", "key={}-seed={}")
+        }
+        folder = next((folder for folder in folders if folder.is_dir()), next(iter(folders)))
+        if scheme is None and received is not None:
+            scheme = received.scheme
+        return cls(config, scheme, received, key, fingerprint, folders[folder], folder)
+
+    @property
+    def public_test_key(self) -> str | None:
+        """The name of the key if it is one that anyone has."""
+        if self.key is not None:
+            return self.config.key if self.config.key.startswith("test-") else None
+        return self.received.public_test_key if self.received is not None else None
+
+    def encryption(self, size: int) -> ImageEncryption | None:
+        """Return what encrypts images of `size` x `size` pixels here; None where nothing is."""
+        if self.key is None or self.scheme is None:
+            return None
+        return ImageEncryption(self.scheme, self.key, (3, size, size), cast("KeyScope", self.config.key_scope))
+
+    def settle(self, result: TrainingResult | AttackResult | None = None) -> Inputs:
         """Compare what it was made from with what is there now: see `experiment.inputs`."""
         from vitcrypt.experiment.inputs import settle  # takes seconds
 
         return settle(self.config, self.folder, result)
+
+    def once(self, kind: type[R], work: Callable[[Job[C]], R], finished_before: Callable[[Job[C], R], None]) -> R:
+        """Do the work of a job that has no result yet, alone in its folder; return the result.
+
+        Args:
+            kind: What a result is.
+            work: Resumes or begins, and writes the result.
+            finished_before: What is done if there is a result already, made from the same inputs.
+        """
+        with alone_in(self.folder):
+            if not self.config.resume:
+                _put_aside(self.folder)
+            result = read_result(self.folder, kind)
+            if result is None:
+                return work(self)
+            self.settle(result)
+            finished_before(self, result)
+            return result
+
+
+def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R], value: Callable[[R], float]) -> float:
+    """Do what Hydra asks a program for, once for every job: return its value, for sweepers that look for the best.
+
+    Args:
+        cfg: What Hydra composed.
+        run: Brings the job of resolved values to its end and returns its result.
+        value: Takes the value from the result.
+    """
+    values = resolved(cfg)
+    try:
+        return give_back(value(run(values)))
+    except Exception as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
+            names = " x ".join(map(str, reversed(values["names"].values())))
+            console.print(Text.assemble((f"{names} failed:", "bold red"), f" {error}"))
+        raise
 
 
 def shown(path: Path) -> str:
@@ -46,49 +175,8 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def placed(
-    typed: dict[str, Any],
-    parts: list[str],
-    identity: Callable[[dict[str, Any]], str],
-    key: "Key | None",
-    fingerprint: str | None,
-) -> Job:
-    """Return the job of a configuration, in the folder RESULTS/parts/key-...-seed-...-identity.
-
-    The folder follows from what the job is, alone. Where an earlier version put the same job, called
-    `key=...-seed=...` or with a path counted as it was typed, that folder is it.
-
-    Args:
-        typed: The configuration as it was given.
-        parts: What stands between RESULTS and the folder's own name.
-        identity: What makes 8 hexadecimal digits of a configuration.
-        key: The key, if one is used.
-        fingerprint: Of the key that the images are under.
-    """
-    config = with_plain_paths(typed)
-    base = Path(config["results"], *parts).absolute()
-    known, seed = fingerprint or "none", config["seed"]
-    folders = {
-        base / form: name
-        for name in (identity(config), identity(typed))
-        for form in (f"key-{known}-seed-{seed}-{name}", f"key={known}-seed={seed}-{name}")
-    }
-    folder = next((folder for folder in folders if folder.is_dir()), next(iter(folders)))
-    return Job(config, folders[folder], folder, fingerprint, key)
-
-
-def opened_key(config: dict[str, Any]) -> "Key | None":
-    """Return the key, or None where no key is used (and then none is read)."""
-    if (config["encryption"]["_target_"] or "vitcrypt.encryption.Plain") == "vitcrypt.encryption.Plain":
-        return None
-    from vitcrypt.keys import open_key
-
-    return open_key(config["key"])
-
-
-def received_manifest(config: dict[str, Any]) -> "Manifest | None":
-    """Return the manifest of the folder or packed file that the images come from, or None if they have none."""
-    if config["data"]["root"] is None or not (root := expanded(config["data"]["root"])).exists():
+def _manifest(config: Config) -> Manifest | None:
+    if config.data.root is None or not (root := expanded(config.data.root)).exists():
         return None
     from vitcrypt.data.manifest import Manifest
 
@@ -96,12 +184,11 @@ def received_manifest(config: dict[str, Any]) -> "Manifest | None":
     return found[1] if found is not None else None
 
 
-def put_aside(folder: Path) -> None:
+def _put_aside(folder: Path) -> None:
     """Move what an earlier attempt left into FOLDER/aside-N: nothing is deleted."""
     files = [file for file in folder.iterdir() if file.name != ".lock" and not file.name.startswith("aside-")]
     if files:
-        count = len(list(folder.glob("aside-*")))
-        aside = folder / f"aside-{count + 1}"
+        aside = folder / f"aside-{len(list(folder.glob('aside-*'))) + 1}"
         aside.mkdir()
         for file in files:
             file.rename(aside / file.name)

@@ -11,10 +11,15 @@ from typing import Any
 import torch
 
 import vitcrypt
+from vitcrypt.data import ImageDataModule
+from vitcrypt.encryption import Shape
 from vitcrypt.experiment.callbacks import diverged
+from vitcrypt.experiment.config import Config
+from vitcrypt.experiment.devices import count
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.inputs import Inputs
-from vitcrypt.experiment.training_run import Cell
+from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.training_run import TrainingRun
 from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.results import (
     PICTURES,
@@ -48,23 +53,19 @@ PACKAGES = (
 
 
 def record(
-    cell: Cell, metrics: dict[str, Any], history: list[dict[str, Any]], fingerprint: str | None, inputs: Inputs
+    training: TrainingRun, metrics: dict[str, Any], history: list[dict[str, Any]], inputs: Inputs
 ) -> TrainingResult:
-    """Put the result together, write FOLDER/result.json, and return it."""
-    shape = (3, *(cell.config["data"]["image_size"],) * 2)
-    scheme, splits, lost = cell.scheme, cell.splits, _lost(metrics, history)
+    """Put the result of a training together, write FOLDER/result.json, and return it."""
+    job, splits, classifier = training.job, training.data.splits, training.classifier
+    config, lost = job.config, _lost(metrics, history)
     epochs = [Epoch(**finite(epoch)) for epoch in history]
     result = TrainingResult(
-        identity=cell.identity,
-        config=TrainingConfig(**published(cell.config)),
-        key=Key(
-            fingerprint=fingerprint,
-            public_test_key=_public_test_key(cell, fingerprint),
-            nominal_bits=scheme.key_space_bits(shape) if scheme else None,
-            effective_bits=scheme.effective_key_bits(shape) if scheme else None,
-        ),
+        **dict[str, Any]({"kind": "debug"} if config.debug else {}),
+        identity=job.identity,
+        config=TrainingConfig(**published(config)),
+        key=describe_key(job, (3, config.data.image_size, config.data.image_size)),
         inputs=inputs.summary(),
-        received=Received(**cell.received.summary()) if cell.received is not None else None,
+        received=Received(**job.received.summary()) if job.received is not None else None,
         classes=splits.classes,
         images=Images(train=len(splits.train), val=len(splits.val) if splits.val else 0, test=len(splits.test)),
         metrics=Metrics(**finite(metrics)),
@@ -73,48 +74,67 @@ def record(
             epochs=len(epochs),
             steps=epochs[-1].step if epochs else 0,
             seconds=sum(epoch.seconds for epoch in epochs),
-            devices=cell.devices,
+            devices=count(config.trainer),
             history=epochs,
             **({"diverged": lost} if lost else {}),
         ),
         weights=Weights(
-            parameters=sum(p.numel() for p in cell.classifier.network.parameters()),
-            pretrained_sha256=cell.weights_sha256,
-            trained_sha256=cell.trained_sha256(),
+            parameters=sum(p.numel() for p in classifier.network.parameters()),
+            pretrained_sha256=training.weights_sha256,
+            trained_sha256=training.trained_sha256(),
         ),
         versions=Versions(
             vitcrypt=vitcrypt.__version__,
             python=platform.python_version(),
             **dict[str, Any]((name, version(name)) for name in PACKAGES),
         ),
-        hardware=hardware(next(cell.classifier.parameters()).is_cuda),
+        hardware=hardware(next(classifier.parameters()).is_cuda),
     )
-    write_result(cell.folder, result)
+    write_result(job.folder, result)
     return result
 
 
-def pictures(cell: Cell, confusion: list[list[int]]) -> Iterator[tuple[Path, Callable[[], object]]]:
+def describe_key(job: Job[Any], shape: Shape) -> Key:
+    """Return what a record says of the key: its fingerprint and how large the key space is, never the key."""
+    scheme = job.scheme
+    return Key(
+        fingerprint=job.fingerprint,
+        public_test_key=job.public_test_key,
+        nominal_bits=scheme.key_space_bits(shape) if scheme else None,
+        effective_bits=scheme.effective_key_bits(shape) if scheme else None,
+    )
+
+
+def pictures(
+    job: Job[Config], data: ImageDataModule, confusion: list[list[int]]
+) -> Iterator[tuple[Path, Callable[[], object]]]:
     """Yield FOLDER/images.png and FOLDER/confusion.png, each with what draws it."""
 
     def images() -> None:
-        rows, names = cell.pictures()
-        image_grid(cell.folder / PICTURES[0], rows, names)
+        image_grid(job.folder / PICTURES[0], *examples(job, data))
 
     def matrix() -> None:
-        confusion_matrix(cell.folder / PICTURES[1], confusion, cell.splits.classes)
+        confusion_matrix(job.folder / PICTURES[1], confusion, data.splits.classes)
 
-    yield from zip((cell.folder / name for name in PICTURES), (images, matrix), strict=True)
+    yield from zip((job.folder / name for name in PICTURES), (images, matrix), strict=True)
+
+
+def examples(job: Job[Config], data: ImageDataModule, count: int = 8) -> tuple[dict[str, Any], list[str]]:
+    """Return rows of test images uint8 [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
+    batch = data.splits.test.batch(list(range(min(count, len(data.splits.test)))))
+    plain, index = data.plain(batch["image"]), batch["index"]
+    rows = {"plain" if job.config.encryption["_target_"] else "received": plain}
+    if data.encryption is not None:
+        encryption = data.encryption.cpu()
+        rows["encrypted"] = encryption(plain, index)
+        rows["decrypted"] = encryption.decrypt(rows["encrypted"], index)
+    names = [data.splits.classes[label] for label in batch["label"].tolist()]
+    return {name: images.permute(0, 2, 3, 1).numpy() for name, images in rows.items()}, names
 
 
 def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:
     """Return the epoch, from 1, with which the loss was no number any more."""
     return diverged(history) or (None if math.isfinite(metrics["loss"]) else len(history))
-
-
-def _public_test_key(cell: Cell, fingerprint: str | None) -> str | None:
-    if cell.encryption is None:
-        return cell.received.public_test_key if cell.received is not None else None
-    return cell.config["key"] if fingerprint and cell.config["key"].startswith("test-") else None
 
 
 def hardware(cuda: bool) -> Hardware:

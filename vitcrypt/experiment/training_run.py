@@ -1,6 +1,6 @@
-"""One cell of the table: its data, its encryption, its network, trained and tested in its folder.
+"""The parts of a training: data module, classifier, plan and trainer, built from the configuration of a job.
 
-`python -m vitcrypt.experiment.training_run FOLDER` is one process of a training on several devices; see `devices`.
+`python -m vitcrypt.experiment.training_run FOLDER IDENTITY` is one process of a training on several devices.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import torch
 from lightning import Trainer, seed_everything
@@ -19,206 +19,196 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.trainer.states import TrainerStatus
 from omegaconf import OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
-from vitcrypt.data import ImageDataModule, Manifest, Splits
-from vitcrypt.encryption import ImageEncryption, Scheme
-from vitcrypt.experiment import beforehand, devices, errors
+from vitcrypt.data import ImageDataModule, Splits
+from vitcrypt.data.datamodule import Augment
+from vitcrypt.encryption import ImageEncryption
+from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
-from vitcrypt.experiment.build import build_network
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.inputs import digests_of
-from vitcrypt.experiment.job import received_manifest
+from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.models import ImageClassifier, fetch_pretrained, fold, kind_of, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights
+from vitcrypt.models.classifier import Schedule
+from vitcrypt.models.networks import build_network
 from vitcrypt.targets import build, builder
 
-if TYPE_CHECKING:
-    from vitcrypt.keys import Key
+
+def checkpoint_of(job: Job[Config]) -> Path:
+    """Return where the last checkpoint of a training lies, if there is one."""
+    return job.folder / "last.ckpt"
 
 
-class Cell:
-    """A configured run in its folder.
+def splits_of(config: Config) -> Splits:
+    """Return the images of a configuration.
 
-    Args:
-        config: The whole configuration, resolved, as plain values.
-        folder: Where everything about this run is kept.
-        identity: What `experiment.identity` returned for it.
-        key: The key of the configuration, if it is open already.
+    Raises:
+        FileNotFoundError: They are not there; the message names each way to provide them.
+        ValueError: They cannot be used.
+    """
+    data = config.data
+    with blame("data.source", data.source):
+        splits: Splits = build("data.source", data.source, config.allow_targets).usable()
+    splits = splits.limit(data.limit_train, data.limit_test, data.split_seed, data.skip_train)
+    return splits.hold_out(data.validation, data.split_seed)
+
+
+def weights_of(config: Config) -> Path | None:
+    """Return the file of pretrained weights, which may be downloaded; None if the network starts at random.
+
+    Raises:
+        FileNotFoundError: It is not there and cannot be downloaded; the message names each way to provide it.
+    """
+    model = config.model
+    if model.weights is not None:
+        return Path(model.weights)
+    if not model.pretrained:
+        return None
+    return fetch_pretrained(model.network["model_name"])
+
+
+def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
+    """Return the data module of a job: its images, augmented, encrypted and normalised on the device."""
+    data = job.config.data
+    # "auto" and nothing says what the images are under: they come from elsewhere and may be encrypted
+    augment = "none" if data.augment == "auto" and job.scheme is None else data.augment
+    return ImageDataModule(
+        splits,
+        image_size=data.image_size,
+        encryption=job.encryption(data.image_size),
+        received=job.received,
+        seed=job.config.seed,
+        batch_size=data.batch_size,
+        micro_batch_size=data.micro_batch_size,
+        augment=cast("Augment", augment),
+        crop_padding=data.crop_padding,
+        flip=data.flip,
+        interpolation=data.interpolation,
+        num_workers=data.num_workers,
+        resident_gib=data.resident_gib,
+        compile=data.compile,
+    )
+
+
+def classifier_of(
+    config: Config, num_classes: int, encryption: ImageEncryption | None, weights: Path | None
+) -> tuple[ImageClassifier, str | None]:
+    """Return the Lightning module, its network initialised by seed and weights, and the SHA-256 of the weights."""
+    model = config.model
+    seed_everything(config.seed, verbose=False)
+    with blame("model.network", model.network):
+        network = build_network(asdict(model), config.data.image_size, num_classes, config.allow_targets)
+    sha256 = load_weights(network, weights) if weights is not None else None
+    if model.fold_key and encryption is not None:
+        network = _with_key_folded(network, encryption, config)
+    classifier = ImageClassifier(
+        network,
+        num_classes,
+        builder("model.optimizer", model.optimizer, config.allow_targets),
+        schedule=cast("Schedule", model.schedule),
+        milestones=model.milestones,
+        warmup_steps=model.warmup_steps,
+        label_smoothing=model.label_smoothing,
+        compile=model.compile,
+        channels_last=model.channels_last,
+    )
+    return classifier, sha256
+
+
+def _with_key_folded(network: nn.Module, encryption: ImageEncryption, config: Config) -> nn.Module:
+    folded = fold_key(network, encryption.cipher)
+    asked, kind = config.model.patch_embedding, kind_of(folded)
+    if kind != asked:
+        raise ValueError(
+            f"model.patch_embedding={asked} cannot follow what encryption={config.names.encryption} does to patches; "
+            f"set model.patch_embedding={kind}"
+        )
+    return folded
+
+
+@dataclass
+class TrainingRun:
+    """A training, ready to begin or to resume.
+
+    Attributes:
+        job: What is trained.
+        data: Images, encrypted on the device.
+        classifier: The network that is trained.
+        plan: How long, and in which steps.
+        weights_sha256: Of the pretrained weights.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, identity: str, key: Key | None = None) -> None:
-        self.config, self.folder, self.identity, self.key = config, folder, identity, key
-        self.checkpoint_path = folder / "last.ckpt"
-        self.weights_sha256: str | None = None
+    job: Job[Config]
+    data: ImageDataModule
+    classifier: ImageClassifier
+    plan: Plan
+    weights_sha256: str | None
 
-    @property
-    def own(self) -> list[str]:
-        """The user's own modules, from which more may be built."""
-        return self.config["allow_targets"]
-
-    @cached_property
-    def received(self) -> Manifest | None:
-        """The manifest of the folder or packed file that the images come from, if it has one."""
-        return received_manifest(self.config)
-
-    @cached_property
-    def scheme(self) -> Scheme | None:
-        """The encryption scheme; None if the images come encrypted and nothing says how."""
-        if self.config["encryption"]["_target_"]:
-            with blame("encryption", self.config["encryption"]):
-                return build("encryption", self.config["encryption"], self.own)
-        return self.received.scheme if self.received is not None else None
-
-    @cached_property
-    def encryption(self) -> ImageEncryption | None:
-        """What encrypts; None for plain images and for such as come encrypted: then no key is read at all."""
-        if self.scheme is None or self.scheme.is_plain or not self.config["encryption"]["_target_"]:
-            return None
-        from vitcrypt.keys import open_key
-
-        size = self.config["data"]["image_size"]
-        key = self.key or open_key(self.config["key"])
-        return ImageEncryption(self.scheme, key, (3, size, size), self.config["key_scope"])
-
-    def provide(self) -> None:
+    @classmethod
+    def of(cls, job: Job[Config]) -> TrainingRun:
         """Find data and weights and build all parts, so that what cannot work fails before anything is written.
 
         Raises:
             FileNotFoundError: Data or weights are missing; the message names both and each way to provide them.
             ValueError: Parts do not fit together.
         """
-        missing = []
-        for part in ("splits", "pretrained"):
-            try:
-                getattr(self, part)
-            except FileNotFoundError as error:
-                missing.append(str(error))
-        if missing:
-            raise FileNotFoundError("\n".join(missing))
-        devices.check(self.config["trainer"])
-        beforehand.check_compiler(self.config)
-        beforehand.check_clipping(self.config)
+        config = job.config
+        splits, weights = _found(config)
+        devices.check(config.trainer)
+        beforehand.check_compiler(config)
+        beforehand.check_clipping(config)
+        data = data_module_of(job, splits)
+        plan = planned(config.trainer, len(splits.train), data.division(devices.count(config.trainer)))
+        classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights)
+        run = cls(job, data, classifier, plan, sha256)
         with blame("trainer"):
-            self._fitting(logger=None)
-        with blame("model.optimizer", self.config["model"]["optimizer"]):
-            beforehand.check_optimizer(self.classifier)
-        beforehand.check_network(self.classifier.network, self.data.num_classes, self.plan, self.config)
+            run._fitting([])
+        with blame("model.optimizer", config.model.optimizer):
+            beforehand.check_optimizer(classifier)
+        beforehand.check_network(classifier.network, data.num_classes, plan, config)
+        return run
 
-    @cached_property
-    def splits(self) -> Splits:
-        """The images."""
-        data = self.config["data"]
-        with blame("data.source", data["source"]):
-            splits: Splits = build("data.source", data["source"], self.own).usable()
-        splits = splits.limit(data["limit_train"], data["limit_test"], data["split_seed"], data["skip_train"])
-        return splits.hold_out(data["validation"], data["split_seed"])
+    def loggers(self) -> list[Logger]:
+        """Return the loggers for this run."""
+        config, made = self.job.config, []
+        for name, node in config.logger.items():
+            with blame(place := f"logger.{name}", node):
+                made.append(build(place, node, config.allow_targets, folder=self.job.folder, config=config))
+        return made
 
-    @cached_property
-    def plan(self) -> Plan:
-        """How long the training is, and how its steps are divided."""
-        return planned(self.config["trainer"], len(self.splits.train), self.data.division(self.devices))
-
-    @cached_property
-    def pretrained(self) -> Path | None:
-        """The file of pretrained weights, if any."""
-        model = self.config["model"]
-        if model["weights"] is not None:
-            return Path(model["weights"])
-        return fetch_pretrained(model["network"]["model_name"]) if model["pretrained"] else None
-
-    @cached_property
-    def data(self) -> ImageDataModule:
-        """The data module."""
-        names = ("image_size", "batch_size", "micro_batch_size", "augment", "crop_padding", "flip", "interpolation")
-        options = {name: self.config["data"][name] for name in (*names, "num_workers", "resident_gib", "compile")}
-        return ImageDataModule(
-            self.splits, encryption=self.encryption, received=self.received, seed=self.config["seed"], **options
-        )
-
-    @cached_property
-    def classifier(self) -> ImageClassifier:
-        """The Lightning module, its network initialised by the seed and the pretrained weights."""
-        model = self.config["model"]
-        seed_everything(self.config["seed"], verbose=False)
-        with blame("model.network", model["network"]):
-            network = build_network(model, self.config["data"]["image_size"], self.data.num_classes, self.own)
-        if self.pretrained is not None:
-            self.weights_sha256 = load_weights(network, self.pretrained)
-        if model["adapt_to_key"]:
-            network = self._adapted_to_key(network)
-        options = {
-            name: model[name]
-            for name in ("schedule", "milestones", "warmup_steps", "label_smoothing", "compile", "channels_last")
-        }
-        optimizer = builder("model.optimizer", model["optimizer"], self.own)
-        return ImageClassifier(network, self.data.num_classes, optimizer, **options)
-
-    def _adapted_to_key(self, network: nn.Module) -> nn.Module:
-        assert self.encryption is not None
-        folded = fold(network, self.encryption.cipher)
-        asked, kind = self.config["model"]["patch_embedding"], kind_of(folded)
-        if kind != asked:
-            raise ValueError(
-                f"model.patch_embedding={asked} cannot follow what encryption="
-                f"{self.config['names']['encryption']} does to patches; say model.patch_embedding={kind}"
-            )
-        return folded
-
-    def logger(self) -> Logger:
-        """Return a logger for this run."""
-        with blame("logger", self.config["logger"]):
-            return build("logger", self.config["logger"], self.own, folder=self.folder, config=self.config)
-
-    @property
-    def devices(self) -> int:
-        """How many devices train."""
-        return devices.count(self.config["trainer"])
-
-    def fit(self, logger: Logger | None) -> None:
+    def fit(self, loggers: list[Logger]) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
-        if self.checkpoint_path.exists():
-            checkpoint = read_checkpoint(self.checkpoint_path, self.identity, digests_of(self.folder))
-            if self.config["trainer"]["stop_on_nan"] and diverged(_history(checkpoint)):
+        job, trainer = self.job, self.job.config.trainer
+        if checkpoint_of(job).exists():
+            checkpoint = read_checkpoint(checkpoint_of(job), job.identity, digests_of(job.folder))
+            state = _history(checkpoint)
+            if state.get("stopped") or (trainer.stop_on_nan and diverged(state["epochs"])):
                 return  # it was stopped there
-        if self.devices == 1:
-            self.fit_here(logger)
+        if (count := devices.count(trainer)) == 1:
+            self.fit_here(loggers)
         else:
-            devices.train_in_processes(self.folder, self.identity, self.devices)
+            devices.train_in_processes(job.folder, job.identity, count)
 
-    def fit_here(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> None:
+    def fit_here(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> None:
         """Train in this process, which may be one of several; further callbacks may watch."""
-        trainer = self._fitting(logger, watching)
-        resumed = str(self.checkpoint_path) if self.checkpoint_path.exists() else None
+        trainer, last = self._fitting(loggers, watching), checkpoint_of(self.job)
         with _interruptible(trainer):
-            trainer.fit(self.classifier, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+            trainer.fit(
+                self.classifier,
+                datamodule=self.data,
+                ckpt_path=str(last) if last.exists() else None,
+                weights_only=True,
+            )
 
-    def _fitting(self, logger: Logger | None, watching: Sequence[Callback] = ()) -> Trainer:
-        checkpoints = ModelCheckpoint(
-            self.folder, filename=self.checkpoint_path.stem, enable_version_counter=False, save_on_train_epoch_end=True
-        )
-        options, plan = self.config["trainer"], self.plan
-        history, val = EpochHistory(options["stop_on_nan"]), len(self.splits.val) if self.splits.val is not None else 0
-        batches = limited(options, "limit_val_batches", len(plan.division.steps(val)))
-        return self._trainer(
-            devices=devices.chosen(options),
-            logger=logger or False,
-            callbacks=[*watching, history, SeedSteps(self.config["seed"]), checkpoints],
-            plugins=[AtomicCheckpointIO(self._stamp), devices.environment(self.devices)],
-            accumulate_grad_batches=plan.division.accumulation,
-            # Lightning counts micro batches
-            limit_train_batches=None
-            if options["limit_train_batches"] is None
-            else plan.epoch * plan.division.accumulation,
-            limit_val_batches=None if options["limit_val_batches"] is None else batches * plan.division.accumulation,
-        )
-
-    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def test(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Test the trained network on one device; return its measures and the history of the training."""
-        checkpoint = read_checkpoint(self.checkpoint_path, self.identity)
+        checkpoint = read_checkpoint(checkpoint_of(self.job), self.job.identity)
         self.classifier.load_state_dict(checkpoint["state_dict"])
-        which = devices.chosen(self.config["trainer"])
+        which = devices.chosen(self.job.config.trainer)
         trainer = self._trainer(
             devices=which[:1] if isinstance(which, list) else 1,
             strategy="auto",
@@ -228,59 +218,81 @@ class Cell:
         )
         with _interruptible(trainer):
             trainer.test(self.classifier, datamodule=self.data, verbose=False)
-        metrics = self.classifier.test_result
-        if metrics["images"] != len(self.splits.test):
-            raise RuntimeError(f"evaluated {metrics['images']} of {len(self.splits.test)} test images: this is a bug")
-        return metrics, _history(checkpoint)
+        metrics, count = self.classifier.test_result, len(self.data.splits.test)
+        if metrics["images"] != count:
+            raise RuntimeError(f"evaluated {metrics['images']} of {count} test images: this is a bug")
+        return metrics, _history(checkpoint)["epochs"]
 
     def trained_sha256(self) -> str:
         """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""
         digest = hashlib.sha256()
         for name, value in sorted(self.classifier.network.state_dict().items()):
-            digest.update(
-                name.encode() + value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-            )
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
-    def pictures(self, count: int = 8) -> tuple[dict[str, Any], list[str]]:
-        """Return rows of test images [n, S, S, 3] (plain, encrypted, decrypted), and the names of their classes."""
-        batch = self.splits.test.__getitems__(list(range(min(count, len(self.splits.test)))))
-        plain, index = self.data.plain(batch["image"]), batch["index"]
-        rows: dict[str, Tensor] = {"plain" if self.config["encryption"]["_target_"] else "received": plain}
-        if self.encryption is not None:
-            encryption = self.encryption.cpu()
-            rows["encrypted"] = encryption(plain, index)
-            rows["decrypted"] = encryption.decrypt(rows["encrypted"], index)
-        names = [self.splits.classes[label] for label in batch["label"].tolist()]
-        return {name: images.permute(0, 2, 3, 1).numpy() for name, images in rows.items()}, names
+    def _fitting(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> Trainer:
+        job, options, plan, val = self.job, self.job.config.trainer, self.plan, self.data.splits.val
+        accumulation = plan.division.accumulation
+        steps = plan.division.steps(len(val) if val is not None else 0)
+        batches = limited("limit_val_batches", options.limit_val_batches, len(steps))
+        unvalidated = None if batches else "trainer.limit_val_batches=1.0" if val is not None else "data.validation=0.1"
+        added = callbacks.built(job.config, bool(loggers), unvalidated)
+        checkpoints = ModelCheckpoint(
+            job.folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+        )
+        return self._trainer(
+            devices=devices.chosen(options),
+            logger=loggers,
+            callbacks=[*added, *watching, EpochHistory(options.stop_on_nan), SeedSteps(job.config.seed), checkpoints],
+            plugins=[AtomicCheckpointIO(self._stamp()), devices.environment(devices.count(options))],
+            accumulate_grad_batches=accumulation,
+            # Lightning counts micro batches
+            limit_train_batches=None if options.limit_train_batches is None else plan.epoch * accumulation,
+            limit_val_batches=None if options.limit_val_batches is None else batches * accumulation,
+        )
 
-    @property
-    def _cuda(self) -> bool:
-        return devices.uses_cuda(self.config["trainer"])
-
-    @property
     def _stamp(self) -> dict[str, Any]:
-        received = self.received
+        job, received = self.job, self.job.received
         came = {"received": str(received), "fingerprint": received.fingerprint} if received is not None else {}
-        return {"identity": self.identity, "inputs": digests_of(self.folder), **self.config["names"], **came}
+        return {"identity": job.identity, "inputs": digests_of(job.folder), **asdict(job.config.names), **came}
 
     def _trainer(self, **arguments: Any) -> Trainer:
-        options = {**self.config["trainer"], **arguments}
-        options.pop("stop_on_nan")
+        config = self.job.config
+        options = {**asdict(config.trainer), **arguments}
+        del options["stop_on_nan"]
+        if config.trainer.profiler is not None:
+            options["profiler"] = callbacks.profiler_of(config.trainer.profiler, self.job.folder)
         if options["precision"] == "auto":
-            options["precision"] = "bf16-mixed" if self._cuda and torch.cuda.is_bf16_supported() else "32-true"
+            native = devices.uses_cuda(config.trainer) and torch.cuda.is_bf16_supported()
+            options["precision"] = "bf16-mixed" if native else "32-true"
         options["enable_progress_bar"] = options["enable_progress_bar"] and sys.stderr.isatty()
         fixed = {
-            "default_root_dir": self.folder / "lightning",  # where it would look for checkpoints of its own making
+            "default_root_dir": self.job.folder / "lightning",  # where it would look for checkpoints of its own making
             "use_distributed_sampler": False,  # the data module shares out the images itself
             "num_sanity_val_steps": 0,
             "enable_model_summary": False,
         }
-        return build("trainer", {"_target_": options.pop("_target_")}, self.own, **fixed, **options)
+        node = {"_target_": options.pop("_target_")}
+        trainer: Trainer = build("trainer", node, config.allow_targets, **fixed, **options)
+        return trainer
 
 
-def _history(checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
-    return next(state["epochs"] for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
+def _found(config: Config) -> tuple[Splits, Path | None]:
+    """Return images and weights; if both are missing one message says so."""
+    try:
+        splits = splits_of(config)
+    except FileNotFoundError as no_images:
+        try:
+            weights_of(config)
+        except FileNotFoundError as no_weights:
+            raise FileNotFoundError(f"{no_images}\n{no_weights}") from no_images
+        raise
+    return splits, weights_of(config)
+
+
+def _history(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
 
 
 @contextmanager
@@ -295,12 +307,12 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 
 
 def main() -> None:
-    """Train as one of several processes."""
+    """Train as one of several processes: the folder holds the configuration, which was checked when it was written."""
     folder, identity = Path(sys.argv[1]), sys.argv[2]
-    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))  # it was resolved when it was written
-    cell = Cell(config, folder, identity)
+    values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     with errors.explained("config"):
-        cell.fit_here(cell.logger())
+        run = TrainingRun.of(replace(Job.of(Config, values), folder=folder, identity=identity))
+        run.fit_here(run.loggers())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,9 +11,12 @@ from torch import Tensor
 from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
-from vitcrypt.encryption import ImageEncryption, Scheme
+from vitcrypt.encryption import ImageEncryption
+from vitcrypt.encryption.image_encryption import KeyScope
+from vitcrypt.experiment.config import AttackConfig
+from vitcrypt.experiment.job import Job
 from vitcrypt.jobs.place import expanded
-from vitcrypt.keys import Key, open_key
+from vitcrypt.keys import open_key
 from vitcrypt.metrics import ssim
 from vitcrypt.models.weight_files import check_finite, read_state
 from vitcrypt.targets import build
@@ -26,27 +29,23 @@ class Victim:
     images, no image in two roles; which ones depends on `seed` alone.
 
     Args:
-        config: The whole configuration, resolved, as plain values.
-        key: The key of the configuration, if it is open already.
+        job: An attack.
     """
 
-    def __init__(self, config: dict[str, Any], key: Key | None = None) -> None:
-        self.config = config
-        self.held = config["attack"]["observation"]
-        self.scheme: Scheme = build("encryption", config["encryption"], config["allow_targets"])
-        size = config["image_size"]
-        self.shape = (3, size, size)
-        key = key or open_key(config["key"])
-        self.encryption = ImageEncryption(self.scheme, key, self.shape, config["key_scope"])
-        shared = config["key_scope"] == "shared"
-        self.subkeys = self.scheme.subkeys(key, self.shape) if shared else None
+    def __init__(self, job: Job[AttackConfig]) -> None:
+        config = self.config = job.config
+        assert job.scheme is not None  # an attack without one was refused
+        self.scheme, self.shape = job.scheme, (3, config.image_size, config.image_size)
+        key = job.key or open_key(config.key)
+        self.encryption = ImageEncryption(self.scheme, key, self.shape, cast("KeyScope", config.key_scope))
+        self.subkeys = self.scheme.subkeys(key, self.shape) if config.key_scope == "shared" else None
 
     @cached_property
     def splits(self) -> Splits:
         """The images."""
-        data = self.config["data"]
-        splits: Splits = build("data.source", data["source"], self.config["allow_targets"])
-        return splits.limit(data["limit_train"], data["limit_test"], data["split_seed"])
+        data = self.config.data
+        splits: Splits = build("data.source", data.source, self.config.allow_targets)
+        return splits.limit(data.limit_train, data.limit_test, data.split_seed)
 
     @property
     def plain(self) -> Tensor:
@@ -56,61 +55,63 @@ class Victim:
     @cached_property
     def _test(self) -> tuple[Tensor, Tensor, Tensor]:
         """Images, labels and indices of the victim."""
-        count = self.held["ciphertexts"]
+        count = self.config.attack.observation.ciphertexts
         if count > len(self.splits.test):
             raise ValueError(
                 f"attack.observation.ciphertexts={count}, but there are {len(self.splits.test)} test images"
             )
-        batch = self.splits.test.__getitems__(self._order(len(self.splits.test))[:count])
+        batch = self.splits.test.batch(self._order(len(self.splits.test))[:count])
         return self._sized(batch["image"]), batch["label"], batch["index"]
 
     def observation(self) -> Observation:
         """Return what the attacker holds."""
         images, labels, index = self._test
-        known, public = self.held["known"], self.held["public_images"]
+        held = self.config.attack.observation
+        known, public = held.known, held.public_images
         if known + public > len(self.splits.train):
             raise ValueError(
                 f"attack.observation.known={known} and attack.observation.public_images={public} are "
                 f"{known + public} images, but there are {len(self.splits.train)} training images; ask for fewer"
             )
         order = self._order(len(self.splits.train))
-        if self.subkeys is None and (known or self.held["queries"]):
+        if self.subkeys is None and (known or held.queries):
             raise ValueError("with key_scope=per_image no pair and no query is under the key of another image")
         pairs = None
         if known:
-            plain = self._sized(self.splits.train.__getitems__(order[:known])["image"])
+            plain = self._sized(self.splits.train.batch(order[:known])["image"])
             pairs = (plain, self.encryption(plain))
         return Observation(
             self.scheme,
             self.encryption(images, index),
             shared_key=self.subkeys is not None,
-            labels=labels if self.held["labels"] else None,
+            labels=labels if held.labels else None,
             public_images=(
-                self._sized(self.splits.train.__getitems__(order[known : known + public])["image"]) if public else None
+                self._sized(self.splits.train.batch(order[known : known + public])["image"]) if public else None
             ),
             known=pairs,
-            oracle=Oracle(self.encryption, self.held["queries"]) if self.held["queries"] else None,
+            oracle=Oracle(self.encryption, held.queries) if held.queries else None,
             weights=self._weights(),
         )
 
     def _weights(self) -> tuple[State, State] | None:
-        if self.held["weights"] is None or self.held["public_weights"] is None:
+        held = self.config.attack.observation
+        if held.weights is None or held.public_weights is None:
             return None
-
-        def read(name: str) -> State:
-            path, option = expanded(self.held[name]), f"attack.observation.{name}"
-            state = read_state(path, option)
-            check_finite(state, path, option)
-            return state
-
-        return read("weights"), read("public_weights")
+        return _state("weights", held.weights), _state("public_weights", held.public_weights)
 
     def similarity(self, images: Tensor, count: int) -> list[float]:
         """Return the SSIM of the first restored images."""
         return ssim(self.plain[:count], images[:count].cpu()).tolist()
 
     def _sized(self, images: Tensor) -> Tensor:
-        return resize(images, self.config["image_size"], self.config["data"]["interpolation"])
+        return resize(images, self.config.image_size, self.config.data.interpolation)
 
     def _order(self, count: int) -> list[int]:
-        return torch.randperm(count, generator=torch.Generator().manual_seed(self.config["seed"])).tolist()
+        return torch.randperm(count, generator=torch.Generator().manual_seed(self.config.seed)).tolist()
+
+
+def _state(name: str, file: str) -> State:
+    path, option = expanded(file), f"attack.observation.{name}"
+    state = read_state(path, option)
+    check_finite(state, path, option)
+    return state

@@ -2,11 +2,13 @@
 
 from vitcrypt.models.adaptation import adapted
 from vitcrypt.models.classifier import ImageClassifier
-from vitcrypt.models.key_folding import fold, rekey, unfold
+from vitcrypt.models.key_folding import fold_key, rekey, unfold_key
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet
 from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights
+
+fold, unfold = fold_key, unfold_key  # their names in version 0.1
 
 __all__ = [
     "ImageClassifier",
@@ -16,10 +18,10 @@ __all__ = [
     "adapted",
     "classes_in",
     "fetch_pretrained",
-    "fold",
+    "fold_key",
     "kind_of",
     "load_weights",
     "rekey",
-    "unfold",
+    "unfold_key",
     "widen",
 ]

@@ -45,10 +45,6 @@ class LEAdaptation(nn.Module):
         """Return the features."""
         return F.pixel_shuffle(F.leaky_relu(self.norm(self.conv(x)), 0.1), self.block_size)
 
-    def penalty(self) -> Tensor | None:
-        """There is none."""
-        return None
-
 
 class ELEAdaptation(nn.Module):
     """ELE-AdaptNet: a sub-network for each block, all of them one batched product, then a pseudo permutation of blocks.
@@ -127,7 +123,7 @@ class Adapted(nn.Module):
 
     def penalty(self) -> Tensor | None:
         """Return what the last forward pass in training adds to the loss, if anything."""
-        return self.adaptation.penalty()
+        return self.adaptation.penalty() if isinstance(self.adaptation, ELEAdaptation) else None
 
 
 def adapted(build: Callable[..., nn.Module], adaptation: Adaptation, image_size: int, block_size: int) -> nn.Module:

@@ -24,13 +24,16 @@ class Penalised(Protocol):
         """Return what the last forward pass in training adds, a scalar, or None for nothing."""
 
 
+Schedule = Literal["cosine", "constant", "multistep"]
+
+
 class ImageClassifier(LightningModule):
     """Train and evaluate a network on batches of `ImageDataModule`.
 
     Args:
         network: float [B, C, S, S] -> logits [B, num_classes]. If it is `Penalised`, its penalty joins the loss.
         num_classes: Number of classes.
-        optimizer: Takes parameters, returns an optimiser; a partial of `torch.optim.SGD`, say.
+        optimizer: Takes parameters, returns an optimiser; for example a partial of `torch.optim.SGD`.
         schedule: Of the learning rate after warm-up: "cosine" to zero at the last step, "constant", or "multistep", a
             tenth at each of the milestones.
         milestones: Epochs before which "multistep" drops.
@@ -48,7 +51,7 @@ class ImageClassifier(LightningModule):
         network: nn.Module,
         num_classes: int,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        schedule: Literal["cosine", "constant", "multistep"] = "cosine",
+        schedule: Schedule = "cosine",
         milestones: Sequence[int] = (),
         warmup_steps: int = 0,
         label_smoothing: float = 0.0,
@@ -98,9 +101,8 @@ class ImageClassifier(LightningModule):
             if count:
                 self.train_penalty.update(penalty.detach().expand(count))
             loss = loss + penalty
-        if (
-            batch_idx == 0
-        ):  # Lightning computes them at the end of the epoch; logging every step takes a tenth of the time
+        # Lightning computes them at the end of the epoch; logging every step takes a tenth of the time
+        if batch_idx == 0:
             self.log_dict(measures, on_step=False, on_epoch=True, batch_size=len(logits))
         return loss * batch["share"].weight if "share" in batch else loss
 
@@ -132,12 +134,8 @@ class ImageClassifier(LightningModule):
         confusion = self.confusion.compute().cpu()
         images = int(confusion.sum())
         measures = {name: float(value) for name, value in self.test_measures.compute().items()}
-        self.test_result = {
-            "images": images,
-            **measures,
-            "loss": float(self._loss_sum) / images,
-            "confusion": confusion.tolist(),
-        }
+        loss = float(self._loss_sum) / images
+        self.test_result = {"images": images, **measures, "loss": loss, "confusion": confusion.tolist()}
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the logits."""
@@ -147,9 +145,8 @@ class ImageClassifier(LightningModule):
         """Build the optimiser of some parameters."""
         optimizer = self.optimizer(parameters)
         for group in optimizer.param_groups:
-            if (
-                "fused" in group
-            ):  # one kernel for all parameters; an argument `fused` would forbid clipping of gradients
+            # one kernel for all parameters; an argument `fused` would forbid clipping of gradients
+            if "fused" in group:
                 group["fused"] = True
         return optimizer
 

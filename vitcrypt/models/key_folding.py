@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.primitives import grid, to_blocks
 from vitcrypt.encryption.scheme import Shape
-from vitcrypt.models.patch_embedding import PATCH_EMBEDDINGS, PatchEmbedding, kernels, kind_of, widen
+from vitcrypt.models.patch_embedding import PATCH_EMBEDDINGS, kernels, kind_of, widen
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,6 @@ class PatchMoves:
         """Whether it does the same inside every patch."""
         return bool((self.place == self.place[0]).all() and (self.sign == self.sign[0]).all())
 
-    @property
-    def kind(self) -> PatchEmbedding:
-        """The poorest patch embedding that can follow it."""
-        return PATCH_EMBEDDINGS[(not self.alike) + 2 * (self.bits == 4)]
-
 
 def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> PatchMoves:
     """Read a cipher as moves of patches and moves inside them.
@@ -65,7 +60,7 @@ def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> Pat
     numbers, bits = grid(shape), cipher.bits
     if cipher.index.dim() == 2:
         raise ValueError(
-            "every image has a key of its own, and one network cannot be folded with many keys; say key_scope=shared"
+            "every image has a key of its own, and one network cannot be folded with many keys; set key_scope=shared"
         )
     if cipher.index.numel() * bits != numbers.numel() * 8:
         raise ValueError(
@@ -96,11 +91,11 @@ def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> Pat
     return PatchMoves(home[source[:, 0]], place[source], 1 - 2 * (mask[patches] > 0).long(), bits)
 
 
-def fold(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
+def fold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
     """Return the network that gives on `cipher(image)` what `network` gives on `image`.
 
     Exact but for the rounding of sums in another order. Patch embedding and position embedding change, nothing else;
-    the patch embedding becomes one per position, or on nibbles, where the cipher asks for it (`PatchMoves.kind`).
+    the patch embedding becomes one per position, or on nibbles, where the cipher asks for it.
     Dropout draws for tokens in another order, so while training with it the two agree in distribution.
 
     Args:
@@ -112,10 +107,10 @@ def fold(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
             which, and what to do.
     """
     shape, size = _sizes(network)
-    moves = patch_moves(cipher, shape, size)
+    moves, kind = patch_moves(cipher, shape, size), kind_of(network)
     folded = copy.deepcopy(network)
-    nibbles = moves.bits == 4 or kind_of(network).endswith("nibbles")
-    each = not moves.alike or kind_of(network).startswith("per_position")
+    nibbles = moves.bits == 4 or kind.endswith("nibbles")
+    each = not moves.alike or kind.startswith("per_position")
     widen(folded, PATCH_EMBEDDINGS[each + 2 * nibbles])
     if nibbles and moves.bits == 8:
         moves = patch_moves(cipher.lift(), shape, size)
@@ -132,20 +127,20 @@ def fold(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
     return folded
 
 
-def unfold(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
-    """Return the network that gives on `image` what `network` gives on `cipher(image)`: the way back of `fold`.
+def unfold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
+    """Return the network that gives on `image` what `network` gives on `cipher(image)`: the way back of `fold_key`.
 
     A patch embedding that became richer stays so; its kernels then are equal at all positions unless it was trained.
     """
-    return fold(network, cipher.inverse())
+    return fold_key(network, cipher.inverse())
 
 
 def rekey(network: nn.Module, old: SignedPermutation, new: SignedPermutation) -> nn.Module:
     """Return the network that gives on `new(image)` what `network` gives on `old(image)`; nothing is trained.
 
-    `unfold` under the old key and `fold` under the new one, in one step.
+    `unfold_key` under the old key and `fold_key` under the new one, in one step.
     """
-    return fold(network, new @ old.inverse())
+    return fold_key(network, new @ old.inverse())
 
 
 def _sizes(network: nn.Module) -> tuple[Shape, int]:

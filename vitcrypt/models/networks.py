@@ -3,72 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vitcrypt.models.adaptation import Adaptation, adapted
-from vitcrypt.models.patch_embedding import PatchEmbedding, widen
-from vitcrypt.models.resnet import ResNet18
-from vitcrypt.models.shakedrop import PyramidNet
-from vitcrypt.untrusted.network import ModelValues, NetworkValues, PyramidNetwork, TimmNetwork
+from vitcrypt.models.adaptation import adapted
+from vitcrypt.models.patch_embedding import widen
+from vitcrypt.targets import builder
+from vitcrypt.untrusted.network import ModelValues
 from vitcrypt.untrusted.text import one_line, printable
 
 State = dict[str, tuple[torch.Size, torch.dtype]]
 
 
-def network_maker(network: NetworkValues) -> Callable[..., nn.Module]:
-    """Return what makes a network; it takes num_classes and, behind an adaptation network, in_chans.
-
-    Raises:
-        ValueError: timm has no architecture of that name.
-    """
-    if isinstance(network, TimmNetwork):
-        import timm
-
-        if not timm.is_model(network.model_name.split(".")[0]):
-            raise ValueError(
-                f"timm has no {network.model_name}; its names: python -c 'import timm; timm.list_models()'"
-            )
-        return partial(timm.create_model, **network.values(), pretrained=False)
-    return partial(PyramidNet if isinstance(network, PyramidNetwork) else ResNet18, **network.values())
-
-
-def assemble(
-    make: Callable[..., nn.Module],
-    image_size: int,
-    num_classes: int,
-    adaptation: Adaptation = "none",
-    block_size: int = 4,
-    patch_embedding: PatchEmbedding = "shared",
-) -> nn.Module:
-    """Build a network, its weights random: float [B, 3, S, S] -> logits [B, num_classes].
+def build_network(model: Mapping[str, Any], image_size: int, num_classes: int, own: Sequence[str] = ()) -> nn.Module:
+    """Build the network of a `model` configuration, its weights random: float [B, 3, S, S] -> logits [B, num_classes].
 
     Args:
-        make: Makes the network behind the adaptation network, if there is one.
+        model: The group `model`, resolved, as plain values.
         image_size: S.
         num_classes: Number of classes.
-        adaptation: What stands in front.
-        block_size: Of the encryption.
-        patch_embedding: What a ViT's first layer is.
+        own: The user's own modules (allow_targets).
+
+    Raises:
+        ValueError: A target or argument is not allowed, or timm has no such architecture.
     """
-    network = adapted(partial(make, num_classes=num_classes), adaptation, image_size, block_size)
-    widen(network, patch_embedding)
+    make = partial(_maker(model["network"], image_size, own), num_classes=num_classes)
+    network = adapted(make, model["adaptation"], image_size, model["block_size"])
+    widen(network, model.get("patch_embedding", "shared"))  # descriptions from before there was a choice
     return network
 
 
+def _maker(node: dict[str, Any], image_size: int, own: Sequence[str]) -> Callable[..., nn.Module]:
+    """Return what makes a network; of timm's, those of one image size alone are made for this one."""
+    import timm
+
+    make = builder("model.network", node, own)
+    if make.func is not timm.create_model:
+        return make
+    name, values = make.keywords["model_name"], make.keywords
+    architecture, _, tag = name.partition(".")
+    known = timm.list_pretrained(f"{architecture}.*") if timm.is_model(architecture) else timm.list_models()
+    if not timm.is_model(architecture) or (tag and name not in known):
+        near = [entry for entry in known if entry.startswith(name)][:3] or get_close_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() in Python has their names"
+        raise ValueError(f"model.network.model_name={name}: timm has no such architecture; {hint}")
+    config = timm.get_pretrained_cfg(name)
+    if config and config.fixed_input_size and not (values.get("img_size") or values.get("dynamic_img_size")):
+        values = {**values, "img_size": image_size}
+    return partial(timm.create_model, **values, pretrained=False)
+
+
 def network_of(model: ModelValues, image_size: int, num_classes: int) -> nn.Module:
-    """Build the network of a description; arguments and result as of `assemble`.
+    """Build the network of a description that may come from anyone; otherwise as `build_network`.
 
     Raises:
         ValueError: The values do not fit together.
     """
-    make = network_maker(model.network)
     try:
-        return assemble(make, image_size, num_classes, model.adaptation, model.block_size, model.patch_embedding)
+        return build_network(model.model_dump(by_alias=True, exclude_unset=True), image_size, num_classes)
     except Exception as error:  # the constructors of hundreds of architectures raise anything
         raise ValueError(
             f"no {model.network.target} can be built from these values: {one_line(error) or type(error).__name__}"
@@ -83,39 +81,27 @@ def state_of(model: ModelValues, image_size: int, num_classes: int) -> State:
 
 
 def read_exactly(path: Path, expected: State) -> dict[str, Tensor]:
-    """Read the tensors of a .safetensors file that must be those of one network.
-
-    Args:
-        path: The file. It may come from anyone.
-        expected: What `state_of` returned for the network.
+    """Read a .safetensors file, which may come from anyone and must hold the tensors of one network.
 
     Raises:
-        ValueError: It is damaged, or holds others; then no tensor was read.
+        ValueError: It is damaged, or holds others.
     """
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            check_shapes({name: file.get_slice(name).get_shape() for name in file.keys()}, expected, path)  # noqa: SIM118
-            state = {name: file.get_tensor(name) for name in expected}
-    except (SafetensorError, OSError, RuntimeError, KeyError, MemoryError) as error:
+        state: dict[str, Tensor] = load_file(path)
+    except Exception as error:  # a damaged file can make the reader raise anything
         raise ValueError(f"{path} is damaged: {one_line(error)}") from error
-    check_values(state, expected, path)
+    check_state(state, expected, path)
     return state
 
 
-def check_shapes(found: Mapping[str, Sequence[int]], expected: State, path: Path) -> None:
-    """Raise ValueError unless names and shapes of tensors are those of the network."""
-    odd = {name for name, shape in found.items() if name not in expected or tuple(shape) != tuple(expected[name][0])}
-    if told := sorted(odd | (expected.keys() - found.keys())):
-        names = ", ".join(printable(name, 100) for name in told[:3])
-        raise ValueError(f"{path} holds the weights of another network: {len(told)} tensors differ ({names})")
-
-
-def check_values(state: dict[str, Tensor], expected: State, path: Path) -> None:
-    """Raise ValueError unless tensors are dense, of the network's kind of number, and finite."""
+def check_state(state: dict[str, Tensor], expected: State, path: Path) -> None:
+    """Raise ValueError unless tensors are those of a network by name and shape, dense, of its numbers, and finite."""
+    odd = {name for name, value in state.items() if name not in expected or value.shape != expected[name][0]}
+    if differing := sorted(odd | (expected.keys() - state.keys())):
+        names = ", ".join(printable(name, 100) for name in differing[:3])
+        raise ValueError(f"{path} holds the weights of another network: {len(differing)} tensors differ ({names})")
     for name, value in state.items():
         if value.layout != torch.strided or value.is_floating_point() != expected[name][1].is_floating_point:
-            raise ValueError(
-                f"{path}: {printable(name, 100)} is {value.dtype}, and the network has {expected[name][1]}"
-            )
+            raise ValueError(f"{path}: {name} is {value.dtype}, and the network has {expected[name][1]}")
         if value.is_floating_point() and not value.isfinite().all():
-            raise ValueError(f"{path}: {printable(name, 100)} holds values that are not finite")
+            raise ValueError(f"{path}: {name} holds values that are not finite")

@@ -67,7 +67,7 @@ class PatchProjection(nn.Module):
         return tokens.permute(1, 2, 0).unflatten(2, (rows, columns))
 
     def extra_repr(self) -> str:
-        """Say what it is."""
+        """Show kind and sizes."""
         return f"{self.kind}, {list(self.weight.shape)}, in_channels={self.in_channels}, patch_size={self.patch_size}"
 
 
@@ -127,7 +127,7 @@ def widen(network: nn.Module, kind: PatchEmbedding) -> None:
     if not isinstance(embedding, PatchEmbed) or embedding.patch_size[0] != embedding.patch_size[1]:
         raise ValueError(
             f"a patch embedding of the kind {kind} needs a ViT of timm with square patches, got "
-            f"{type(network).__name__}; say model.patch_embedding=shared, or choose a ViT"
+            f"{type(network).__name__}; set model.patch_embedding=shared, or choose a ViT"
         )
     projection, weight, size = embedding.proj, kernels(network), embedding.patch_size[0]
     if kind.endswith("nibbles") and not kind_of(network).endswith("nibbles"):

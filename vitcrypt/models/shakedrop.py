@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.resnet import conv3x3
 
 Gate = Literal["batch", "sample"]
 
@@ -43,25 +44,25 @@ def shake(x: Tensor, gate: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     return _Shake.apply(x, torch.where(gate, 1.0, alpha), torch.where(gate, 1.0, beta))
 
 
-def shake_drop(x: Tensor, keep: float, training: bool = True, gate: Gate = "batch") -> Tensor:
-    """Disturb the output of a residual branch in training; return its expectation, keep * x, otherwise.
+def shake_drop(x: Tensor, keep_prob: float, training: bool = True, gate: Gate = "batch") -> Tensor:
+    """Disturb the output of a residual branch in training; return its expectation, keep_prob * x, otherwise.
 
     alpha is uniform on [-1, 1] and beta on [0, 1], drawn for each image: the publication's values for PyramidNet. As
-    E[alpha] = 0, the expectation of the factor is `keep`.
+    E[alpha] = 0, the expectation of the factor is `keep_prob`.
 
     Args:
         x: float [B, C, H, W].
-        keep: Probability that the gate b is 1.
+        keep_prob: Probability that the gate b is 1.
         training: Draw, or take the expectation.
         gate: "batch" draws b once for all images of the batch, as the publication's code does; "sample" for each.
 
     Everything is drawn on the device of `x`: nothing waits for the host. The draws follow `torch.manual_seed`.
     """
     if not training:
-        return x * keep
+        return x * keep_prob
     each = (x.shape[0], *[1] * (x.dim() - 1))
     count = each if gate == "sample" else [1] * x.dim()
-    b = torch.rand(count, device=x.device) < keep
+    b = torch.rand(count, device=x.device) < keep_prob
     alpha = torch.empty(each, dtype=x.dtype, device=x.device).uniform_(-1, 1)
     beta = torch.empty(each, dtype=x.dtype, device=x.device).uniform_(0, 1)
     return shake(x, b, alpha, beta)
@@ -71,25 +72,25 @@ class ShakeDrop(nn.Module):
     """`shake_drop` as a module; it has no parameters.
 
     Args:
-        keep: Probability that a branch is left alone.
+        keep_prob: Probability that a branch is left alone.
         gate: "batch" or "sample".
     """
 
-    def __init__(self, keep: float, gate: Gate = "batch") -> None:
+    def __init__(self, keep_prob: float, gate: Gate = "batch") -> None:
         super().__init__()
-        if not 0 <= keep <= 1:
-            raise ValueError(f"keep is a probability, got {keep}")
+        if not 0 <= keep_prob <= 1:
+            raise ValueError(f"keep_prob is a probability, got {keep_prob}")
         if gate not in ("batch", "sample"):
             raise ValueError(f"gate is 'batch' or 'sample', got {gate!r}")
-        self.keep, self.gate = keep, gate
+        self.keep_prob, self.gate = keep_prob, gate
 
     def forward(self, x: Tensor) -> Tensor:
         """Disturb or scale float [B, C, H, W]."""
-        return shake_drop(x, self.keep, self.training, self.gate)
+        return shake_drop(x, self.keep_prob, self.training, self.gate)
 
     def extra_repr(self) -> str:
         """Show the values."""
-        return f"keep={self.keep:.4g}, gate={self.gate!r}"
+        return f"keep_prob={self.keep_prob:.4g}, gate={self.gate!r}"
 
 
 class PyramidNet(nn.Module):
@@ -127,12 +128,13 @@ class PyramidNet(nn.Module):
             raise ValueError(f"depth is 6 n + 2 (n blocks of two layers in three stages); got {depth}, try {near}")
         blocks = (depth - 2) // 2
         widths = [16 + round(alpha * i / blocks) for i in range(blocks + 1)]
-        self.stem = nn.Sequential(_conv(in_chans, 16), nn.BatchNorm2d(16))
+        self.stem = nn.Sequential(conv3x3(in_chans, 16), nn.BatchNorm2d(16))
         self.blocks = nn.Sequential(
             *(
-                _Block(before, after, 2 if i in (blocks // 3, 2 * blocks // 3) else 1, keep, gate)
-                for i, (before, after) in enumerate(pairwise(widths))
-                for keep in [1 - (i + 1) / blocks * (1 - last_keep)]
+                _Block(
+                    *pair, 2 if i in (blocks // 3, 2 * blocks // 3) else 1, 1 - (i + 1) / blocks * (1 - last_keep), gate
+                )
+                for i, pair in enumerate(pairwise(widths))
             )
         )
         self.norm = nn.BatchNorm2d(widths[-1])
@@ -149,23 +151,19 @@ class PyramidNet(nn.Module):
 class _Block(nn.Module):
     """BN, conv, BN, ReLU, conv, BN; the shortcut has no parameters: average pooling, and zeros for new channels."""
 
-    def __init__(self, before: int, after: int, stride: int, keep: float, gate: Gate) -> None:
+    def __init__(self, before: int, after: int, stride: int, keep_prob: float, gate: Gate) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             nn.BatchNorm2d(before),
-            _conv(before, after, stride),
+            conv3x3(before, after, stride),
             nn.BatchNorm2d(after),
             nn.ReLU(inplace=True),
-            _conv(after, after),
+            conv3x3(after, after),
             nn.BatchNorm2d(after),
-            ShakeDrop(keep, gate),
+            ShakeDrop(keep_prob, gate),
         )
         self.stride, self.added = stride, after - before
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = F.avg_pool2d(x, self.stride) if self.stride > 1 else x
         return self.branch(x) + F.pad(shortcut, (0, 0, 0, 0, 0, self.added))
-
-
-def _conv(before: int, after: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(before, after, 3, stride, padding=1, bias=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,10 @@ def read_state(path: Path, option: str = OPTION) -> State:
     """
     check_file(path, option)
     try:
-        found: Any = load_file(path) if path.suffix == ".safetensors" else _load(path)
+        if path.suffix == ".safetensors":
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the readers raise anything
         raise ValueError(
             f"{option}={path} cannot be read ({_reason(error)}); give .safetensors, .npz, or a file that "
@@ -69,25 +73,15 @@ def check_finite(state: Mapping[str, Tensor], path: Path, option: str = OPTION) 
         )
 
 
-def common_prefix(names: Mapping[str, Any]) -> str:
+def common_prefix(names: Iterable[str]) -> str:
     """Return what all names begin with, up to and with a dot."""
-    parts = [name.split(".")[:-1] for name in names]
-    shared = []
-    for level in zip(*parts, strict=False):
-        if len(set(level)) > 1:
-            break
-        shared.append(level[0])
-    return "".join(f"{part}." for part in shared)
-
-
-def _load(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
 def _only_state(found: Any, path: Path, option: str) -> State:
     """Return the tensors of what a file holds, at the top or one level down."""
-    top = _tensors(found)
-    held = found.items() if isinstance(found, Mapping) else ()
+    top, held = _tensors(found), found.items() if isinstance(found, Mapping) else ()
     nested = {str(name): inner for name, value in held if (inner := _tensors(value))}
     if not top and not nested:
         raise ValueError(f"{option}={path} holds no tensors by name")
@@ -111,10 +105,8 @@ def _tensors(found: Any) -> State:
 def _reason(error: Exception) -> str:
     """Return why a file could not be read, in one line."""
     if foreign := re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)|GLOBAL (\S+) was not an allowed", str(error)):
-        name = printable(foreign[1] or foreign[2], 100)
         return (
-            f"it holds {name}, a Python object, and objects of a file are never built; in the program that made it: "
-            "torch.save(network.state_dict(), FILE)"
+            f"it holds {printable(foreign[1] or foreign[2], 100)}, a Python object, and objects of a file are never "
+            "built; in the program that made it: torch.save(network.state_dict(), FILE)"
         )
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0].removesuffix(" "), 200)
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0].rstrip(), 200)

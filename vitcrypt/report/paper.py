@@ -16,7 +16,7 @@ NETWORKS = {  # the paper's name, and the parameters of its network at 10 classe
     "resnet18": ("ResNet-18", 11.17),
     "vit_b16": ("ViT-B_16", 85.81),
 }
-STAND_INS = {"vit_micro": "vit_b16", "vit_tiny": "vit_b16"}
+STAND_INS = {"vit_micro": "vit_b16"}
 """Networks for a CPU that are shown in the row of another one."""
 
 

@@ -9,7 +9,7 @@ Recipe = dict[str, Any]
 """Values by dotted names, as they are set on the command line; besides these `epochs`, `steps` and what was there."""
 
 APART = ("root", "num_workers", "source", "resident_gib", "compile")  # how the same images reach the network
-SINCE = {"model.patch_embedding": "shared", "model.adapt_to_key": False}
+SINCE = {"model.patch_embedding": "shared", "model.fold_key": False}
 """What older records do not say, as nothing else could be chosen."""
 SHOWN = 3
 

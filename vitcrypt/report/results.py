@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from vitcrypt import renames
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.documents import MAX_BYTES, MAX_SIDE, Document, Share, Side, explain, parse_json
 from vitcrypt.untrusted.files import read_regular
@@ -200,8 +201,9 @@ class Result(Part):
 
 
 class TrainingResult(Result):
-    """A finished training."""
+    """A finished training. A debug run is of a kind of its own, so that no table takes it for a result."""
 
+    kind: Literal["debug"] | None = None
     identity: str
     config: TrainingConfig
     key: Key
@@ -391,7 +393,7 @@ def read_results(root: Path) -> tuple[Results, list[str]]:
             content = _content(path.parent, root) or {}
             kind = content.get("kind")
             if "kind" not in content or kind == "attack":
-                content = _printable(content, path)
+                content = _printable(renames.record(content), path)
                 training = None if kind else _typed(content, TrainingResult, path.parent)
                 results.append(training or _typed(content, AttackResult, path.parent))
         except (ValueError, OSError) as error:
@@ -428,8 +430,8 @@ def _content(folder: Path, below: Path | None, max_bytes: int = MAX_BYTES) -> di
 
 def _typed(content: dict[str, Any], kind: type[R], folder: Path) -> R:
     path = folder / FILENAME
-    if ("kind" in content) != (kind is AttackResult):
-        raise ValueError(f"{path} is of {'an attack' if 'kind' in content else 'a training'}, and not of the other")
+    if (content.get("kind", "debug") != "debug") != (kind is AttackResult):
+        raise ValueError(f"{path} is of {'a training' if kind is AttackResult else 'an attack'}, and not of the other")
     try:
         result = kind.model_validate(content)
     except ValidationError as error:

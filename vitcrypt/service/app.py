@@ -14,16 +14,15 @@ import prometheus_client as prometheus
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 import vitcrypt
-from vitcrypt.service.backends import Backend
 from vitcrypt.service.batching import Batcher
-from vitcrypt.service.bundle import CLIENT_FORMAT, Bundle
-from vitcrypt.service.intake import FORM, PNG, RAW, Limits, body_of, count_of, decode_all, files_of, kind_of
-from vitcrypt.service.refused import RefusedError
-from vitcrypt.service.room import FullError, Room
+from vitcrypt.service.bundle import Bundle
+from vitcrypt.service.documents import CLIENT_FORMAT, Answers, Info, Problem
+from vitcrypt.service.intake import FORM, PNG, RAW, body_of, count_of, decode_all, files_of, kind_of
+from vitcrypt.service.limits import FullError, Limits, Room
+from vitcrypt.service.onnx import Backend
 
 FINGERPRINT = "X-Key-Fingerprint"
 PATHS = ("/health", "/info", "/metrics", "/predict")
@@ -31,38 +30,6 @@ INLINE = 2**15
 """Bytes of a body and of its pixels that are decoded at once; handing them to a thread would take longer."""
 
 T = TypeVar("T")
-
-
-class Score(BaseModel):
-    """A class and its probability."""
-
-    label: int
-    name: str
-    probability: float
-
-
-class Prediction(Score):
-    """The most probable class of one image, and the five most probable ones."""
-
-    top: list[Score]
-
-
-class Predictions(BaseModel):
-    """One for each image, in the order of the request."""
-
-    predictions: list[Prediction]
-
-
-class Problem(BaseModel):
-    """Why a request was refused."""
-
-    detail: str
-
-
-class Health(BaseModel):
-    """That the service answers."""
-
-    status: str
 
 
 REFUSALS = {
@@ -165,40 +132,34 @@ def create_app(
     def authorise(request: Request) -> None:
         sent = request.headers.get("authorization", "").encode()
         if token is not None and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
-            raise RefusedError(401, "send the token of this service: Authorization: Bearer TOKEN")
+            detail = "send the token of this service: Authorization: Bearer TOKEN"
+            raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
 
     def answer(request: Request, status: int, content: Any, **headers: str) -> Response:
         path = request.scope["path"]
         requests.labels(path if path in PATHS else "other", str(status)).inc()
         return JSONResponse(content, status, headers)
 
-    @app.exception_handler(RefusedError)
-    async def refuse(request: Request, refused: RefusedError) -> Response:
-        headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else {}
-        return answer(request, refused.status, {"detail": refused.reason}, **headers)
-
-    @app.exception_handler(FullError)
-    async def too_many(request: Request, _: FullError) -> Response:
-        detail = "too many images are waiting, or too many bytes are under way; try again in a second"
-        return answer(request, 429, {"detail": detail}, **{"Retry-After": "1"})
-
     @app.exception_handler(HTTPException)
-    async def not_here(request: Request, error: HTTPException) -> Response:
+    async def refuse(request: Request, error: HTTPException) -> Response:
         detail = f"Not Found; there are {', '.join(PATHS)}" if error.status_code == 404 else error.detail
         return answer(request, error.status_code, {"detail": detail}, **(error.headers or {}))
 
-    @app.get("/health", response_model=Health)
+    @app.get("/health")
     async def health(request: Request) -> Response:
         """Say that the service answers. Needs no token."""
         return answer(request, 200, {"status": "ok"})
 
-    @app.get("/info", responses=refusals(401))
-    async def info(request: Request) -> dict[str, Any]:
+    served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
+    allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
+    described = {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
+    description = JSONResponse(described).body
+
+    @app.get("/info", response_model=Info, responses=refusals(401))
+    async def info(request: Request) -> Response:
         """Say what clients need to encrypt queries, what is served, and the limits."""
         authorise(request)
-        served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
-        allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
-        return {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
+        return Response(description, media_type="application/json")
 
     @app.get("/metrics", responses=refusals(401))
     async def metrics(request: Request) -> Response:
@@ -206,12 +167,17 @@ def create_app(
         authorise(request)
         return Response(prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST)
 
-    @app.post("/predict", response_model=Predictions, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
+    @app.post("/predict", response_model=Answers, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
     async def predict(request: Request) -> Response:
         """Predict the classes of encrypted images."""
         started = time.perf_counter()
         authorise(request)
-        _compare(request.headers.get(FINGERPRINT), bundle.fingerprint)
+        sent, expected = request.headers.get(FINGERPRINT), bundle.fingerprint
+        if expected is not None and sent is None:
+            raise HTTPException(428, f"send {FINGERPRINT}, of the key of the images; this network expects {expected}")
+        if expected is not None and sent != expected:
+            detail = f"the images are under key {str(sent)[:64]}, this network was trained under {expected}"
+            raise HTTPException(409, detail)
         kind = kind_of(request)
         if places.crowded:
             raise FullError
@@ -230,7 +196,7 @@ def create_app(
 
 
 def scores(logits: NDArray[np.floating], classes: list[str], count: int = 5) -> list[dict[str, Any]]:
-    """Return a `Prediction` for each row of logits [B, K]; the first of equals wins, as in `argmax`."""
+    """Return an `Answer` for each row of logits [B, K]; the first of equals wins, as in `argmax`."""
     odds = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float64)
     shares = odds / odds.sum(1, keepdims=True)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :count]
@@ -244,13 +210,3 @@ def scores(logits: NDArray[np.floating], classes: list[str], count: int = 5) -> 
 async def _worked(size: int, work: Callable[..., T], *arguments: Any) -> T:
     """Return what `work` makes of `size` bytes; in a thread if that is slow."""
     return work(*arguments) if size <= INLINE else await asyncio.to_thread(work, *arguments)
-
-
-def _compare(sent: str | None, expected: str | None) -> None:
-    """Raise RefusedError unless the images are under the key that the network was trained on."""
-    if expected is None:
-        return
-    if sent is None:
-        raise RefusedError(428, f"say which key the images are encrypted with: {FINGERPRINT}; this network: {expected}")
-    if sent != expected:
-        raise RefusedError(409, f"the images are under key {sent[:64]}, this network was trained under {expected}")

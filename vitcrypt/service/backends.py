@@ -1,23 +1,17 @@
-"""What computes: ONNX Runtime, which needs no torch in the process, or torch itself."""
+"""What computes the network of a bundle: ONNX Runtime, which needs no torch in the process, or torch itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitcrypt.untrusted.files import read_regular
+from vitcrypt.service.onnx import Backend, onnx_backend
 from vitcrypt.untrusted.text import one_line
 
 if TYPE_CHECKING:
     from vitcrypt.service.bundle import Bundle
-
-MAX_ONNX_BYTES = 2**31
-Backend = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""uint8 [B, 3, S, S] -> logits, float32 [B, K]."""
 
 
 def load_backend(bundle: Bundle, name: str, threads: int) -> Backend:
@@ -25,7 +19,7 @@ def load_backend(bundle: Bundle, name: str, threads: int) -> Backend:
 
     Args:
         bundle: A bundle that was read from its folder. It may come from anyone.
-        name: "onnx" or "torch".
+        name: "onnx" or "torch", which takes a GPU if there is one.
         threads: Cores that one batch may use.
 
     Raises:
@@ -34,7 +28,7 @@ def load_backend(bundle: Bundle, name: str, threads: int) -> Backend:
     if name not in ("onnx", "torch"):
         raise ValueError(f"the backend is onnx or torch; got {name}")
     assert bundle.folder is not None
-    run = torch_backend(bundle, threads) if name == "torch" else onnx_backend(bundle.folder / "model.onnx", threads)
+    run = _torch_backend(bundle, threads) if name == "torch" else onnx_backend(bundle.folder / "model.onnx", threads)
     try:
         logits = run(np.zeros((2, 3, bundle.image_size, bundle.image_size), np.uint8))
     except Exception as error:  # what a graph does shows when it runs
@@ -47,51 +41,7 @@ def load_backend(bundle: Bundle, name: str, threads: int) -> Backend:
     return run
 
 
-def onnx_backend(path: Path, threads: int) -> Backend:
-    """Load an ONNX file, on the CPU.
-
-    Raises:
-        ValueError: It is damaged, takes or gives something else than images and logits, or refers to other files.
-    """
-    try:
-        import onnxruntime
-        from onnx import ModelProto
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(MISSING.format("ONNX Runtime")) from None
-    data = read_regular(path, MAX_ONNX_BYTES)
-    try:
-        elsewhere = _refers_elsewhere(ModelProto.FromString(data))
-    except Exception as error:
-        raise ValueError(f"{path} is damaged: {one_line(error)}") from error
-    if elsewhere:
-        raise ValueError(f"{path} keeps weights in other files, and nothing but the bundle is read; export it again")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a server that waits uses no core
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ValueError(f"{path} is damaged, or too new for this ONNX Runtime: {one_line(error)}") from error
-    names = [[entry.name for entry in entries] for entries in (session.get_inputs(), session.get_outputs())]
-    if names != [["image"], ["logits"]]:
-        raise ValueError(f"{path} does not take `image` and give `logits`; export the run again")
-    return lambda images: session.run(["logits"], {"image": images})[0]
-
-
-def _refers_elsewhere(message: Any) -> bool:
-    """Whether a tensor anywhere in an ONNX model keeps its values in another file."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        return bool(message.external_data) or message.data_location == message.EXTERNAL
-    for described, value in message.ListFields():
-        if described.message_type is not None:
-            parts = value if hasattr(value, "__len__") else [value]
-            if any(_refers_elsewhere(part) for part in parts):
-                return True
-    return False
-
-
-def torch_backend(bundle: Bundle, threads: int) -> Backend:
-    """Rebuild the network in torch, on a GPU if there is one."""
+def _torch_backend(bundle: Bundle, threads: int) -> Backend:
     import torch
 
     from vitcrypt.service.graph import Served
@@ -105,6 +55,3 @@ def torch_backend(bundle: Bundle, threads: int) -> Backend:
         return served(torch.tensor(images, device=device)).float().cpu().numpy()
 
     return run
-
-
-MISSING = "{} is not installed, and this needs it: pip install 'vitcrypt[serve]'"

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from vitcrypt.service.backends import Backend
+from vitcrypt.service.onnx import Backend
 
 
 class Batcher:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from vitcrypt.jobs.atomic import atomic_folder, sha256
-from vitcrypt.service.description import (
+from vitcrypt.service.documents import (
     CLIENT_FORMAT,
     MAX_DESCRIPTION_BYTES,
     BundleFile,
@@ -103,7 +103,7 @@ class Bundle:
             with open_regular(folder / name, MAX_BYTES[name], folder) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise ValueError(f"{folder / name} is damaged or was changed: its SHA-256 is another than recorded")
-        if read_description(folder / "client.json", folder) != described.for_clients:
+        if read_description(folder / "client.json", folder) != described.for_clients():
             raise ValueError(f"{folder}: bundle.json and client.json contradict each other; export the run again")
         return cls(**described.values(), folder=folder)
 

@@ -13,11 +13,9 @@ from torch import Tensor
 
 from vitcrypt.data import read_image, resize
 from vitcrypt.encryption import ImageEncryption, Scheme
-from vitcrypt.service.answers import Answer, Answers, Info
-from vitcrypt.service.description import Description, read_description
+from vitcrypt.service.documents import Answer, Answers, Description, Info, read_description
 from vitcrypt.service.exchange import Exchange
 from vitcrypt.untrusted.documents import parse_document
-from vitcrypt.untrusted.scheme import SchemeValues
 from vitcrypt.untrusted.text import printable
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ class Client:
     size, which is at most 1024. Nothing is ever sent in plain when a key is given.
 
     Args:
-        url: Of the service, "https://host" say.
+        url: Of the service, for example "https://host".
         key: The key that the training images were encrypted with; None for a network on plain images, and only then.
         description: Path of the `client.json` that `vitcrypt export` wrote; None believes the service, within bounds.
         token: Of the service, if it wants one; sent over https or to this machine alone.
@@ -80,12 +78,20 @@ class Client:
         described = read_description(Path(description)) if description is not None else None
         info = parse_document(self._exchange.ask("GET", "/info", MAX_INFO), Info, f"{self.url}/info")
         self.max_images, self.max_bytes = min(info.limits.max_images, 4096), min(info.limits.max_bytes, 2**25)
-        if described is not None:
-            _compare(info, described, Path(description or ""))
-        expected = described or info
+        expected: Description = described or info
+        for name in Description.model_fields:  # a service may leave things open
+            told, known = getattr(info, name), getattr(expected, name)
+            if told is not None and told != known:
+                told, known = printable(told, 200), printable(known, 200)
+                raise ValueError(f"the service is another than {description}: its {name} is {told}, not {known}")
         self.image_size, self.interpolation = expected.image_size, expected.interpolation
         self.classes, self.fingerprint = expected.classes, expected.fingerprint
-        self.scheme = scheme_of(expected.scheme)
+        if expected.scheme is None:
+            raise ValueError(
+                "nothing says how the images were encrypted; write the scheme into client.json, as "
+                '{"name": "proposed", "block_size": 16}, and give that file (--client)'
+            )
+        self.scheme = Scheme.from_dict(expected.scheme)
         self._check(key)
         if described is None:
             self._distrust(key)
@@ -104,11 +110,8 @@ class Client:
         """
         each = 3 * self.image_size**2
         at_once = max(1, min(self.max_images, self.max_bytes // each))
-        predictions = []
-        for start in range(0, len(images), at_once):
-            chunk = images[start : start + at_once]
-            predictions += self.ask(self.encrypted(self.plain(chunk)))
-        return predictions
+        chunks = (images[start : start + at_once] for start in range(0, len(images), at_once))
+        return [entry for chunk in chunks for entry in self.ask(self.encrypted(self.plain(chunk)))]
 
     def plain(self, images: Images) -> Tensor:
         """Return images as the training pipeline resizes them, uint8 [N, 3, S, S]: to the byte."""
@@ -130,8 +133,8 @@ class Client:
         if self.fingerprint is not None:
             headers["X-Key-Fingerprint"] = self.fingerprint
         body = encrypted.contiguous().numpy().tobytes()
-        told = self._exchange.ask("POST", "/predict", MAX_INFO + MAX_ANSWER * len(encrypted), headers, body)
-        answers = parse_document(told, Answers, f"the answer of {self.url}").predictions
+        received = self._exchange.ask("POST", "/predict", MAX_INFO + MAX_ANSWER * len(encrypted), headers, body)
+        answers = parse_document(received, Answers, f"the answer of {self.url}").predictions
         if len(answers) != len(encrypted):
             raise ValueError(f"{self.url} gave {len(answers)} predictions for {len(encrypted)} images")
         return [self._prediction(answer) for answer in answers]
@@ -170,32 +173,12 @@ class Client:
         if key is not None:
             self.scheme.check_shape(shape)
             if (bits := self.scheme.effective_key_bits(shape)) < LEAST_BITS:
-                scheme, block, size = self.scheme.name, self.scheme.block_size, self.image_size
                 faults.append(
-                    f"asks for {scheme} with blocks of {block} on images of {size} pixels, which has {bits:.0f} bits "
-                    f"of key, where at least {LEAST_BITS} are needed"
+                    f"asks for {self.scheme.name} with blocks of {self.scheme.block_size} on images of "
+                    f"{self.image_size} pixels, which has {bits:.0f} bits of key; at least {LEAST_BITS} are needed"
                 )
         if faults:
             raise ValueError(
                 f"{self.url} {', and '.join(faults)}; nothing was sent. If the owner of the training images "
                 "means it so, give the client.json that vitcrypt export wrote: --client FILE"
             )
-
-
-def _compare(told: Description, described: Description, path: Path) -> None:
-    """Raise ValueError if a service says anything else than the owner's description; it may leave things open."""
-    for name in Description.model_fields:
-        said, expected = getattr(told, name), getattr(described, name)
-        if said is not None and said != expected:
-            said, expected = printable(said, 200), printable(expected, 200)
-            raise ValueError(f"the service is another than {path}: its {name} is {said}, not {expected}")
-
-
-def scheme_of(described: SchemeValues | None) -> Scheme:
-    """Build a scheme from its name and numbers."""
-    if described is None:
-        raise ValueError(
-            "nothing says how the images were encrypted; write the scheme into client.json, as "
-            '{"name": "proposed", "block_size": 16}, and give that file (--client)'
-        )
-    return Scheme.from_dict(described)

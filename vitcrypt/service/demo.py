@@ -10,16 +10,16 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from PIL import Image
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from torch import Tensor
 
 from vitcrypt.service.client import Client
-from vitcrypt.service.intake import Limits, body_of
-from vitcrypt.service.refused import RefusedError
-from vitcrypt.service.room import FullError, Room
+from vitcrypt.service.intake import body_of
+from vitcrypt.service.limits import Limits, Room
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
@@ -69,10 +69,8 @@ def create_demo(client: Client, secret: str) -> FastAPI:
         try:
             async with body_of(request, limits, memory) as data, one_by_one:
                 return JSONResponse(await asyncio.to_thread(_classified, client, data), headers=HEADERS)
-        except RefusedError as refused:
-            return JSONResponse({"detail": refused.reason}, refused.status, HEADERS)
-        except FullError:
-            return JSONResponse({"detail": "too many pictures at once; try again"}, 429, HEADERS)
+        except HTTPException as refused:
+            return JSONResponse({"detail": refused.detail}, refused.status_code, HEADERS)
         except (ValueError, OSError) as error:
             return JSONResponse({"detail": str(error)}, 422, HEADERS)
 

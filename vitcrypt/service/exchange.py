@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import httpx
 from anyio.from_thread import start_blocking_portal
 
-from vitcrypt.service.address import is_loopback
-from vitcrypt.service.answers import Problem
+from vitcrypt.service.documents import Problem
+from vitcrypt.service.limits import is_loopback
 from vitcrypt.untrusted.documents import parse_document
-from vitcrypt.untrusted.text import printable
+from vitcrypt.untrusted.text import one_line, printable
 
 
 class Exchange:
@@ -30,16 +30,11 @@ class Exchange:
         self.url, self.seconds = url.rstrip("/"), seconds
         try:
             parts, _ = urlsplit(self.url), httpx.URL(self.url).port
-            host = parts.hostname
+            plain = parts.scheme in ("http", "https") and not (parts.query or parts.fragment or "@" in parts.netloc)
+            host = parts.hostname if plain else None
         except (ValueError, httpx.InvalidURL):
             host = None
-        if (
-            host is None
-            or parts.scheme not in ("http", "https")
-            or parts.query
-            or parts.fragment
-            or "@" in parts.netloc
-        ):
+        if host is None:
             raise ValueError(f"the address of a service is http://HOST:PORT or https://HOST; got {printable(url, 200)}")
         encrypted, here = parts.scheme == "https", is_loopback(host)
         if token and not encrypted and not here:
@@ -72,7 +67,11 @@ class Exchange:
         if status == 401:
             raise PermissionError(f"{self.url} wants its token: --token-file FILE, or VITCRYPT_TOKEN")
         if status != 200:
-            raise ValueError(f"{self.url}{path} refused ({status}): {_reason(body)}")
+            try:
+                detail = parse_document(body, Problem, "the answer").detail
+            except ValueError:
+                detail = body[:300].decode(errors="replace")
+            raise ValueError(f"{self.url}{path} refused ({status}): {one_line(detail) or 'it does not say why'}")
         return body
 
     async def _exchange(
@@ -93,12 +92,3 @@ class Exchange:
                 return answer.status_code, bytes(body)
             finally:
                 await answer.aclose()
-
-
-def _reason(body: bytes) -> str:
-    """Return why a service refused, in its words."""
-    try:
-        text = parse_document(body, Problem, "the answer").detail
-    except ValueError:
-        text = body[:300].decode(errors="replace")
-    return printable(" ".join(text.split()), 300) or "it does not say why"

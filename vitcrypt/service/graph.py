@@ -65,7 +65,7 @@ def sample_images(size: int) -> Tensor:
 
 def _compare(served: Served, path: Path, images: Tensor) -> None:
     """Raise RuntimeError unless file and network give the same logits to float32's precision, alone and in a batch."""
-    from vitcrypt.service.backends import onnx_backend
+    from vitcrypt.service.onnx import onnx_backend
 
     run = onnx_backend(path, threads=1)
     for batch in (images[:1], images):

@@ -10,15 +10,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from vitcrypt.service.limits import FullError, Limits, Room
 from vitcrypt.service.png import decode_png
-from vitcrypt.service.refused import RefusedError
-from vitcrypt.service.room import FullError, Room
 
 PNG, RAW, FORM = "image/png", "application/octet-stream", "multipart/form-data"
 BOUNDARY = re.compile(
@@ -30,68 +29,47 @@ UNPACKED = 4
 """How many times longer than a body may be the images in it may be together."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one request may bring.
-
-    Args:
-        max_bytes: Length of its body.
-        max_images: Images in it.
-        read_seconds: How long it may take to arrive.
-        wait_seconds: How long it may wait until others make room for its images.
-    """
-
-    max_bytes: int = 32 * 2**20
-    max_images: int = 256
-    read_seconds: float = 10.0
-    wait_seconds: float = 2.0
-
-
 @asynccontextmanager
 async def body_of(request: Request, limits: Limits, memory: Room) -> AsyncIterator[bytes]:
     """Read a body, and no more of it than is allowed; until the block ends its bytes count in `memory`.
 
     Raises:
-        RefusedError: 413, too long; 408, slow; 400, broken off.
+        HTTPException: 413, too long; 408, slow; 400, broken off.
         FullError: Too many bytes are under way. What is announced is refused before it is read.
     """
-    body = bytearray()
-    try:
-        await _read(request, body, limits, memory)
-        yield bytes(body)
-    finally:
-        memory.leave(len(body))
-
-
-async def _read(request: Request, body: bytearray, limits: Limits, memory: Room) -> None:
-    length = request.headers.get("content-length", "")
+    body, length = bytearray(), request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else 0
+    too_long = HTTPException(413, f"the request is longer than {limits.max_bytes} bytes; send fewer images at once")
     if announced > limits.max_bytes:
-        raise _too_long(limits)
+        raise too_long
     if not memory.fits(announced):
         raise FullError
     try:
-        async with asyncio.timeout(limits.read_seconds):
-            async for chunk in request.stream():
-                if len(body) + len(chunk) > limits.max_bytes:
-                    raise _too_long(limits)
-                memory.take(len(chunk))
-                body += chunk
-    except ClientDisconnect:
-        raise RefusedError(400, "the connection ended before the request did") from None
-    except TimeoutError:
-        raise RefusedError(408, f"the request took longer than {limits.read_seconds:g} s to arrive") from None
+        try:
+            async with asyncio.timeout(limits.read_seconds):
+                async for chunk in request.stream():
+                    if len(body) + len(chunk) > limits.max_bytes:
+                        raise too_long
+                    memory.take(len(chunk))
+                    body += chunk
+        except ClientDisconnect:
+            raise HTTPException(400, "the connection ended before the request did") from None
+        except TimeoutError:
+            raise HTTPException(408, f"the request took longer than {limits.read_seconds:g} s to arrive") from None
+        yield bytes(body)
+    finally:
+        memory.leave(len(body))
 
 
 def kind_of(request: Request) -> str:
     """Return the media type of what is sent: PNG, RAW or FORM.
 
     Raises:
-        RefusedError: 415, another one.
+        HTTPException: 415, another one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (PNG, RAW, FORM):
-        raise RefusedError(
+        raise HTTPException(
             415, f"Content-Type is {kind[:64] or 'missing'}; send {PNG}, {RAW} (uint8 [N, 3, S, S]) or {FORM}"
         )
     return kind
@@ -106,10 +84,10 @@ def files_of(header: str, body: bytes, limits: Limits) -> list[bytes]:
         limits: How many there may be.
 
     Raises:
-        RefusedError: 400, a damaged form; 413, too many parts; 422, no file.
+        HTTPException: 400, a damaged form; 413, too many parts; 422, no file.
     """
     if (found := BOUNDARY.search(header)) is None:
-        raise RefusedError(400, "the form cannot be read: its Content-Type names no boundary")
+        raise HTTPException(400, "the form cannot be read: its Content-Type names no boundary")
     line = b"--" + found[2].encode()
     first, *parts = body.split(b"\r\n" + line, limits.max_images + 1)
     if first.startswith(line):
@@ -119,16 +97,16 @@ def files_of(header: str, body: bytes, limits: Limits) -> list[bytes]:
         if part.startswith(b"--"):
             break
         if i == limits.max_images:
-            raise RefusedError(413, f"the form has more than {limits.max_images} parts; send fewer images at once")
+            raise HTTPException(413, f"the form has more than {limits.max_images} parts; send fewer images at once")
         head, end, content = part.partition(b"\r\n\r\n")
         if not end or not head.startswith(b"\r\n") or len(head) > MAX_PART_HEAD:
-            raise RefusedError(400, f"the form cannot be read: its part {i} is damaged")
+            raise HTTPException(400, f"the form cannot be read: its part {i} is damaged")
         if FILE.search(head):
             files.append(content)
     else:
-        raise RefusedError(400, "the form cannot be read: it does not end")
+        raise HTTPException(400, "the form cannot be read: it does not end")
     if not files:
-        raise RefusedError(422, "the form holds no file; add at least one PNG")
+        raise HTTPException(422, "the form holds no file; add at least one PNG")
     return files
 
 
@@ -136,19 +114,19 @@ def count_of(kind: str, files: list[bytes], size: int, limits: Limits) -> int:
     """Return the number of images that these files hold, before any is decoded.
 
     Raises:
-        RefusedError: 413, too many, or too large when they are unpacked; 422, bare bytes that are no whole number.
+        HTTPException: 413, too many, or too large when they are unpacked; 422, bare bytes that are no whole number.
     """
     length, each = len(files[0]), 3 * size * size
     if kind != RAW:
         if len(files) > 1 and len(files) * each > UNPACKED * limits.max_bytes:
-            raise RefusedError(413, f"{len(files)} images of {size} x {size} are too many; send fewer at once")
+            raise HTTPException(413, f"{len(files)} images of {size} x {size} are too many; send fewer at once")
         return len(files)
     if not length or length % each:
-        raise RefusedError(
+        raise HTTPException(
             422, f"{length} bytes are no whole number of images; each is uint8 [3, {size}, {size}], {each}"
         )
     if length // each > limits.max_images:
-        raise RefusedError(413, f"{length // each} images; at most {limits.max_images} in one request")
+        raise HTTPException(413, f"{length // each} images; at most {limits.max_images} in one request")
     return length // each
 
 
@@ -156,14 +134,10 @@ def decode_all(kind: str, files: list[bytes], size: int) -> NDArray[np.uint8]:
     """Return all images, uint8 [N, 3, S, S].
 
     Raises:
-        RefusedError: 415 or 422, of `decode_png`.
+        HTTPException: 415 or 422, of `decode_png`.
     """
     if kind == RAW:
         return np.frombuffer(files[0], np.uint8).reshape(-1, 3, size, size)
     return np.stack(
         [decode_png(data, size, f"image {i}" if len(files) > 1 else "image") for i, data in enumerate(files)]
     )
-
-
-def _too_long(limits: Limits) -> RefusedError:
-    return RefusedError(413, f"the request is longer than {limits.max_bytes} bytes; send fewer images at once")

@@ -9,8 +9,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from vitcrypt.service.refused import RefusedError
+from starlette.exceptions import HTTPException
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KINDS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -25,30 +24,27 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     header, nothing behind the end. What it says of size and mode is compared before it unpacks a pixel.
 
     Raises:
-        RefusedError: 415, no PNG; 422, damaged, truncated, animated, of another size or mode.
+        HTTPException: 415, no PNG; 422, damaged, truncated, animated, of another size or mode.
     """
     if not data.startswith(SIGNATURE):
         kind = next((name for start, name in KINDS.items() if data.startswith(start)), None)
         lossy = ": lossy compression changes the bytes, and a changed ciphertext decrypts to nothing" if kind else ""
-        raise RefusedError(415, f"{name} is {kind or 'no image, or its beginning is damaged'}{lossy}; send a PNG")
+        raise HTTPException(415, f"{name} is {kind or 'no image, or its beginning is damaged'}{lossy}; send a PNG")
     header, bare = _bare(data, name)
     width, height, depth, colour = struct.unpack_from(">IIBB", header)
     if (width, height) != (size, size):
-        raise _wrong_size(name, (width, height), size)
+        reason = f"{name} is {width} x {height}; this network sees {size} x {size}: resize, then encrypt"
+        raise HTTPException(422, reason)
     if depth != 8 or colour != 2:
         mode = MODES.get(colour, "RGB")
-        raise RefusedError(422, f"{name} is {depth}-bit {mode}; an encrypted image is 8-bit RGB without transparency")
+        raise HTTPException(422, f"{name} is {depth}-bit {mode}; an encrypted image is 8-bit RGB without transparency")
     try:
         with Image.open(io.BytesIO(bare), formats=["PNG"]) as image:
-            if image.size != (size, size):
-                raise _wrong_size(name, image.size, size)
-            if image.mode != "RGB":
-                raise RefusedError(422, f"{name} is {image.mode}; an encrypted image is 8-bit RGB")
+            if (image.size, image.mode) != ((size, size), "RGB"):  # what will be unpacked, as its reader sees it
+                raise ValueError(f"its reader takes it for {image.mode} of {image.size}")
             return np.asarray(image).transpose(2, 0, 1)
-    except RefusedError:
-        raise
     except Exception as error:  # a damaged file can make the reader raise anything
-        raise RefusedError(422, f"{name} is damaged: {error}") from None
+        raise HTTPException(422, f"{name} is damaged: {error}") from None
 
 
 def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
@@ -61,22 +57,17 @@ def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
         if end > len(data):
             break
         if zlib.crc32(data[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
-            raise RefusedError(422, f"{name} is damaged: the checksum of its part {kind!r} does not match")
+            raise HTTPException(422, f"{name} is damaged: the checksum of its part {kind!r} does not match")
         if (kind == b"IHDR") != (not kinds) or (kind == b"IHDR" and length != 13):
-            raise RefusedError(422, f"{name} is damaged: a PNG begins with its one header")
+            raise HTTPException(422, f"{name} is damaged: a PNG begins with its one header")
         if kind in ANIMATED:
-            raise RefusedError(422, f"{name} is animated; an encrypted image is a single one")
+            raise HTTPException(422, f"{name} is animated; an encrypted image is a single one")
         kinds.append(kind)
         if kind in (b"IHDR", b"IDAT", b"IEND"):
             kept.append(data[start:end])
         elif kind[0:1].isupper() and kind != b"PLTE":
-            raise RefusedError(422, f"{name} is damaged: a part {kind!r} is unknown")
+            raise HTTPException(422, f"{name} is damaged: a part {kind!r} is unknown")
         if kind == b"IEND":
             return kept[1][8:-4], b"".join(kept)
         start = end
-    raise RefusedError(422, f"{name} is truncated")
-
-
-def _wrong_size(name: str, found: tuple[int, int], size: int) -> RefusedError:
-    width, height = found
-    return RefusedError(422, f"{name} is {width} x {height}; this network sees {size} x {size}: resize, then encrypt")
+    raise HTTPException(422, f"{name} is truncated")

@@ -37,9 +37,27 @@ class TimmNetwork(_Network):
     depth: Depth | Depths | None = None
     depths: Depths | None = None
     num_heads: Count | Counts | None = None
+    layers: Depths | None = None
+    channels: Counts | None = None
+    widths: Counts | None = None
+    stem_width: Count | None = None
+    stem_size: Count | None = None
+    num_features: Count | None = None
+    head_hidden_size: Count | None = None
+    cardinality: Count | None = None
+    base_width: Count | None = None
+    kernel_size: Side | None = None
+    kernel_sizes: Side | Annotated[list[Side], Field(min_length=1, max_length=16)] | None = None
+    output_stride: Side | None = None
     window_size: Side | None = None
-    mlp_ratio: Factor | None = None
+    mlp_ratio: Factor | Annotated[list[Factor], Field(min_length=1, max_length=16)] | None = None
+    mlp_ratios: Annotated[list[Factor], Field(min_length=1, max_length=16)] | None = None
+    expand_ratio: Factor | None = None
+    head_init_scale: Factor | None = None
     init_values: Factor | None = None
+    ls_init_value: Factor | None = None
+    layer_scale_init_value: Factor | None = None
+    norm_eps: Factor | None = None
     reg_tokens: Annotated[int, Field(ge=0, le=64)] | None = None
     qkv_bias: bool | None = None
     qk_norm: bool | None = None
@@ -51,6 +69,11 @@ class TimmNetwork(_Network):
     fc_norm: bool | None = None
     dynamic_img_size: bool | None = None
     dynamic_img_pad: bool | None = None
+    zero_init_last: bool | None = None
+    conv_mlp: bool | None = None
+    use_grn: bool | None = None
+    stem_type: Word | None = None
+    pad_type: Word | None = None
     pos_embed: Word | None = None
     global_pool: Word | None = None
     weight_init: Word | None = None

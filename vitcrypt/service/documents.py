@@ -1,7 +1,4 @@
-"""The contents of bundle.json and client.json as typed documents.
-
-What a client must know of a service is part of both, and of what /info answers.
-"""
+"""All that a bundle, a service and its clients tell each other, as typed documents: nothing else is read."""
 
 from __future__ import annotations
 
@@ -27,6 +24,8 @@ from vitcrypt.untrusted.scheme import SchemeValues
 
 CLIENT_FORMAT = "vitcrypt client 1"
 MAX_DESCRIPTION_BYTES = 32 * 2**20
+Count = Annotated[int, Field(ge=0, le=2**40)]
+Names = Annotated[dict[Text, Text], Field(max_length=100)]
 
 
 class Description(Document):
@@ -48,6 +47,10 @@ class Description(Document):
     fingerprint: Fingerprint | None
     key_scope: KeyScope
 
+    def for_clients(self) -> Description:
+        """Return these values alone."""
+        return Description.model_construct(**{name: getattr(self, name) for name in Description.model_fields})
+
 
 class ClientFile(Description):
     """The contents of client.json."""
@@ -66,7 +69,7 @@ class Origin(Document):
     """Where a network comes from."""
 
     identity: Text | None = None
-    names: Annotated[dict[Text, Text], Field(max_length=100)] | None = None
+    names: Names | None = None
     test_accuracy: Share | None = None
     test_images: Annotated[int, Field(ge=0)] | None = None
     trained_sha256: Sha256 | None = None
@@ -80,24 +83,65 @@ class Described(Description):
     model: ModelValues
     origin: Origin
 
-    @property
-    def for_clients(self) -> Description:
-        """The contents of client.json."""
-        return Description.model_construct(**{name: getattr(self, name) for name in Description.model_fields})
-
     def values(self) -> dict[str, Any]:
         """Return what was described, as plain values."""
         return self.model_dump(by_alias=True, exclude_unset=True, include=set(Described.model_fields))
-
-
-FileName = Literal["client.json", "model.onnx", "model.safetensors"]
 
 
 class BundleFile(Described):
     """The contents of bundle.json."""
 
     format: Literal["vitcrypt bundle 1"]
-    files: Annotated[dict[FileName, Sha256], Field(min_length=3)]
+    files: Annotated[dict[Literal["client.json", "model.onnx", "model.safetensors"], Sha256], Field(min_length=3)]
+
+
+class Allowed(Document):
+    """What one request may bring."""
+
+    max_images: Annotated[int, Field(ge=1, le=2**31)]
+    max_bytes: Annotated[int, Field(ge=1, le=2**40)]
+
+
+class Served(Document):
+    """Which network answers."""
+
+    identity: Text | None = None
+    names: Names | None = None
+    test_accuracy: Share | None = None
+    test_images: Count | None = None
+
+
+class Info(ClientFile):
+    """The answer of /info."""
+
+    served: Served | None = None
+    limits: Allowed
+
+
+class Score(Document):
+    """A class and its probability. The name is for people: the client takes it from the description."""
+
+    label: Annotated[int, Field(ge=0, lt=10**6)]
+    name: Annotated[str, Field(max_length=1000)] | None = None
+    probability: Share
+
+
+class Answer(Score):
+    """The most probable class of one image, and the five most probable ones."""
+
+    top: Annotated[list[Score], Field(max_length=100)]
+
+
+class Answers(Document):
+    """The answer of /predict: one for each image, in the order of the request."""
+
+    predictions: Annotated[list[Answer], Field(max_length=2**16)]
+
+
+class Problem(Document):
+    """Why a request was refused."""
+
+    detail: Annotated[str, Field(max_length=10_000)]
 
 
 def read_description(path: Path, below: Path | None = None) -> Description:
@@ -107,5 +151,4 @@ def read_description(path: Path, below: Path | None = None) -> Description:
         FileNotFoundError: There is none.
         ValueError: It is damaged or not trustworthy; the message names the field.
     """
-    read = read_document(path, ClientFile, MAX_DESCRIPTION_BYTES, below)
-    return Description.model_construct(**{name: getattr(read, name) for name in Description.model_fields})
+    return read_document(path, ClientFile, MAX_DESCRIPTION_BYTES, below).for_clients()

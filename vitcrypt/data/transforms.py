@@ -1,18 +1,55 @@
-"""Resizing with Pillow's bytes, batched, on any device.
+"""What happens to whole batches of images on any device: crop, flip and roll at random, resize, normalise.
 
 An encrypted image must be an 8-bit image, so resizing comes before encryption and its rounding is part of the data.
 Pillow resamples the rows, rounds to 8 bits, resamples the columns and rounds again, with weights in units of 2^-22.
 Here the same two passes are matrix products in float64, in which those integers are exact: no byte differs.
+
+Each random transform takes `of`: of how many images a batch is which part. Then random numbers are drawn for all of
+them and the batch uses its own, so that an image gets the same crop however a step is divided.
 """
 
 import math
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 UNIT = 2**22  # Pillow's fixed point: 32 bits less 8 for the pixel and 2 for overflow
 CACHED = 2**19  # values in float64 that stay in a CPU's cache between the two passes
+Part = tuple[int, slice]
+
+
+def normalise(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Map uint8 0..255 to [-1, 1] (mean 0.5 and deviation 0.5 for every channel): 255 - p then becomes -x exactly."""
+    return torch.sub(image, 127.5).div_(127.5).to(dtype)
+
+
+def random_crop(image: Tensor, padding: int, generator: torch.Generator, of: Part | None = None) -> Tensor:
+    """Pad every image of [B, C, h, w] with zeros and crop it back at a random place, each at its own."""
+    batch, _, height, width = image.shape
+    total, own = of or (batch, slice(None))
+    places = torch.randint(2 * padding + 1, (2, total), generator=generator)[:, own].to(image.device, non_blocking=True)
+    windows = F.pad(image, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)  # [B, C, 2p+1, 2p+1, h, w], a view
+    return windows[torch.arange(batch, device=image.device), :, places[0], places[1]]
+
+
+def random_flip(image: Tensor, generator: torch.Generator, of: Part | None = None) -> Tensor:
+    """Mirror each image of [B, C, h, w] left-right with probability 1/2."""
+    total, own = of or (len(image), slice(None))
+    chosen = (torch.rand(total, generator=generator)[own] < 0.5).to(image.device, non_blocking=True)
+    return torch.where(chosen.view(-1, 1, 1, 1), image.flip(3), image)
+
+
+def random_roll(image: Tensor, step: int, generator: torch.Generator, of: Part | None = None) -> Tensor:
+    """Move every image of [B, C, h, w] cyclically by a random multiple of `step` (-1, 0, 1) along each axis."""
+    total, own = of or (len(image), slice(None))
+    moves = torch.randint(-1, 2, (2, total), generator=generator)[:, own].to(image.device, non_blocking=True) * step
+    height, width = image.shape[-2:]
+    rows = (torch.arange(height, device=image.device) - moves[0, :, None]) % height  # [B, h]
+    columns = (torch.arange(width, device=image.device) - moves[1, :, None]) % width
+    batch = torch.arange(len(image), device=image.device)[:, None, None]
+    return image.transpose(0, 1)[:, batch, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
 
 
 def resize(image: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
@@ -32,7 +69,7 @@ def resize(image: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
         return image
     weights = _weights(image.shape[-1], size, interpolation).to(image.device)
     rows = image.reshape(-1, *image.shape[-2:])
-    parts = rows.split(len(rows) if image.is_cuda else max(1, CACHED // size**2))
+    parts = torch.split(rows, len(rows) if image.is_cuda else max(1, CACHED // size**2))
     resized = torch.cat([_resample(_resample(part, weights).mT, weights).mT for part in parts])
     return resized.view(*image.shape[:-2], size, size)
 

@@ -1,0 +1,148 @@
+"""An attack, from its job to its record."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+import vitcrypt
+from vitcrypt.experiment.afterwards import tried
+from vitcrypt.experiment.config import AttackConfig
+from vitcrypt.experiment.identity import published
+from vitcrypt.experiment.job import Job, shown
+from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.report import results as records
+from vitcrypt.report.results import AttackResult, finite, write_result
+from vitcrypt.untrusted.text import console
+
+SHOWN = 8  # images that are drawn and kept
+
+
+def run(values: dict[str, Any]) -> AttackResult:
+    """Carry out the attack of a configuration, unless it is done already; return its result, as in result.json.
+
+    Args:
+        values: The configuration, composed and resolved.
+    """
+    return Job.of(AttackConfig, values).once(AttackResult, attack, _finished_before)
+
+
+def attack(job: Job[AttackConfig]) -> AttackResult:
+    """Attack what the configuration gives to the attacker, score what they restored, and record it."""
+    from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
+    from vitcrypt.experiment.score import score
+    from vitcrypt.experiment.victim import Victim
+    from vitcrypt.metrics import lpips
+    from vitcrypt.report.figures import image_grid
+    from vitcrypt.targets import build
+
+    config, folder = job.config, job.folder
+    console.print(Text.assemble((str(config.names), "bold"), f" in {folder}"))
+    weights, why_not = _lpips_weights(config)
+    victim = Victim(job)
+    for note in victim.splits.notes:
+        console.print(f"  {note}")
+    observation = victim.observation()
+    inputs = job.settle()
+    console.print("The attacker")
+    for part, words in observation.threat_model.items():
+        console.print(f"  {part.replace('_', ' ')}: {words}")
+    method = build("attack.method", config.attack.method, config.allow_targets)
+    started = time.perf_counter()
+    reconstruction = method(observation)
+    seconds = time.perf_counter() - started
+    metrics = score(victim.plain, observation, reconstruction, victim.subkeys, lpips(weights) if weights else None)
+    if why_not:
+        metrics = metrics.model_copy(update={"lpips_absent": why_not})
+    result = AttackResult(
+        kind="attack",
+        identity=job.identity,
+        inputs=inputs.summary(),
+        config=records.AttackConfig(**published(config)),
+        threat_model=records.ThreatModel(**observation.threat_model),
+        key=describe_key(job, observation.shape),
+        details=records.Details(**finite(reconstruction.details)),
+        metrics=metrics,
+        seconds=seconds,
+        versions=records.Versions(vitcrypt=vitcrypt.__version__, python=platform.python_version()),
+        first=records.First(
+            restored=victim.similarity(reconstruction.images, SHOWN),
+            ciphertext=victim.similarity(observation.ciphertexts, SHOWN),
+        ),
+    )
+    write_result(folder, result)  # with it the attack is finished
+
+    rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
+    pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
+    scores = [f"{value:.3f}" for value in result.first.restored]
+    tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
+    tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
+    _tell(job, result, "finished")
+    return result
+
+
+def _finished_before(job: Job[AttackConfig], result: AttackResult) -> None:
+    if job.config.lpips_weights and (why_not := result.metrics.lpips_absent):
+        raise ValueError(
+            f"{job.folder} was finished without LPIPS ({why_not}), and lpips_weights={job.config.lpips_weights} is "
+            "there now; set resume=false to attack again with it"
+        )
+    _tell(job, result, "finished before, skipped (resume=false attacks again)")
+
+
+def _keep(path: Path, images: dict[str, Any]) -> None:
+    import numpy as np
+
+    with atomic_write(path) as file:
+        np.savez_compressed(file, **images)
+
+
+def _lpips_weights(config: AttackConfig) -> tuple[Path | None, str | None]:
+    """Return where the weights are, or why there is no LPIPS. A file that was named must be there and right."""
+    from vitcrypt.metrics import lpips_weights
+    from vitcrypt.metrics.lpips import LEAST
+
+    named = config.lpips_weights
+    if config.image_size < LEAST:
+        if named:
+            raise ValueError(f"LPIPS needs images of at least {LEAST} x {LEAST}, got image_size={config.image_size}")
+        return None, f"LPIPS needs images of at least {LEAST} x {LEAST}"
+    try:
+        return lpips_weights(named), None
+    except FileNotFoundError:
+        if named:
+            raise
+        return None, "AlexNet's weights are not in torch's cache, and lpips_weights= names no file"
+
+
+def _tell(job: Job[AttackConfig], result: AttackResult, how: str) -> None:
+    metrics = result.metrics
+    table = Table(title=f"{job.config.names}: {how}", title_justify="left")
+    measured = metrics.restored.lpips is not None
+    for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM", *(["LPIPS"] if measured else [])):
+        table.add_column(column, justify="left" if not column else "right")
+    for name in ("restored", "ciphertext", "unrelated"):
+        found: records.Similarity | None = getattr(metrics, name)
+        if found is not None:
+            decibels = "exact" if found.psnr.median is None else f"{found.psnr.median:.1f} dB"
+            spread = f"{found.ssim.lower:.3f} to {found.ssim.upper:.3f}"
+            distance = [f"{found.lpips.median:.3f}"] if found.lpips is not None else []
+            table.add_row(
+                name, f"{found.ssim.median:.3f}", spread, decibels, f"{found.folded_ssim.median:.3f}", *distance
+            )
+    console.print(table)
+    exact = f"{100 * metrics.exact_images:.0f} % restored exactly"
+    console.print(f"  {metrics.images} images, {exact}, {result.seconds:.1f} s")
+    for name, share in metrics.key.items():
+        console.print(f"  {name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)")
+    if metrics.blocks:
+        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
+        console.print(f"  blocks: {joined}")
+    for file in ("result.json", "images.png"):
+        if (job.folder / file).exists():
+            console.print(f"  {shown(job.folder / file)}")

@@ -1,0 +1,64 @@
+"""What Hydra composes against: the dataclasses of `config`, and of groups the options that each of their files has."""
+
+from dataclasses import dataclass, field
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from vitcrypt.experiment.config import AttackConfig, Config
+
+
+@dataclass
+class SchemeConf:  # noqa: D101
+    _target_: str = MISSING
+
+
+@dataclass
+class BlockSchemeConf(SchemeConf):  # noqa: D101
+    block_size: int = MISSING
+
+
+@dataclass
+class PEConf(SchemeConf):  # noqa: D101
+    channel_shuffle: bool = True
+
+
+@dataclass
+class ReceivedConf:  # noqa: D101
+    _target_: str | None = None
+
+
+@dataclass
+class CSVConf:  # noqa: D101
+    _target_: str = MISSING
+
+
+@dataclass
+class WandbConf(CSVConf):  # noqa: D101
+    project: str = "vitcrypt"
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class MLflowConf(CSVConf):  # noqa: D101
+    experiment: str = "vitcrypt"
+    tracking_uri: str | None = None
+
+
+def register() -> None:
+    """Make the schemas known to Hydra. Those of groups stand apart, so that `encryption=glob(*)` finds options only."""
+    store = ConfigStore.instance()
+    store.store(name="config_schema", node=Config)
+    store.store(name="attack_config_schema", node=AttackConfig)
+    for group, name, node in (
+        ("encryption", "scheme", SchemeConf),
+        ("encryption", "block", BlockSchemeConf),
+        ("encryption", "pe", PEConf),
+        ("encryption", "received", ReceivedConf),
+        ("logger", "csv", CSVConf),
+        ("logger", "wandb", WandbConf),
+        ("logger", "mlflow", MLflowConf),
+    ):
+        store.store(group=f"schema/{group}", name=name, node=node)

@@ -1,0 +1,60 @@
+"""A network in ONNX Runtime, on the CPU: no torch is needed in the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.text import one_line
+
+Backend = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""uint8 [B, 3, S, S] -> logits, float32 [B, K]."""
+MAX_ONNX_BYTES = 2**31
+
+
+def onnx_backend(path: Path, threads: int) -> Backend:
+    """Load an ONNX file, on the CPU.
+
+    Raises:
+        ValueError: It is damaged, takes or gives something else than images and logits, or refers to other files.
+    """
+    try:
+        import onnxruntime
+        from onnx import ModelProto
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error.name} is not installed: pip install 'vitcrypt[serve]'") from None
+    data = read_regular(path, MAX_ONNX_BYTES)
+    try:
+        elsewhere = _refers_elsewhere(ModelProto.FromString(data))
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {one_line(error)}") from error
+    if elsewhere:
+        raise ValueError(f"{path} keeps weights in other files, and nothing but the bundle is read; export it again")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a server that waits uses no core
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ValueError(f"{path} is damaged, or too new for this ONNX Runtime: {one_line(error)}") from error
+    names = [[entry.name for entry in entries] for entries in (session.get_inputs(), session.get_outputs())]
+    if names != [["image"], ["logits"]]:
+        raise ValueError(f"{path} does not take `image` and give `logits`; export the run again")
+    return lambda images: session.run(["logits"], {"image": images})[0]
+
+
+def _refers_elsewhere(message: Any) -> bool:
+    """Whether a tensor anywhere in an ONNX model keeps its values in another file."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        return bool(message.external_data) or message.data_location == message.EXTERNAL
+    for described, value in message.ListFields():
+        if described.message_type is not None:
+            parts = value if hasattr(value, "__len__") else [value]
+            if any(_refers_elsewhere(part) for part in parts):
+                return True
+    return False
