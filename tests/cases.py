@@ -26,15 +26,8 @@ BLOCKWISE = [LE, ELE, EtC, Proposed]
 PIXELWISE = [Plain(), PE(), PE(channel_shuffle=False)]
 
 
-SIZES = [(3, 16, 16), (3, 32, 32), (3, 32, 48)]
-
-
-SMALL = [(cls(block_size=size), shape) for cls in BLOCKWISE for size in (2, 4, 8, 16) for shape in SIZES]
-
-
-SMALL += [(scheme, shape) for scheme in PIXELWISE for shape in SIZES]
-
-
+SMALL = [(cls(block_size=size), (3, 32, 48)) for cls in BLOCKWISE for size in (2, 4, 8, 16)]
+SMALL += [(scheme, (3, 32, 48)) for scheme in PIXELWISE]
 SMALL += [(cls(block_size=4), (1, 16, 16)) for cls in (LE, ELE, Proposed)]  # the others need three channels
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vitcrypt"
-BELOW = {"jobs", "renames", "untrusted"}  # what every room may use
+BELOW = {"jobs", "untrusted"}  # what every room may use
 ROOMS = {  # what else it may use
     "__main__": {"cli"},
     "attack": {"experiment"},
@@ -22,7 +22,6 @@ ROOMS = {  # what else it may use
     "keys": set(),
     "metrics": set(),
     "models": {"encryption", "targets"},  # a key is folded into a network by its cipher
-    "renames": set(),
     "report": set(),
     "run": {"experiment"},
     "service": {"data", "encryption", "models"},  # never keys: a client is handed one
@@ -31,7 +30,6 @@ ROOMS = {  # what else it may use
 }
 ONLY = {  # rooms that know the standard library and no more than this
     "jobs": {"vitcrypt"},
-    "renames": {"vitcrypt"},
     "targets": {"vitcrypt"},
     "untrusted": {"vitcrypt", "pydantic", "rich"},
 }
@@ -119,14 +117,7 @@ def test_nothing_imports_itself_by_a_detour():
 def test_the_house_can_be_drawn():
     assert len(HOUSE) <= 18
     assert sum(map(len, HOUSE.values())) <= 60
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {
-        "__init__",
-        "__main__",
-        "run",
-        "attack",
-        "renames",
-        "targets",
-    }
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__", "run", "attack", "targets"}
 
 
 def test_a_room_does_not_know_the_libraries_of_others():

@@ -183,6 +183,7 @@ def test_schemes_are_values_found_by_their_lowered_names(scheme):
         scheme().block_size = 2
 
 
+@pytest.mark.slow
 def test_a_fresh_process_that_imports_encryption_has_no_key_code_and_no_framework():
     code = (
         "import sys, vitcrypt.encryption; "

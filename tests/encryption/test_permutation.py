@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vitcrypt.encryption import SignedPermutation
 
-quick = settings(deadline=None, max_examples=60, database=None)
+quick = settings(deadline=None, max_examples=25, database=None)
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 widths = st.sampled_from([8, 4])

@@ -18,30 +18,18 @@ def test_encryption_equals_the_literal_oracle(scheme, shape):
 
 
 @case(*SMALL, *LARGE)
-def test_the_index_is_a_bijection_of_bytes_or_nibbles(scheme, shape):
-    cipher = cipher_of(scheme, shape)
+def test_the_index_is_a_bijection_that_batches_share_and_decryption_undoes_exactly(scheme, shape):
+    images, cipher = noise(2, *shape, seed=1), cipher_of(scheme, shape)
     symbols = math.prod(shape) * (2 if isinstance(scheme, LE) else 1)
     assert cipher.bits == (4 if isinstance(scheme, LE) else 8)
     assert torch.equal(cipher.index.sort().values, torch.arange(symbols))
-
-
-@case(*SMALL, *LARGE)
-def test_decryption_gives_the_image_back_exactly(scheme, shape):
-    images = noise(2, *shape, seed=1)
-    cipher = cipher_of(scheme, shape)
     encrypted = cipher(images)
+    assert torch.equal(torch.stack([cipher(image) for image in images]), encrypted)
     assert torch.equal(cipher.inverse()(encrypted), images)
     assert torch.equal(encrypted, images) == isinstance(scheme, Plain)
 
 
-@case(*SMALL, *LARGE)
-def test_one_image_gives_the_bytes_it_gives_in_a_batch(scheme, shape):
-    images = noise(3, *shape, seed=2)
-    cipher = cipher_of(scheme, shape)
-    assert torch.equal(torch.stack([cipher(image) for image in images]), cipher(images))
-
-
-@case(*((scheme, shape) for scheme, shape in SMALL + LARGE if scheme.key_space_bits(shape) > 32))
+@case(*((scheme, shape) for scheme, shape in SMALL if scheme.key_space_bits(shape) > 32))
 def test_a_wrong_key_gives_other_bytes_and_does_not_decrypt(scheme, shape):
     image = noise(*shape, seed=3)
     right, wrong = cipher_of(scheme, shape), cipher_of(scheme, shape, "test-1")

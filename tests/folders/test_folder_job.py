@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -33,16 +34,24 @@ def group(monkeypatch, request):
     monkeypatch.setattr(job, "GROUP", getattr(request, "param", 1))
 
 
-@pytest.fixture
-def photos(tmp_path):
-    return class_folders(tmp_path / "photos", {"ant": COUNT // 2, "bee": COUNT // 2})
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Photos, and what an unbroken job makes of them."""
+    root = tmp_path_factory.mktemp("made")
+    class_folders(root / "photos", {"ant": COUNT // 2, "bee": COUNT // 2})
+    encrypted(root / "photos", root / "whole")
+    return root
 
 
 @pytest.fixture
-def whole(photos, tmp_path):
+def photos(made, tmp_path):
+    return shutil.copytree(made / "photos", tmp_path / "photos")
+
+
+@pytest.fixture(scope="module")
+def whole(made):
     """What an unbroken job makes."""
-    encrypted(photos, tmp_path / "whole")
-    return tree(tmp_path / "whole")
+    return tree(made / "whole")
 
 
 def tree(folder):
@@ -60,7 +69,7 @@ def broken_off(photos, out, after, error=Killed):
         encrypted(photos, out, advance=advance)
 
 
-@pytest.mark.parametrize(("group", "after"), [(1, 1), (1, 7), (1, COUNT), (7, 14), (16, 16)], indirect=["group"])
+@pytest.mark.parametrize(("group", "after"), [(1, 1), (1, COUNT), (7, 14)], indirect=["group"])
 @pytest.mark.parametrize("error", [Killed, KeyboardInterrupt])
 def test_a_job_that_is_broken_off_leaves_no_folder_and_is_finished_by_the_same_call(
     photos, tmp_path, whole, after, error
@@ -72,12 +81,11 @@ def test_a_job_that_is_broken_off_leaves_no_folder_and_is_finished_by_the_same_c
     assert made.written == COUNT - after
     assert tree(out) == whole
     assert verify_folder(out)[1] == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["enc", "photos", "whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["enc", "photos"]
 
 
 @pytest.mark.parametrize("method", ["write", "rename", "replace", "unlink", "mkdir"])
-@pytest.mark.parametrize("call", range(4))
-def test_a_kill_at_any_step_between_the_files_is_survived(photos, tmp_path, whole, monkeypatch, method, call):
+def test_a_kill_at_any_step_between_the_files_is_survived(photos, tmp_path, whole, monkeypatch, method):
     target = job.Manifest if method == "write" else Path
     original, calls = getattr(target, method), []
 
@@ -88,17 +96,20 @@ def test_a_kill_at_any_step_between_the_files_is_survived(photos, tmp_path, whol
                 raise Killed
         return original(self, *arguments, **options)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(target, method, killing)
-        try:
-            encrypted(photos, tmp_path / "enc")
-        except Killed:
-            pass
-        else:
-            assert len(calls) <= call
-    encrypted(photos, tmp_path / "enc")
-    assert tree(tmp_path / "enc") == whole
-    assert not (tmp_path / "enc.part").exists()
+    for call in range(4):
+        calls.clear()
+        out = tmp_path / str(call) / "enc"
+        with monkeypatch.context() as patch:
+            patch.setattr(target, method, killing)
+            try:
+                encrypted(photos, out)
+            except Killed:
+                pass
+            else:
+                assert len(calls) <= call
+        encrypted(photos, out)
+        assert tree(out) == whole
+        assert not out.with_name("enc.part").exists()
 
 
 def test_files_that_a_kill_left_half_written_are_written_again(photos, tmp_path, whole):

@@ -40,17 +40,25 @@ def encrypted(root, splits=("train", "val", "test"), counts=None, side=16):
     return encrypt_folder(root / "photos", root / "enc", Proposed(4), KEY, side).manifest
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of a few images, and one of 60 images of 48 KiB with three tar files of it."""
+    root = tmp_path_factory.mktemp("made")
+    encrypted(root / "few")
+    encrypted(root / "many", ("train", "test"), {"ant": 20, "bee": 10}, side=128)
+    pack_shards(root / "many" / "enc", root / "many" / "x", 1)
+    return root
+
+
 @pytest.fixture
-def enc(tmp_path):
-    encrypted(tmp_path)
+def enc(made, tmp_path):
+    shutil.copytree(made / "few", tmp_path, dirs_exist_ok=True)
     return tmp_path / "enc"
 
 
 @pytest.fixture
-def shards(tmp_path):
-    """Three tar files of a folder with 60 images of 48 KiB."""
-    encrypted(tmp_path, ("train", "test"), {"ant": 20, "bee": 10}, side=128)
-    pack_shards(tmp_path / "enc", tmp_path / "x", 1)
+def shards(made, tmp_path):
+    shutil.copytree(made / "many", tmp_path, dirs_exist_ok=True)
     return tmp_path / "x"
 
 
@@ -90,13 +98,13 @@ def test_an_npz_is_in_the_layout_of_medmnist_with_the_manifest_and_not_compresse
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch, form):
     monkeypatch.setattr(pack, "AHEAD", 4)
     peaks = []
-    for count in (20, 200):
+    for count in (20, 80):
         encrypted(tmp_path / str(count), ("train", "test"), {"ant": count // 2 - 1, "bee": 1}, side=128)
         tracemalloc.start()
         FORMS[form](tmp_path / str(count) / "enc", tmp_path / str(count) / form)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    images, more = 180 * 3 * 128**2, peaks[1] - peaks[0]
+    images, more = 60 * 3 * 128**2, peaks[1] - peaks[0]
     assert more < images / 10, f"{more} bytes more for {images} bytes of images"
 
 
@@ -173,7 +181,7 @@ def test_long_and_foreign_names_survive(tmp_path):
 
 def test_an_image_that_fits_into_no_tar_file_is_named_with_a_size_that_fits(tmp_path):
     encrypted(tmp_path, ("train", "test"), {"ant": 1, "bee": 1}, side=600)
-    with pytest.raises(ValueError, match=r"000002\.png does not fit into a tar file of 1 MiB; say --shard-mib 2"):
+    with pytest.raises(ValueError, match=r"000002\.png does not fit into a tar file of 1 MiB; set --shard-mib 2"):
         pack_shards(tmp_path / "enc", tmp_path / "x", 1)
     assert not (tmp_path / "x.part").exists()
     pack_shards(tmp_path / "enc", tmp_path / "x", 2)
@@ -218,20 +226,21 @@ def test_a_tar_file_that_is_cut_off_or_missing_is_found(shards, share):
     assert any("images are in no shard, e.g. t" in line for line in wrong)
 
 
-@pytest.mark.parametrize("position", range(20))
-def test_a_flipped_bit_of_an_image_or_its_name_is_found(shards, position):
+def test_a_flipped_bit_of_an_image_or_its_name_is_found(shards):
     path = shards / "000000.tar"
     with tarfile.open(path) as shard:
-        member = shard.getmembers()[position]
-    data = bytearray(path.read_bytes())
-    data[member.offset + 3 if position % 2 else member.offset_data + position * 50] ^= 1
-    path.write_bytes(data)
-    wrong = verify_folder(shards)[1]
-    assert any(
-        line.startswith((f"000000.tar: {member.name}: changed", f"000000.tar: {member.name}: damaged"))
-        or "images are in no shard" in line
-        for line in wrong
-    )
+        members = shard.getmembers()
+    whole = path.read_bytes()
+    for position in range(0, 20, 3):
+        member, data = members[position], bytearray(whole)
+        data[member.offset + 3 if position % 2 else member.offset_data + position * 50] ^= 1
+        path.write_bytes(data)
+        wrong = verify_folder(shards)[1]
+        assert any(
+            line.startswith((f"000000.tar: {member.name}: changed", f"000000.tar: {member.name}: damaged"))
+            or "images are in no shard" in line
+            for line in wrong
+        )
 
 
 def test_what_does_not_belong_into_tar_files_is_found(shards):
@@ -355,7 +364,7 @@ class Full(io.BufferedWriter):
 
 
 @in_both_forms
-@pytest.mark.parametrize("full", [0.0, 0.1, 0.5, 0.99, "at last"])
+@pytest.mark.parametrize("full", [0.0, 0.5, "at last"])
 def test_a_full_disk_is_said_and_nothing_is_lost_or_left(tmp_path, enc, monkeypatch, form, full):
     FORMS[form](enc, tmp_path / f"whole-{form}")
     largest = max(len(data) for name, data in tree(tmp_path).items() if name.startswith("whole"))

@@ -65,7 +65,7 @@ raise SystemExit('only once' if first else 0)
     assert "bad\n" in str(error.value)
     assert str(tmp_path / "bad.log") in str(error.value)
     assert "flaky" not in str(error.value)
-    assert "[2/3] flaky: it said nothing" not in told, "its log keeps what the first attempt said"
+    assert "[2/3] flaky: no output" not in told, "its log keeps what the first attempt said"
     assert (tmp_path / "bad.log").read_text().count("no such data") == 2
     assert any("failed, to be repeated: flaky" in line and "only once" in line for line in told)
     assert any(line.startswith("[1/3] good: fine") for line in told)

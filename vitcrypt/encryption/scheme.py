@@ -19,11 +19,6 @@ Shape = tuple[int, int, int]
 MASTER_KEY_BITS = 256
 
 
-def log2_factorial(n: int) -> float:
-    """Return log2(n!)."""
-    return math.lgamma(n + 1) / math.log(2)
-
-
 @dataclass(frozen=True)
 class Stage:
     """What one subkey is: permutations (of the last dimension), fair bits, or codes below `bound`."""
@@ -31,6 +26,13 @@ class Stage:
     kind: Literal["permutation", "bits", "codes"]
     shape: tuple[int, ...]
     bound: int = 2
+
+    @property
+    def key_bits(self) -> float:
+        """log2 of the number of subkeys that it could draw."""
+        if self.kind == "permutation":
+            return math.prod(self.shape[:-1]) * math.lgamma(self.shape[-1] + 1) / math.log(2)
+        return math.prod(self.shape) * math.log2(self.bound)
 
     def check(self, name: str, subkey: Tensor) -> None:
         """Raise ValueError or TypeError unless `subkey` is one that this stage could draw."""
@@ -89,17 +91,12 @@ class Scheme:
         return SCHEMES[values.name](**values.model_dump(exclude={"name"}))
 
     @property
-    def shuffles_channels(self) -> bool:
-        """Whether the three colour channels are permuted, so that there must be three."""
-        return False
-
-    @property
     def name(self) -> str:
         """The name in configurations and results: that of the class, lowered."""
         return type(self).__name__.lower()
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
-        """Say which subkeys there are at this image shape."""
+        """Return which subkeys there are at this image shape."""
         raise NotImplementedError
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
@@ -107,8 +104,8 @@ class Scheme:
         raise NotImplementedError
 
     def key_space_bits(self, shape: Shape) -> float:
-        """Return log2 of the number of keys by the published formula; see also `effective_key_bits`."""
-        raise NotImplementedError
+        """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`."""
+        return sum((stage.key_bits for stage in self.stages(shape).values()), start=0.0)
 
     def effective_key_bits(self, shape: Shape) -> float:
         """Return the same, but never more than the bits of the key that the subkeys are derived from."""
@@ -127,7 +124,7 @@ class Scheme:
                 f"block_size={self.block_size} does not divide images of {height} x {width} pixels; "
                 + (f"try block_size in {fits}, or another image size" if fits else "resize the images")
             )
-        if self.shuffles_channels and channels != 3:
+        if "channel_permutation" in self.stages(shape) and channels != 3:
             raise ValueError(f"{self.name} shuffles three colour channels, got {channels}; convert the images to RGB")
 
     def subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:

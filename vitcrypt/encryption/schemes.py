@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vitcrypt.encryption import primitives
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
-from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage, log2_factorial
+from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,6 @@ class Plain(Scheme):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Return the identity."""
         return SignedPermutation.identity(math.prod(shape))
-
-    def key_space_bits(self, shape: Shape) -> float:
-        """One possible key: 0 bits."""
-        return 0.0
 
 
 @dataclass(frozen=True)
@@ -59,11 +55,6 @@ class PE(Scheme):
     channel_shuffle: bool = True
     block_size: int = 1
 
-    @property
-    def shuffles_channels(self) -> bool:
-        """Only with the second step."""
-        return self.channel_shuffle
-
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """One bit a value and one colour code a pixel."""
         stages = {"negation": Stage("bits", shape)}
@@ -78,11 +69,6 @@ class PE(Scheme):
             index = primitives.shuffle_channels(index[None], subkeys["channel_permutation"].view(1, -1))
         index = index.flatten()
         return SignedPermutation(index, (subkeys["negation"].flatten() * FULL[8]).to(torch.uint8)[index])
-
-    def key_space_bits(self, shape: Shape) -> float:
-        """3P + P log2 6."""
-        pixels = shape[1] * shape[2]
-        return 3 * pixels + (pixels * math.log2(6) if self.channel_shuffle else 0)
 
 
 @dataclass(frozen=True)
@@ -126,11 +112,6 @@ class LE(Scheme):
 
         return SignedPermutation(flatten(shuffled), flatten(mask), bits=4)
 
-    def key_space_bits(self, shape: Shape) -> float:
-        """log2((2d)!) + 2d."""
-        size = 2 * shape[0] * self.block_size**2
-        return log2_factorial(size) + size
-
 
 @dataclass(frozen=True)
 class ELE(LE):
@@ -161,11 +142,6 @@ class ELE(LE):
         blocks = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
         return SignedPermutation(blocks.flatten()) @ nibbles
 
-    def key_space_bits(self, shape: Shape) -> float:
-        """N (log2((2d)!) + 2d) + log2(N!)."""
-        blocks = self.num_blocks(shape)
-        return blocks * super().key_space_bits(shape) + log2_factorial(blocks)
-
 
 @dataclass(frozen=True)
 class EtC(Scheme):
@@ -184,11 +160,6 @@ class EtC(Scheme):
     """
 
     block_size: int = 4
-
-    @property
-    def shuffles_channels(self) -> bool:
-        """Always."""
-        return True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """One symmetry, sign and colour code a block, and a permutation of the blocks."""
@@ -210,11 +181,6 @@ class EtC(Scheme):
             primitives.from_blocks(every[subkeys["block_permutation"]], shape).flatten() for every in (coloured, mask)
         )
         return SignedPermutation(index, mask)
-
-    def key_space_bits(self, shape: Shape) -> float:
-        """log2(N!) + N (3 + 1 + log2 6)."""
-        blocks = self.num_blocks(shape)
-        return log2_factorial(blocks) + blocks * (3 + 1 + math.log2(6))
 
 
 @dataclass(frozen=True)
@@ -256,10 +222,6 @@ class Proposed(Scheme):
         scrambled = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
         shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
         return SignedPermutation(shuffled.flatten())
-
-    def key_space_bits(self, shape: Shape) -> float:
-        """Equation 1, in bits."""
-        return log2_factorial(self.num_blocks(shape)) + log2_factorial((self.block_size // 2) ** 2)
 
 
 SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})

@@ -22,8 +22,8 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
-from vitcrypt import renames
 from vitcrypt.experiment.config import CONF
+from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.text import printable
 
 REFERENCE = re.compile(r"\$\{\s*((hydra:)?[\w.\[\]@/-]+|now:[%\w:-]+)\s*\}")

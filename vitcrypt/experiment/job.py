@@ -12,7 +12,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.text import Text
 
-from vitcrypt import renames
 from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.blame import blame
@@ -27,6 +26,7 @@ from vitcrypt.keys import Key, open_key
 from vitcrypt.report.results import AttackResult, TrainingResult, read_result
 from vitcrypt.targets import build
 from vitcrypt.targets import check as check_targets
+from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:

@@ -1,10 +1,9 @@
-"""Folders of encrypted images: made by the owner, checked by anybody, read by `vitcrypt.data.folder` like any other."""
+"""Folders of encrypted images: made by the owner, checked by anyone, read by `vitcrypt.data.folder` like any other."""
 
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.folders.folders import decrypt_folder, encrypt_folder, rotate_folder
-from vitcrypt.folders.job import Made, make_folder
+from vitcrypt.folders.encrypt import decrypt_folder, encrypt_folder, rotate_folder
+from vitcrypt.folders.job import Made, encode_png, make_folder
 from vitcrypt.folders.pack import pack_npz, pack_shards
-from vitcrypt.folders.png import encode_png
 from vitcrypt.folders.verify import verify_folder
 
 __all__ = [

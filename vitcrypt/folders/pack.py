@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 
@@ -29,8 +28,7 @@ from numpy.typing import NDArray
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_image
-from vitcrypt.folders.folders import refuse_nesting
-from vitcrypt.folders.job import Advance, disk_errors
+from vitcrypt.folders.job import Advance, disk_errors, quiet, refuse_nesting
 from vitcrypt.jobs.atomic import atomic_folder, atomic_write, remove_left
 from vitcrypt.jobs.lock import alone_in
 
@@ -39,18 +37,18 @@ AHEAD_BYTES = 2**29
 OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.part")  # files in a folder of tar files
 
 
-def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance | None = None) -> Manifest:
+def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance = quiet) -> Manifest:
     """Pack a folder into one .npz file in the layout of MedMNIST, which `data.npz` and `numpy.load` read.
 
-    It holds `{train,test,val}_images` (uint8 [N, S, S, 3]), `_labels` (int64 [N, 1]) and `_index` (int64 [N], as
+    It contains `{train,test,val}_images` (uint8 [N, S, S, 3]), `_labels` (int64 [N, 1]) and `_index` (int64 [N], as
     `data.folder` has them), `classes`, and `manifest`, the manifest as one string of JSON. A folder without train/ is
-    split as `data.folder` splits it. Nothing is compressed but the manifest, as encrypted images do not get smaller.
+    split as `data.folder` splits it. Only the manifest is compressed, as encrypted images do not get smaller.
 
     Args:
         folder: What `encrypt_folder` made.
         out: The new file.
-        workers: Number of threads; None: one for each core.
-        advance: Is told again and again how many images are in it, 0, and of how many.
+        workers: Number of threads.
+        advance: Shows progress.
 
     Raises:
         FileNotFoundError: The folder has no manifest.
@@ -65,18 +63,37 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         _refuse_other(out, found[1] if found else None, manifest)
         _tidy(out)
         return manifest
+
+    def pixels(name: str) -> bytes:
+        return read_checked_image(folder, name, manifest).permute(1, 2, 0).numpy().tobytes()
+
     with (
         _alone(folder, out),
         ThreadPoolExecutor(workers) as pool,
         atomic_write(out, new=True) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
-        _write_npz(archive, folder, manifest, pool, advance)
+        listing = list_folder(folder)
+        splits = listing.splits()
+        _write_array(archive, "classes", np.array(listing.classes))
+        _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
+        for split, files in splits.items():
+            _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
+            _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
+        names = (image.path.relative_to(folder).as_posix() for image in chain(*splits.values()))
+        images, done = _in_turn(pool, pixels, names, manifest), count(1)
+        for split, files in splits.items():
+            shape = (len(files), manifest.image_size, manifest.image_size, 3)
+            with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for image in islice(images, len(files)):
+                    member.write(image)
+                    advance(next(done), 0, len(manifest.index))
     return manifest
 
 
 def pack_shards(
-    folder: Path, out: Path, shard_mib: int = 1024, workers: int | None = None, advance: Advance | None = None
+    folder: Path, out: Path, shard_mib: int = 1024, workers: int | None = None, advance: Advance = quiet
 ) -> Manifest:
     """Pack a folder into tar files of limited size: OUT/000000.tar, OUT/000001.tar, ... and OUT/manifest.json.
 
@@ -87,8 +104,8 @@ def pack_shards(
         folder: What `encrypt_folder` made.
         out: The new folder.
         shard_mib: No tar file is larger than so many MiB.
-        workers: As in `pack_npz`.
-        advance: As in `pack_npz`.
+        workers: Number of threads.
+        advance: Shows progress.
 
     Raises:
         ValueError: An image is larger than a shard may be.
@@ -102,20 +119,25 @@ def pack_shards(
         _refuse_other(out, found, manifest)
         if contents(out).files.keys() != {*shards, FILENAME}:
             raise FileExistsError(
-                f"{out} holds this folder in other tar files than {len(shards)} of at most {shard_mib} MiB, or not all "
-                f"of them: name another folder, or see what it holds: vitcrypt verify {shlex.quote(str(out))}"
+                f"{out} contains this folder in other tar files than {len(shards)} of at most {shard_mib} MiB, or not "
+                f"all of them: name another folder, or see what is there: vitcrypt verify {shlex.quote(str(out))}"
             )
         _tidy(out)
         return manifest
+
+    def read(name: str) -> bytes:
+        data = read_checked(folder, name, manifest)
+        if complaint := image_complaint(data, name, manifest):
+            raise ValueError(f"{folder / name} {complaint}; take it from its owner again")
+        return data
+
     with _alone(folder, out), ThreadPoolExecutor(workers) as pool, atomic_folder(out, OURS) as part:
-        files = _in_turn(pool, partial(_file, folder, manifest=manifest), names, manifest)
-        done = count(1)
+        files, done = _in_turn(pool, read, names, manifest), count(1)
         for shard_name, members in shards.items():
             with (part / shard_name).open("wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
                 for name, data in zip(members, files, strict=False):
                     shard.addfile(_member(name, len(data)), io.BytesIO(data))
-                    if advance is not None:
-                        advance(next(done), 0, len(names))
+                    advance(next(done), 0, len(names))
         manifest.write(part / FILENAME)
     return manifest
 
@@ -135,16 +157,16 @@ def _refuse_other(out: Path, found: Manifest | None, wanted: Manifest) -> None:
     if found is None:
         raise FileExistsError(f"{out} exists, and nothing is overwritten; name another one")
     if found.digest != wanted.digest:
-        told = found.differences(wanted) or ["its files have other contents"]
+        differences = found.differences(wanted) or ["its files have other contents"]
         raise FileExistsError(
-            f"{out} was packed from another folder, or from this one as it was before ({'; '.join(told)}): nothing is "
-            f"overwritten; name another one, or remove it first: rm -r {shlex.quote(str(out))}"
+            f"{out} was packed from another folder, or from this one as it was before ({'; '.join(differences)}): "
+            f"nothing is overwritten; name another one, or remove it first: rm -r {shlex.quote(str(out))}"
         )
 
 
 @contextmanager
 def _alone(folder: Path, out: Path) -> Iterator[None]:
-    """Hold `_lock_of(out)`, so that no other process packs into the same place."""
+    """Let no other process pack into the same place."""
     lock, state = _lock_of(out), f"{folder} is as it was, nothing is left of {out}"
     with disk_errors(lock, lambda: state, "it starts over"), alone_in(lock):
         if any(entry.name != ".lock" for entry in lock.iterdir()):
@@ -155,7 +177,7 @@ def _alone(folder: Path, out: Path) -> Iterator[None]:
 
 
 def _tidy(out: Path) -> None:
-    """Remove what an attempt left that was killed when all was done but this."""
+    """Remove what an attempt left that was killed when only this was missing."""
     if (_lock_of(out) / ".lock").exists():
         with alone_in(_lock_of(out)):
             remove_left(out)
@@ -163,29 +185,6 @@ def _tidy(out: Path) -> None:
 
 def _lock_of(out: Path) -> Path:
     return out.absolute().with_name(f"{out.absolute().name}.part")
-
-
-def _write_npz(
-    archive: zipfile.ZipFile, folder: Path, manifest: Manifest, pool: ThreadPoolExecutor, advance: Advance | None
-) -> None:
-    listing = list_folder(folder)
-    splits = listing.splits()
-    _write_array(archive, "classes", np.array(listing.classes))
-    _write_array(archive, "manifest", np.array(manifest.text()), zipfile.ZIP_DEFLATED)
-    for split, files in splits.items():
-        _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
-        _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
-    names = {split: [image.path.relative_to(folder).as_posix() for image in files] for split, files in splits.items()}
-    images = _in_turn(pool, partial(_pixels, folder, manifest=manifest), chain(*names.values()), manifest)
-    done = count(1)
-    for split, within in names.items():
-        shape = (len(within), manifest.image_size, manifest.image_size, 3)
-        with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
-            np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
-            for image in islice(images, len(within)):
-                member.write(image)
-                if advance is not None:
-                    advance(next(done), 0, len(manifest.index))
 
 
 def _in_turn(
@@ -200,17 +199,6 @@ def _in_turn(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _file(folder: Path, name: str, manifest: Manifest) -> bytes:
-    data = read_checked(folder, name, manifest)
-    if complaint := image_complaint(data, name, manifest):
-        raise ValueError(f"{folder / name} {complaint}; take it from its owner again")
-    return data
-
-
-def _pixels(folder: Path, name: str, manifest: Manifest) -> bytes:
-    return read_checked_image(folder, name, manifest).permute(1, 2, 0).numpy().tobytes()
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, array: NDArray, compression: int = zipfile.ZIP_STORED) -> None:
@@ -236,7 +224,7 @@ def _planned(folder: Path, names: list[str], mib: int) -> list[list[str]]:
         takes = len(_member(name, size).tobuf()) + math.ceil(size / tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         if takes > room:
             fits = math.ceil((takes + tarfile.RECORDSIZE + 2 * tarfile.BLOCKSIZE) / 2**20)
-            raise ValueError(f"{folder / name} does not fit into a tar file of {mib} MiB; say --shard-mib {fits}")
+            raise ValueError(f"{folder / name} does not fit into a tar file of {mib} MiB; set --shard-mib {fits}")
         if takes > left:
             shards.append([])
             left = room

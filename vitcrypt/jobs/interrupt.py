@@ -1,8 +1,7 @@
 """Ctrl-C that is neither lost nor turned into something else.
 
 Python raises KeyboardInterrupt wherever the program happens to be. Below C++ that calls Python, as torch.save does to
-write, it comes out as another error or ends the process at once. In a finaliser or the callback of a weak reference,
-which may run at any moment, Python prints it and goes on: the program would run to its end.
+write, it comes out as another error or ends the process at once; in a finaliser Python prints it and goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ AGAIN_SECONDS = 0.01  # until a finaliser is done
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let Ctrl-C wait until the block is done, however it ends. In other threads than the main one it never comes."""
+    """Let Ctrl-C wait until the block is done, however it ends. Python delivers it to the main thread only."""
     if threading.current_thread() is not threading.main_thread() or not callable(signal.getsignal(signal.SIGINT)):
         yield
         return

@@ -1,4 +1,4 @@
-"""Where a file or folder is meant to be, and where a new one may be made: beside its place, taken in one step."""
+"""Where a file or folder is meant to be, and whether a new folder can take its place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with the home folder in the place of `~`; where `~NAME` is no user it stays as it is."""
+    """Return a path with the home folder in place of `~`; where `~NAME` is no user it stays as it is."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError there)
 
 
 def real_place(out: Path) -> Path:
-    """Return a path without links in it: what is made there stands at `out` too.
+    """Return a path without links in it that leads to the same place.
 
     Raises:
-        ValueError: Its links lead in a circle.
+        ValueError: Its links form a loop.
     """
     try:
         return out.resolve()
@@ -25,14 +25,10 @@ def real_place(out: Path) -> Path:
 
 
 def refuse_place(out: Path) -> None:
-    """Raise ValueError, with a remedy, if a finished folder could not take the place of `out` by renaming.
-
-    Args:
-        out: Without links; see `real_place`. Whether something is there already is for the caller to say.
-    """
-    instead = f"name a new folder in it: {shlex.quote(str(out / 'new'))}"
+    """Raise ValueError, with a remedy, if a complete folder could not take the place of `out`, a path without links."""
     if not out.exists():
         return
+    instead = f"name a new folder in it: {shlex.quote(str(out / 'new'))}"
     if out.samefile(Path.cwd()):
         raise ValueError(f"{out} is the folder that you are in, and a new one would take its place; {instead}")
     if os.path.ismount(out) or out.stat().st_dev != out.parent.stat().st_dev:

@@ -22,13 +22,13 @@ RETURNS = "VITCRYPT_POOL_RETURNS"  # the variable that names the file for a job'
 
 @dataclass(frozen=True)
 class Job:
-    """A cell of a sweep.
+    """One run of a sweep.
 
     Args:
-        name: What sets it apart from the others of the sweep.
+        name: What tells it from the others.
         command: Starts it.
-        log: The file that takes its output.
-        value: The file that takes what it returns, see `give_back`.
+        log: The file for its output.
+        value: The file for what it returns, see `give_back`.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def returned(self) -> float | None:
-        """What it returned; None if it ended before, or returned nothing."""
+        """What it returned, if anything."""
         return float(self.value.read_text()) if self.value is not None and self.value.exists() else None
 
 
@@ -52,15 +52,16 @@ class JobsFailedError(RuntimeError):
 
     def __init__(self, failed: list[Job], count: int) -> None:
         self.failed = failed
-        told = "\n".join(f"  {job.name}\n    log:   {job.log}\n    again: {_shown(job.command)}" for job in failed)
+        commands = {job: f"python {shlex.join(job.command[1:])}" for job in failed}
+        lines = [f"  {job.name}\n    log:   {job.log}\n    again: {again}" for job, again in commands.items()]
         super().__init__(
-            f"{len(failed)} of {count} jobs failed, the others are done; the sweep's own command repeats the "
-            f"failed ones only:\n{told}"
+            f"{len(failed)} of {count} jobs failed, the others are done; the same command repeats only those that "
+            "failed:\n" + "\n".join(lines)
         )
 
 
 def give_back(value: float) -> float:
-    """Return a job's value, and leave it where the pool that started this process, if one did, looks for it."""
+    """Return a job's value, and leave it where the pool that started this process, if any, looks for it."""
     if place := os.environ.get(RETURNS):
         Path(place).write_text(repr(float(value)))
     return value
@@ -87,12 +88,12 @@ def run_jobs(
     Args:
         jobs: What to run, in order.
         slots: One for each job at a time: what to add to its environment, as {"CUDA_VISIBLE_DEVICES": "3"}.
-        tell: Takes a line at every start and end of a job.
+        tell: Is called with a line at every start and end of a job.
         retries: How often a failed job is repeated.
-        show: Takes the state of the whole, again and again: how many are done, which run, when the last will be done.
+        show: Is called again and again with how many are done, which run, and the estimated end.
 
     Raises:
-        JobsFailedError: Some jobs failed for good; it names each and its log. The others are done.
+        JobsFailedError: Some failed for good; it names each and its log. The others are done.
     """
     waiting = deque((job, 0) for job in jobs)
     free, running, failed = list(slots), list[_Running](), list[Job]()
@@ -100,28 +101,27 @@ def run_jobs(
     with _ending(running):
         while waiting or running:
             while free and waiting:
-                (job, attempt), slot = waiting.popleft(), free.pop(0)
-                running.append(_start(job, attempt, slot))
-                tell(f"started {job.name}{_place(slot)}")
-            now = ", ".join(one.job.name for one in running)
-            show(f"{done}/{len(jobs)} done, at work: {now}{_left(seconds, running, len(waiting), len(slots))}")
+                running.append(_start(*waiting.popleft(), free.pop(0)))
+                gpu = running[-1].slot.get("CUDA_VISIBLE_DEVICES")
+                tell(f"started {running[-1].job.name}" + (f" on GPU {gpu}" if gpu is not None else ""))
+            names = ", ".join(one.job.name for one in running)
+            show(f"{done}/{len(jobs)} done, running: {names}{_left(seconds, running, len(waiting), len(slots))}")
             time.sleep(POLL_SECONDS)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 free.append(one.slot)
-                last = _last_line(one.job.log)
-                if one.process.returncode == 0:
+                name, code, last = one.job.name, one.process.returncode, _last_line(one.job.log)
+                if code == 0:
                     done += 1
                     if SKIPPED not in last:
                         seconds.append(time.monotonic() - one.started)
-                    left = _left(seconds, running, len(waiting), len(slots))
-                    tell(f"[{done}/{len(jobs)}] {one.job.name}: {last}{left}")
+                    tell(f"[{done}/{len(jobs)}] {name}: {last}{_left(seconds, running, len(waiting), len(slots))}")
                 elif one.attempt < retries:
                     waiting.append((one.job, one.attempt + 1))
-                    tell(f"failed, to be repeated: {one.job.name} (exit code {one.process.returncode}): {last}")
+                    tell(f"failed, to be repeated: {name} (exit code {code}): {last}")
                 else:
                     failed.append(one.job)
-                    tell(f"failed: {one.job.name} (exit code {one.process.returncode}): {last}")
+                    tell(f"failed: {name} (exit code {code}): {last}")
     if failed:
         raise JobsFailedError(failed, len(jobs))
 
@@ -191,22 +191,13 @@ def _left(seconds: list[float], running: list[_Running], waiting: int, slots: in
     """Return the estimated end, from the mean time of the jobs that were not skipped."""
     if not seconds or not (waiting or running):
         return ""
-    mean = sum(seconds) / len(seconds)
-    now = time.monotonic()
+    mean, now = sum(seconds) / len(seconds), time.monotonic()
     work = mean * waiting + sum(max(mean - (now - one.started), 0) for one in running)
     left = timedelta(seconds=round(work / slots))
     return f" | {waiting + len(running)} left, about {left}, until {datetime.now() + left:%a %H:%M}"
 
 
 def _last_line(log: Path) -> str:
-    """Return the last line that is not indented: what a job said in the end."""
+    """Return the last line of a log that is neither empty nor indented."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip() and not line.startswith(" ")]
-    return lines[-1] if lines else "it said nothing"
-
-
-def _place(slot: dict[str, str]) -> str:
-    return f" on GPU {slot['CUDA_VISIBLE_DEVICES']}" if "CUDA_VISIBLE_DEVICES" in slot else ""
-
-
-def _shown(command: tuple[str, ...]) -> str:
-    return shlex.join(["python", *command[1:]])
+    return lines[-1] if lines else "no output"

@@ -54,10 +54,7 @@ class Key:
 
     @classmethod
     def test(cls, name: str) -> "Key":
-        """Return the public test key `test-0`, `test-1`, ...: anyone has it, so it protects nothing.
-
-        Experiments use these so that others can repeat them.
-        """
+        """Return the public test key `test-0`, `test-1`, ...: anyone has it, so that experiments can be repeated."""
         if not re.fullmatch(r"test-(0|[1-9][0-9]*)", name):
             raise ValueError(f"public test keys are named test-0, test-1, ...; got {name!r}")
         return cls(hashlib.sha256(f"vitcrypt public {name}".encode()).digest(), test_name=name)
@@ -71,8 +68,8 @@ class Key:
             PermissionError: Others than its owner may read it.
             ValueError: It is damaged, of another version or no key file; or the passphrase is missing or wrong.
         """
-        key = cls(keyfile.read(Path(path), passphrase))
-        recorded = keyfile.fingerprint(Path(path))
+        secret, recorded = keyfile.read(Path(path), passphrase)
+        key = cls(secret)
         if recorded != key.fingerprint:
             raise ValueError(f"{path}: the file says fingerprint {recorded}, its key has {key.fingerprint}: damaged")
         return key

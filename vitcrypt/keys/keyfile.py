@@ -23,6 +23,7 @@ import secrets
 import stat
 import tempfile
 import unicodedata
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -41,16 +42,15 @@ LONGEST = 2**16
 
 
 def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -> None:
-    """Create `path` with mode 0600 and write the key; whatever goes wrong, no half-written file stays."""
-    passphrase = spellings(passphrase)[0] if passphrase is not None else None
-    if passphrase == "":
-        raise ValueError("an empty passphrase seals nothing; choose one, or give none")
+    """Create `path` with mode 0600 and write the key, complete or not at all."""
     if passphrase is None:
         field, value = "secret", secret
+    elif (word := spellings(passphrase)[0]) == "":
+        raise ValueError("an empty passphrase seals nothing; choose one, or give none")
     else:
         salt, nonce = secrets.token_bytes(SALT), secrets.token_bytes(NONCE)
-        value = salt + nonce + _seal(passphrase, salt).encrypt(nonce, secret, fingerprint.encode())
         field = "sealed"
+        value = salt + nonce + _cipher(word, salt).encrypt(nonce, secret, fingerprint.encode())
     lines = [HEADER, f"created: {datetime.now(UTC).isoformat(timespec='seconds')}", f"fingerprint: {fingerprint}"]
     lines.append(f"{field}: {base64.b32encode(value).decode().rstrip('=')}")
     text = "\n".join([*lines, f"checksum: {_checksum(lines)}", ""])
@@ -62,20 +62,22 @@ def write(path: Path, secret: bytes, fingerprint: str, passphrase: str | None) -
         _warn(path)
 
 
-def read(path: Path, passphrase: str | None) -> bytes:
-    """Return the 32 secret bytes of a key file; see `Key.read` for the errors."""
+def read(path: Path, passphrase: str | None) -> tuple[bytes, str]:
+    """Return the 32 secret bytes of a key file and the fingerprint that it states; see `Key.read` for the errors."""
     fields = _fields(path)
+    fingerprint, text = fields["fingerprint"], fields.get("sealed") or fields["secret"]
+    try:
+        value = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error:
+        raise ValueError(f"{path} is damaged: its secret is no base32 text") from None
     if "secret" in fields:
-        return _decode(path, fields["secret"])
+        return value, fingerprint
     if passphrase is None:
         raise ValueError(f"{path} is sealed under a passphrase and none was given (environment: VITCRYPT_PASSPHRASE)")
-    sealed = _decode(path, fields["sealed"])
-    salt, nonce, ciphertext = sealed[:SALT], sealed[SALT : SALT + NONCE], sealed[SALT + NONCE :]
+    salt, nonce, ciphertext = value[:SALT], value[SALT : SALT + NONCE], value[SALT + NONCE :]
     for spelling in spellings(passphrase):
-        try:
-            return _seal(spelling, salt).decrypt(nonce, ciphertext, fields["fingerprint"].encode())
-        except InvalidTag:
-            continue
+        with suppress(InvalidTag):
+            return _cipher(spelling, salt).decrypt(nonce, ciphertext, fingerprint.encode()), fingerprint
     raise ValueError(f"{path}: wrong passphrase")
 
 
@@ -88,8 +90,8 @@ def spellings(passphrase: str) -> list[str]:
 
 
 def is_private(path: Path) -> bool:
-    """Say whether nobody but its owner can open a file."""
-    return os.name != "posix" or not _mode(path) & (stat.S_IRWXG | stat.S_IRWXO)
+    """Return whether only its owner can open a file."""
+    return os.name != "posix" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 
 def fingerprint(path: Path) -> str:
@@ -98,7 +100,7 @@ def fingerprint(path: Path) -> str:
 
 
 def is_sealed(path: Path) -> bool:
-    """Say whether a key file needs a passphrase."""
+    """Return whether a key file needs a passphrase."""
     return "sealed" in _fields(path)
 
 
@@ -108,7 +110,7 @@ def _fields(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         raise FileNotFoundError(f"no key file {path}; make one with: vitcrypt key new {path}") from None
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is no file; a key file is meant")
+        raise ValueError(f"{path} is not a regular file; expected a key file")
     if not is_private(path):
         if _keeps_modes(path.parent):
             raise PermissionError(f"{path} can be read by others (mode {mode & 0o777:04o}); run: chmod 600 {path}")
@@ -136,12 +138,8 @@ def _lines(path: Path) -> list[str]:
     return [line for part in re.split(r"\r\n?|\n", text) if (line := part.strip(" \t"))] or [""]
 
 
-def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
 def _keeps_modes(folder: Path) -> bool:
-    """Say whether files in a folder can be closed to others; some disks (FAT, those of Windows in WSL) cannot."""
+    """Return whether files in a folder can be closed to others: not on FAT, nor on disks of Windows in WSL."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".vitcrypt-") as probe:  # made with mode 0600
             return is_private(Path(probe.name))
@@ -152,7 +150,7 @@ def _keeps_modes(folder: Path) -> bool:
 @cache
 def _warn(path: Path) -> None:
     error_console.print(
-        f"{path} lies on a disk that keeps no file modes: everybody on this machine can read it. Move it to another "
+        f"{path} lies on a disk that keeps no file modes: anyone on this machine can read it. Move it to another "
         "disk, or seal it under a passphrase (vitcrypt key new --passphrase)",
         style="yellow",
     )
@@ -162,13 +160,6 @@ def _checksum(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _decode(path: Path, text: str) -> bytes:
-    try:
-        return base64.b32decode(text + "=" * (-len(text) % 8))
-    except binascii.Error:
-        raise ValueError(f"{path} is damaged: its secret is no base32 text") from None
-
-
-def _seal(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
+def _cipher(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
     derivation = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * 1024)
     return ChaCha20Poly1305(derivation.derive(passphrase.encode(errors="surrogateescape")))

@@ -1,4 +1,4 @@
-"""From what a configuration says to a key: a public test key by name, a key file by path."""
+"""Opening the key that a configuration or a command names: a public test key by name, a key file by path."""
 
 import getpass
 import os
@@ -12,7 +12,7 @@ from vitcrypt.untrusted.secrets import IS_A_KEY, looks_like_a_key
 
 
 def passphrase_said() -> str | None:
-    """Return what VITCRYPT_PASSPHRASE says, without the line end that files of secrets have; None if nothing."""
+    """Return the passphrase in VITCRYPT_PASSPHRASE, without the line end that files of secrets have; None if empty."""
     return os.environ.get("VITCRYPT_PASSPHRASE", "").rstrip("\r\n") or None
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from vitcrypt import renames
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.documents import MAX_BYTES, MAX_SIDE, Document, Share, Side, explain, parse_json
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from vitcrypt.untrusted.png import SIGNATURE, parts_of
+
 KINDS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 MODES = {0: "grey", 3: "palette", 4: "grey with transparency", 6: "RGB with transparency"}
 ANIMATED = (b"acTL", b"fcTL", b"fdAT")
@@ -49,16 +50,13 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
 
 def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
     """Return the header's contents, and the PNG less all that the pixels do without; compare every checksum."""
-    start, kept = len(SIGNATURE), [SIGNATURE]
-    kinds: list[bytes] = []
-    while start + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, start)
-        end = start + 12 + length
+    kept, kinds = [SIGNATURE], list[bytes]()
+    for kind, start, end in parts_of(data):
         if end > len(data):
             break
         if zlib.crc32(data[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise HTTPException(422, f"{name} is damaged: the checksum of its part {kind!r} does not match")
-        if (kind == b"IHDR") != (not kinds) or (kind == b"IHDR" and length != 13):
+        if (kind == b"IHDR") != (not kinds) or (kind == b"IHDR" and end - start != 25):
             raise HTTPException(422, f"{name} is damaged: a PNG begins with its one header")
         if kind in ANIMATED:
             raise HTTPException(422, f"{name} is animated; an encrypted image is a single one")
@@ -69,5 +67,4 @@ def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
             raise HTTPException(422, f"{name} is damaged: a part {kind!r} is unknown")
         if kind == b"IEND":
             return kept[1][8:-4], b"".join(kept)
-        start = end
     raise HTTPException(422, f"{name} is truncated")

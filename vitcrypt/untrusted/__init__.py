@@ -1,1 +1,1 @@
-"""What another party sent or left: read within bounds, checked field by field, printed escaped."""
+"""What another party or an earlier vitcrypt left: read within bounds, checked field by field, printed escaped."""

@@ -17,9 +17,8 @@ from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
-from vitcrypt.folders.job import Advance, Made, Work, make_folder
+from vitcrypt.folders.job import Advance, Made, Work, make_folder, quiet, refuse_nesting
 from vitcrypt.folders.origins import Origins, kept_names, names_digest, numbers, original_names
-from vitcrypt.jobs.place import real_place
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -35,7 +34,7 @@ def encrypt_folder(
     key_scope: KeyScope = "shared",
     keep_names: bool = False,
     workers: int | None = None,
-    advance: Advance | None = None,
+    advance: Advance = quiet,
     tell: Callable[[list[str]], None] | None = None,
     transparency: Transparency = "white",
 ) -> Made:
@@ -53,9 +52,9 @@ def encrypt_folder(
         interpolation: "bilinear" or "bicubic".
         key_scope: "shared" or "per_image".
         keep_names: Name files as they were. Otherwise names are numbers, as a name may say what is on the image.
-        workers: As in `make_folder`.
-        advance: As in `make_folder`.
-        tell: Is told what the folder holds, in lines for the user, before the first image is encrypted.
+        workers: Number of threads; None: one for each core.
+        advance: Shows progress.
+        tell: Is called with what the folder contains, in lines for the user, before the first image is encrypted.
         transparency: Is laid on white, or ("refuse") an error.
 
     Raises:
@@ -103,7 +102,7 @@ def decrypt_folder(
     out: Path,
     key: Key,
     workers: int | None = None,
-    advance: Advance | None = None,
+    advance: Advance = quiet,
     photos: Path | None = None,
 ) -> Made:
     """Decrypt a folder that `encrypt_folder` made into another one: the bytes of the resized images, exactly.
@@ -112,8 +111,8 @@ def decrypt_folder(
         source: The encrypted folder.
         out: The new folder; see `make_folder`, also for more errors.
         key: The owner's key.
-        workers: As in `make_folder`.
-        advance: As in `make_folder`.
+        workers: Number of threads; None: one for each core.
+        advance: Shows progress.
         photos: The folder that was encrypted: files get the names that they have there. None: those of `source`.
 
     Raises:
@@ -145,7 +144,7 @@ def decrypt_folder(
 
 
 def rotate_folder(
-    source: Path, out: Path, old: Key, new: Key, workers: int | None = None, advance: Advance | None = None
+    source: Path, out: Path, old: Key, new: Key, workers: int | None = None, advance: Advance = quiet
 ) -> Made:
     """Bring a folder from one key under another. Plain images exist in memory only, one for each thread.
 
@@ -179,7 +178,7 @@ def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
 
 
 def _received(source: Path, out: Path, key: Key) -> Manifest:
-    """Return the manifest of an encrypted folder after checking that it is under this key and whole by its names."""
+    """Return the manifest of an encrypted folder after checking that it is under this key and complete by its names."""
     if not (source / FILENAME).is_file():
         raise FileNotFoundError(f"{source / FILENAME} does not exist; it says how a folder was encrypted")
     refuse_nesting(source, out)
@@ -194,10 +193,3 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
     check_names(source, received)
     read_checked_image(source, next(iter(received.index)), received)  # before a cipher of the size that it says is made
     return received
-
-
-def refuse_nesting(source: Path, out: Path) -> None:
-    """Raise ValueError if one of them lies in the other."""
-    inner, outer = real_place(out), source.resolve()
-    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-        raise ValueError(f"{out} and {source} lie in each other; name a folder outside")
