@@ -10,7 +10,8 @@ from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.config import CONF, AttackConfig, typed
 from vitcrypt.experiment.identity import identity
 from vitcrypt.report.frame import summary
-from vitcrypt.report.results import AttackResult, read_results
+from vitcrypt.report.records import AttackResult
+from vitcrypt.report.results import read_results
 from vitcrypt.report.security import attacks, security, verdict
 from vitcrypt.targets import build
 

@@ -15,7 +15,8 @@ from recorded import changed, training, typed
 
 from vitcrypt.report.figures import confusion_matrix, image_grid
 from vitcrypt.report.frame import summary
-from vitcrypt.report.results import FILENAME, FORMAT, TrainingResult, read_result, read_results, write_result
+from vitcrypt.report.records import TrainingResult
+from vitcrypt.report.results import FILENAME, FORMAT, read_result, read_results, write_result
 
 
 def result(encryption="proposed", acc=0.9, seed=0, **changes):

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from vitcrypt.cli.main import app
 from vitcrypt.report.frame import Table, texts
 from vitcrypt.report.paper import TABLE1
-from vitcrypt.report.results import Epoch, Validation, read_results
+from vitcrypt.report.records import Epoch, Validation
+from vitcrypt.report.results import read_results
 from vitcrypt.report.table1 import COLUMNS, table1, wilson
 
 

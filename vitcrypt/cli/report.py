@@ -10,7 +10,8 @@ from rich.measure import Measurement
 from typer.core import TyperGroup
 
 from vitcrypt.report.frame import Table, summary
-from vitcrypt.report.results import Results, read_results
+from vitcrypt.report.records import Results
+from vitcrypt.report.results import read_results
 from vitcrypt.report.security import RATE, attacks, security
 from vitcrypt.report.table1 import table1
 from vitcrypt.untrusted.text import PlainConsole, console, error_console

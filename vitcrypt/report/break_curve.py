@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
-from vitcrypt.report.results import Results
+from vitcrypt.report.records import Results
 
 COUNTED = {"ciphertexts": "ciphertexts under one key", "known": "known pairs"}
 BY_NUMBER = {"statistics": "ciphertexts", "jigsaw": "ciphertexts", "gan": "ciphertexts", "known_plaintext": "known"}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.frame import CASE
-from vitcrypt.report.results import AttackResult, Results, attacked
+from vitcrypt.report.records import AttackResult, Results
+from vitcrypt.report.results import attacked
 from vitcrypt.report.security import in_order, strongest
 from vitcrypt.untrusted.documents import MAX_BYTES
 from vitcrypt.untrusted.files import open_regular

@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from vitcrypt.report.recipe import recipe_of
-from vitcrypt.report.results import AttackResult, Results, TrainingResult, attacked, trained
+from vitcrypt.report.records import AttackResult, Results, TrainingResult
+from vitcrypt.report.results import attacked, trained
 
 SCHEMES = ("plain", "le", "etc", "ele", "pe", "proposed")
 CASE = ["data", "order", "scheme", "size", "block", "options"]

@@ -17,7 +17,8 @@ from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4, with_images
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.frame import Table
-from vitcrypt.report.results import Epoch, Results, TrainingResult, trained
+from vitcrypt.report.records import Epoch, Results, TrainingResult
+from vitcrypt.report.results import trained
 from vitcrypt.report.security import security
 from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 from vitcrypt.untrusted.files import read_regular

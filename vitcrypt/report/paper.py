@@ -8,7 +8,7 @@ the best accuracies over all epochs on the test set.
 
 from dataclasses import dataclass
 
-from vitcrypt.report.results import TrainingResult
+from vitcrypt.report.records import TrainingResult
 
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 NETWORKS = {  # the paper's name, and the parameters of its network at 10 classes in millions

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
-from vitcrypt.report.results import AttackResult, Results
+from vitcrypt.report.records import AttackResult, Results
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
 """The security column of the paper's Table I; it rests on visual inspection under FR, GAN and ITN."""

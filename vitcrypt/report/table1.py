@@ -8,7 +8,7 @@ import pandas as pd
 from vitcrypt.report.frame import Table, texts, training_frame
 from vitcrypt.report.paper import DATA, NETWORKS, STAND_INS, TABLE1, Row, row_of
 from vitcrypt.report.recipe import IMAGES, recipe_of, unlike_the_paper
-from vitcrypt.report.results import Results, TrainingResult
+from vitcrypt.report.records import Results, TrainingResult
 
 COLUMNS = ["data", "encryption", "network", "variant", "scale", "paper", "paper is", "ours", "difference"]
 COLUMNS += ["95 % interval", "seeds", "sd seeds", "keys", "sd keys", "val last", "val best", "M param.", "images"]

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.frame import CASE, LABELS, Table, texts, training_frame
 from vitcrypt.report.recipe import told_apart
-from vitcrypt.report.results import Results, attacked, trained
+from vitcrypt.report.records import Results
+from vitcrypt.report.results import attacked, trained
 from vitcrypt.report.security import BROKEN, CIPHERTEXT_ONLY, PAPER, RULE, strongest, worst
 
 COLUMNS = ["data", "scheme", "size / block", "network", "accuracy", "runs", "ciphertext-only", "by", "any attack"]
