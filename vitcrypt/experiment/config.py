@@ -70,7 +70,13 @@ Name = Annotated[str, AfterValidator(_name)]
 KeyScope = Annotated[str, one_of("shared", "per_image")]
 Limit = Annotated[Any, AfterValidator(batch_limit)]
 
-STRICT = ConfigDict(extra="forbid")
+
+class Strict:
+    """A group of options, of which no other may be added."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
 UNCOUNTED = {"identity": "never"}
 """Metadata of a field that cannot change the result of a run."""
 LATER = {"identity": "unless default"}
@@ -78,10 +84,8 @@ LATER = {"identity": "unless default"}
 
 
 @dataclass
-class DataConf:
+class DataConf(Strict):
     """The group `data`: images, what is done to them before a network gets them, and batches."""
-
-    __pydantic_config__ = STRICT
 
     source: dict[str, Any] = MISSING
     root: PathText | None = None
@@ -106,10 +110,8 @@ class DataConf:
 
 
 @dataclass
-class ModelConf:
+class ModelConf(Strict):
     """The group `model`: a network and how it is trained."""
-
-    __pydantic_config__ = STRICT
 
     network: dict[str, Any] = MISSING
     pretrained: bool = False
@@ -141,10 +143,8 @@ PRECISIONS = "auto 32-true bf16-mixed 16-mixed 64-true bf16-true 16-true transfo
 
 
 @dataclass
-class TrainerConf:
+class TrainerConf(Strict):
     """The arguments of lightning.Trainer that can be configured, and `stop_on_nan`."""
-
-    __pydantic_config__ = STRICT
 
     _target_: str = "lightning.Trainer"
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps")] = "auto"
@@ -171,10 +171,8 @@ class TrainerConf:
 
 
 @dataclass
-class Names:
+class Names(Strict):
     """How a run is filed and reported."""
-
-    __pydantic_config__ = STRICT
 
     data: Name = MISSING
     encryption: Name = MISSING
@@ -185,10 +183,8 @@ class Names:
 
 
 @dataclass
-class Config:
+class Config(Strict):
     """The root of a training: see conf/config.yaml."""
-
-    __pydantic_config__ = STRICT
 
     data: DataConf = MISSING
     encryption: Any = MISSING
@@ -215,10 +211,8 @@ class Config:
 
 
 @dataclass
-class ObservationConf:
+class ObservationConf(Strict):
     """What the attacker holds, as numbers of images."""
-
-    __pydantic_config__ = STRICT
 
     ciphertexts: Count = 100
     labels: bool = False
@@ -231,20 +225,16 @@ class ObservationConf:
 
 
 @dataclass
-class AttackConf:
+class AttackConf(Strict):
     """The group `attack`."""
-
-    __pydantic_config__ = STRICT
 
     method: dict[str, Any] = MISSING
     observation: ObservationConf = field(default_factory=ObservationConf)
 
 
 @dataclass
-class SizesConf:
+class SizesConf(Strict):
     """What data and encryption ask of a network elsewhere."""
-
-    __pydantic_config__ = STRICT
 
     image_size: Side = MISSING
     block_size: Side = MISSING
@@ -253,10 +243,8 @@ class SizesConf:
 
 
 @dataclass
-class AttackNames:
+class AttackNames(Strict):
     """How an attack is filed and reported."""
-
-    __pydantic_config__ = STRICT
 
     data: Name = MISSING
     encryption: Name = MISSING
@@ -267,10 +255,8 @@ class AttackNames:
 
 
 @dataclass
-class AttackConfig:
+class AttackConfig(Strict):
     """The root of an attack: see conf/attack_config.yaml."""
-
-    __pydantic_config__ = STRICT
 
     data: DataConf = MISSING
     encryption: Any = MISSING
