@@ -94,7 +94,7 @@ def test_what_an_attack_is_decides_its_identity(tmp_path):
         ("le", "gan", ["attack.observation.ciphertexts=9", "key_scope=per_image"], "one shared key"),
         ("le", "fr", ["attack.observation.ciphertexts=9", "lpips_weights=nowhere.pth"], "nowhere.pth is not there"),
         ("le", "fr", ["image_size=30"], "does not divide images of 30 x 30"),
-        ("none", "fr", [], "encryption=received"),
+        ("received", "fr", [], "encryption=received"),
         ("le", "fr", ["key_scope=mine"], "shared or per_image"),
         ("le", "fr", ["attack.method._target_=os.system"], "os.system is not allowed"),
     ],
