@@ -1,8 +1,8 @@
 """Images that tell their indices, the data module on them, and a module that keeps what arrives in a Trainer."""
 
-import numpy as np
 import torch
 from lightning import LightningModule
+from samples import noise_tensor as noise
 from torch import nn
 
 from vitcrypt.data import ArrayDataset, ImageDataModule
@@ -11,10 +11,6 @@ from vitcrypt.keys import Key
 
 KEY = Key.test("test-0")
 SHAPE = (3, 16, 16)
-
-
-def noise(*shape, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
 
 
 def seeded(seed=0):

@@ -1,6 +1,7 @@
 """Small images in every form that a source of data takes."""
 
 import numpy as np
+import torch
 from PIL import Image
 
 MODES = ["L", "P", "RGB", "RGBA", "LA", "I;16", "1", "CMYK"]
@@ -8,6 +9,10 @@ MODES = ["L", "P", "RGB", "RGBA", "LA", "I;16", "1", "CMYK"]
 
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def noise_tensor(*shape, seed=0):
+    return torch.from_numpy(noise(*shape, seed=seed))
 
 
 def some(splits):

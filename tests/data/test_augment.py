@@ -5,7 +5,7 @@ import pytest
 import torch
 from batches import encrypting, levels, module_of, noise, of_index, seeded
 
-from vitcrypt.data import resize
+from vitcrypt.data import Manifest, resize
 from vitcrypt.data.steps import seed_of
 from vitcrypt.data.transforms import random_crop, random_flip, random_roll
 from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed
@@ -145,3 +145,10 @@ def test_a_provider_crops_and_flips_what_it_received(splits, ran, encryption):
 def test_a_provider_may_always_leave_the_images_alone(splits):
     for scheme in SCHEMES:
         module_of(splits, encrypting(scheme), augment="none")
+
+
+def test_auto_leaves_alone_what_comes_encrypted_and_lets_the_owner_augment_the_rest(splits, made):
+    received = Manifest.read(made / "enc" / "manifest.json")
+    assert module_of(splits, encrypting(), augment="auto").augment == "owner"
+    assert module_of(splits, None, augment="auto").augment == "owner"
+    assert module_of(splits, None, received=received, augment="auto", crop_padding=2, flip=True).augment == "none"

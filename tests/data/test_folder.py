@@ -51,23 +51,13 @@ def with_orientation(path, image, orientation):
     image.save(path, exif=exif, **({"lossless": True} if path.suffix == ".webp" else {}))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
 @pytest.mark.parametrize("orientation", TURNED)
-def test_an_image_is_turned_as_its_exif_says(tmp_path, orientation, suffix):
+def test_an_image_is_turned_as_its_exif_says(tmp_path, orientation):
     image, expected = in_mode("RGB")
-    with_orientation(tmp_path / f"x{suffix}", image, orientation)
-    turned = read_image(tmp_path / f"x{suffix}", None).permute(1, 2, 0).numpy()
-    assert np.array_equal(turned, TURNED[orientation](expected))
-
-
-def test_a_photograph_in_jpeg_is_turned_as_its_exif_says(tmp_path):
-    pixels = np.zeros((32, 16, 3), np.uint8)
-    pixels[:16] = 255
-    with_orientation(tmp_path / "x.jpg", Image.fromarray(pixels), 6)
-    turned = read_image(tmp_path / "x.jpg", None)
-    assert turned.shape == (3, 16, 32)
-    assert turned[..., 20:].min() > 230
-    assert turned[..., :12].max() < 25
+    for suffix in (".png", ".tif", ".webp"):
+        with_orientation(tmp_path / f"x{suffix}", image, orientation)
+        turned = read_image(tmp_path / f"x{suffix}", None).permute(1, 2, 0).numpy()
+        assert np.array_equal(turned, TURNED[orientation](expected)), suffix
 
 
 def test_a_16_bit_image_is_turned_as_its_exif_says(tmp_path):
@@ -114,13 +104,6 @@ def test_train_and_test_folders_are_read_in_the_order_of_their_names(tmp_path):
     assert torch.equal(splits.train.images, torch.stack([pixels_of(path) for path in paths]))
     assert torch.equal(splits.train.index, torch.arange(5))
     assert torch.equal(splits.test.index, torch.arange(3) + TEST_INDEX)
-
-
-@pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
-def test_the_folder_of_test_images_may_have_other_names(tmp_path, name):
-    class_folders(tmp_path / "train", {"ant": 2, "bee": 2})
-    class_folders(tmp_path / name, {"ant": 1, "bee": 1})
-    assert len(folder(str(tmp_path), 8).test) == 2
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
@@ -255,19 +238,6 @@ def test_a_file_is_no_folder(tmp_path):
         folder(str(tmp_path / "x.zip"), 8)
 
 
-def test_an_empty_class_folder_is_named(tmp_path):
-    class_folders(tmp_path, {"ant": 3})
-    (tmp_path / "bee").mkdir()
-    with pytest.raises(ValueError, match=r"class folder .*bee holds no image \(.*\.png"):
-        folder(str(tmp_path), 8)
-
-
-def test_a_folder_without_class_folders_is_named(tmp_path):
-    save(tmp_path / "x.png", noise(8, 8, 3))
-    with pytest.raises(ValueError, match=r"has no class folders; expected .*CLASS"):
-        folder(str(tmp_path), 8)
-
-
 @pytest.mark.parametrize("in_memory_gib", [4.0, 0.0])
 @pytest.mark.parametrize("damage", ["no image", "empty", "truncated"])
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -289,20 +259,7 @@ def test_a_netpbm_file_with_a_damaged_header_is_named(tmp_path):
         folder(str(tmp_path), 8)
 
 
-def classes_or_complaint(root):
-    try:
-        return folder(str(root), 8).classes
-    except ValueError as error:
-        return str(error)
-
-
-def test_a_train_folder_alone_is_not_taken_for_a_class(tmp_path):
-    class_folders(tmp_path / "train", {"ant": 5, "bee": 5})
-    outcome = classes_or_complaint(tmp_path)
-    assert outcome == ["ant", "bee"] or "test" in outcome
-
-
 def test_too_few_images_for_a_split_are_an_error_that_names_the_folder(tmp_path):
     class_folders(tmp_path, {"ant": 2, "bee": 2, "cat": 2})
-    outcome = classes_or_complaint(tmp_path)
-    assert outcome == ["ant", "bee", "cat"] or str(tmp_path) in outcome
+    with pytest.raises(ValueError, match=rf"{tmp_path}: 6 images of 3 classes are too few"):
+        folder(str(tmp_path), 8)

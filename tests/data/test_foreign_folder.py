@@ -1,16 +1,16 @@
 """An encrypted folder that another party changed: every command refuses it alike, and reads no more than it must."""
 
 import hashlib
-import io
 import os
 import socket
 import struct
-import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from commands import COMMANDS, KEY, described, first, refused_by_all
+from image_bytes import chunk, png, saved
 from PIL import Image
 from samples import every, noise, save
 
@@ -64,55 +64,34 @@ def test_a_file_larger_than_its_image_can_be_is_not_read(enc, tmp_path):
     refused_by_all(enc, tmp_path, "larger than an image can be")
 
 
-def png(*headers, extra=b""):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) for side in headers]
-    pixels = zlib.compress(bytes(16 * (1 + 3 * 16)))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+def picture(kind, mode="RGB", side=16):
+    return saved(Image.fromarray(noise(side, side, 3)).convert(mode), kind)
 
 
-def saved(kind, mode="RGB", side=16):
-    file = io.BytesIO()
-    Image.fromarray(noise(side, side, 3)).convert(mode).save(file, kind)
-    return file.getvalue()
-
-
-def of_chunks(header, between, row):
-    """A PNG of 16 rows of so many bytes."""
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", *header)), *([*between] if between else [])]
-    parts += [(b"IDAT", zlib.compress(bytes(16 * row))), (b"IEND", b"")]
-    chunks = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-APNG_PART = (
-    (b"acTL", struct.pack(">II", 1, 0)),
-    (b"fcTL", struct.pack(">IIIIIHHBB", 0, 8, 8, 0, 0, 1, 1, 0, 0)),
-)
+BLACK = np.zeros((16, 16, 3), np.uint8)
+SECOND_HEADER = chunk(b"IHDR", struct.pack(">IIBBBBB", 13300, 13300, 8, 2, 0, 0, 0))
+ANIMATION = chunk(b"acTL", struct.pack(">II", 1, 0))
+ANIMATION += chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 8, 8, 0, 0, 1, 1, 0, 0))
 PICTURES = {
-    "two headers": png(16, 13300),
-    "16 bits": of_chunks((16, 16, 16, 2, 0, 0, 0), b"", 97),
-    "a part of one": of_chunks((16, 16, 8, 2, 0, 0, 0), APNG_PART, 49),
-    "a larger image": saved("PNG", side=32),
-    "grey": saved("PNG", "L"),
-    "transparent": saved("PNG", "RGBA"),
-    "a JPEG": saved("JPEG"),
-    "a GIF": saved("GIF"),
+    "two headers": png(BLACK, 8, 2, SECOND_HEADER),
+    "16 bits": png(BLACK, 16, 2),
+    "a part of one": png(BLACK, 8, 2, ANIMATION),
+    "a larger image": picture("PNG", side=32),
+    "grey": picture("PNG", "L"),
+    "transparent": picture("PNG", "RGBA"),
+    "a JPEG": picture("JPEG"),
+    "a GIF": picture("GIF"),
     "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\nshowpage\n",
     "nothing": b"",
-    "no pixels": png(16)[:33],
+    "no pixels": png(BLACK, 8, 2)[:33],
 }
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-def test_what_the_checksum_fits_but_is_not_the_png_of_the_manifest_is_refused_by_every_command(enc, tmp_path, picture):
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_the_checksum_fits_but_is_not_the_png_of_the_manifest_is_refused_by_every_command(enc, tmp_path, name):
     path = first(enc)
-    path.write_bytes(PICTURES[picture])
-    name, checksum = path.relative_to(enc).as_posix(), hashlib.sha256(PICTURES[picture]).hexdigest()
+    path.write_bytes(PICTURES[name])
+    name, checksum = path.relative_to(enc).as_posix(), hashlib.sha256(PICTURES[name]).hexdigest()
     described(enc, lambda content: content["files"][name].update(sha256=checksum))
     refused_by_all(enc, tmp_path, path.name)
 

@@ -15,10 +15,10 @@ from recorded import changed, stored, training
 from watching import nothing_happens
 
 from vitcrypt.experiment.export import export
-from vitcrypt.experiment.fold_key import rekey_bundle
 from vitcrypt.keys import Key
 from vitcrypt.service import Bundle
 from vitcrypt.service.backends import load_backend
+from vitcrypt.service.rekey import rekey_bundle
 
 OLD, NEW = Key.test("test-0"), Key.test("test-1")
 

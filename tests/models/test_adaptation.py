@@ -178,6 +178,7 @@ def test_nothing_asks_the_host():
     assert module.mixing.grad.shape == (64, 64)
 
 
+@pytest.mark.slow
 def test_it_compiles_as_one_graph_with_its_penalty():
     torch._dynamo.reset()
     module = ELEAdaptation(8, 4)

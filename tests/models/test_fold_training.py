@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import cipher_of, each, noise
+from cases import cipher_of, noise
 from networks import KINDS, seen, small
 
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
@@ -17,7 +17,7 @@ OPTIMIZERS = {
 }
 
 
-def trained(network, images, optimizer, steps=20):
+def trained(network, images, optimizer, steps=8):
     """Train in place with gradients clipped; return the losses."""
     labels = torch.arange(len(images)) % 5
     optimizer = OPTIMIZERS[optimizer](network.parameters())
@@ -39,8 +39,7 @@ def distance(one, other):
     return max(float((a[name] - b[name]).abs().max()) for name in a)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@each(SCHEMES)
+@pytest.mark.parametrize(("scheme", "optimizer"), [*((scheme, "sgd") for scheme in SCHEMES), (ELE(4), "adamw")])
 def test_training_goes_the_same_way_from_the_same_kind_of_embedding(scheme, optimizer):
     network, images, cipher = small(gain=1.5), noise(64, *SHAPE), cipher_of(scheme, SHAPE)
     widen(network, KINDS[type(scheme)])
@@ -51,8 +50,7 @@ def test_training_goes_the_same_way_from_the_same_kind_of_embedding(scheme, opti
     assert (network.state_dict()["head.weight"] - start).abs().max() > 1e-3, "it has learnt something"
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@each(SCHEMES)
+@pytest.mark.parametrize(("scheme", "optimizer"), [*((scheme, "sgd") for scheme in SCHEMES), (ELE(4), "adamw")])
 def test_only_the_proposed_scheme_trains_as_the_shared_embedding_on_plain_images(scheme, optimizer):
     network, images, cipher = small(gain=1.5), noise(64, *SHAPE), cipher_of(scheme, SHAPE)
     folded = fold_key(network, cipher)

@@ -94,8 +94,7 @@ def test_resnet18_halves_the_resolution_three_times_and_no_more():
 # Measures
 
 
-@pytest.mark.parametrize("num_classes", [3, 5, 6, 10])
-@pytest.mark.parametrize(("count", "size"), [(23, 8), (16, 8), (1, 8)])
+@pytest.mark.parametrize(("num_classes", "count", "size"), [(3, 23, 8), (5, 16, 8), (6, 23, 8), (10, 1, 8)])
 def test_the_test_counts_every_image_and_agrees_with_a_plain_loop(make_trainer, num_classes, count, size):
     network, loader = linear(num_classes), batches(count, num_classes, size)
     classifier = ImageClassifier(network, num_classes, sgd)
@@ -164,7 +163,7 @@ def test_prediction_returns_the_logits(make_trainer):
     assert torch.allclose(predicted, classifier.network(images), atol=1e-6)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_label_smoothing_is_of_the_training_loss_alone(make_trainer, smoothing):
     network = linear(6)
     still = {"optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.0)}
@@ -207,9 +206,10 @@ def rates_of(make_trainer, schedule, warmup, accumulate=1, **length):
     return rates.rates, trainer.optimizers[0].param_groups[0]["lr"]
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-@pytest.mark.parametrize("length", [{"max_epochs": 5}, {"max_steps": 20, "max_epochs": -1}], ids=["epochs", "steps"])
-@pytest.mark.parametrize("warmup", [0, 1, 6])
+@pytest.mark.parametrize(
+    ("warmup", "length", "accumulate"),
+    [(0, {"max_epochs": 5}, 1), (1, {"max_epochs": 5}, 3), (6, {"max_steps": 20, "max_epochs": -1}, 1)],
+)
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine_to_zero(make_trainer, warmup, length, accumulate):
     rates, last = rates_of(make_trainer, "cosine", warmup, accumulate, **length)
     rise = [2.0 * (step + 1) / (warmup + 1) for step in range(warmup)]

@@ -110,6 +110,7 @@ def test_nothing_asks_the_host():
     assert all(p.grad.device.type == "meta" for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_it_compiles_as_one_graph():
     torch._dynamo.reset()
     compiled = torch.compile(ShakeDrop(0.5), backend="aot_eager", fullgraph=True)

@@ -39,17 +39,15 @@ def test_a_checkpoint_of_lightning_loads(tmp_path, make_trainer):
     assert equal(target, classifier.network)
 
 
-PREFIXES = ["module.", "_orig_mod.", "network.", "model.", "backbone.", "anything.1.", "network._orig_mod.module."]
-AROUND = ["state_dict", "model", "state_dict_ema", "model_state_dict", "net", "teacher", "weights", "anything"]
+PREFIXES = ["module.", "anything.1.", "network._orig_mod.module."]
+AROUND = ["state_dict", "state_dict_ema", "anything"]
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("network", [tiny, lambda seed: ResNet18(5, width=4)], ids=["vit", "resnet"])
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_prefix_of_all_names_is_taken_off(tmp_path, prefix, suffix, network):
-    source, target = network(1), network(2)
+def test_a_prefix_of_all_names_is_taken_off(tmp_path, prefix):
+    source, target = tiny(1), tiny(2)
     state = {prefix + name: value for name, value in source.state_dict().items()}
-    load_weights(target, saved(tmp_path / f"x{suffix}", state))
+    load_weights(target, saved(tmp_path / "x.safetensors", state))
     assert equal(source, target)
 
 
@@ -64,8 +62,9 @@ def test_the_only_tensors_one_level_down_are_meant(tmp_path, around, prefix):
     assert equal(source, target)
 
 
-@pytest.mark.parametrize("other", ["state_dict_ema", "ema", "teacher"])
-@pytest.mark.parametrize("usual", ["state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize(
+    ("usual", "other"), [("state_dict", "state_dict_ema"), ("model", "ema"), ("model_state_dict", "teacher")]
+)
 def test_of_averaged_and_trained_weights_the_trained_are_used_and_a_line_says_so(tmp_path, usual, other, capsys):
     source, target = tiny(1), tiny(2)
     load_weights(target, saved(tmp_path / "x.pth", {other: tiny(3).state_dict(), usual: source.state_dict()}))

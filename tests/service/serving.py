@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vitcrypt.service import Bundle
+from vitcrypt.service.app import create_app
+from vitcrypt.service.backends import load_backend
+from vitcrypt.service.limits import Limits
 from vitcrypt.service.server import listen, server_of
 
 
@@ -28,6 +32,14 @@ def running(app, read_seconds: float = 1.0, **options) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextlib.contextmanager
+def served(bundle: Bundle, limits: Limits, token: str | None = None) -> Iterator[str]:
+    """Serve a bundle that was written, with ONNX; give the address."""
+    app = create_app(bundle, load_backend(bundle, "onnx", 1), limits, token=token)
+    with running(app, limits.read_seconds) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def connected(port: int, sent: bytes = b"") -> socket.socket:

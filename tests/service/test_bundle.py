@@ -30,12 +30,28 @@ def copy(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "copy")
 
 
-@pytest.mark.parametrize("adaptation", ["none", "le", "ele"])
-def test_every_backend_gives_the_logits_of_the_network_that_was_written(tmp_path, adaptation):
-    changes = {} if adaptation == "none" else {"model": RESNET | {"adaptation": adaptation}}
+def of_timm(name):
+    return {"network": {"_target_": "timm.create_model", "model_name": name}, "adaptation": "none", "block_size": 4}
+
+
+TIMM = ("convnext_atto", "resnet10t", "mobilenetv3_small_050", "vit_tiny_patch16_224")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        VIT,
+        RESNET | {"adaptation": "ele"},
+        pytest.param(RESNET | {"adaptation": "le"}, marks=pytest.mark.slow),
+        *(pytest.param(of_timm(name), marks=pytest.mark.slow, id=name) for name in TIMM),
+    ],
+)
+def test_every_backend_gives_the_logits_of_the_network_that_was_written(tmp_path, model):
+    size = 32 if model.get("patch_size") is None else 16
+    changes = {"model": model, "image_size": size}
     network = network_of(described(**changes))
     bundle = described(**changes).write(tmp_path / "bundle", network)
-    images = sample_images(16)
+    images = sample_images(size)
     with torch.inference_mode():
         expected = Served(network)(images).numpy()
     for backend in ("onnx", "torch"):
@@ -56,14 +72,14 @@ def test_reading_returns_what_was_written(whole):
 def test_a_bundle_is_never_overwritten(copy):
     before = {path: path.read_bytes() for path in copy.iterdir()}
     with pytest.raises(FileExistsError, match="never overwritten"):
-        written(copy)
+        described().write(copy, network_of(described()))
     assert {path: path.read_bytes() for path in copy.iterdir()} == before
 
 
 def test_nothing_stays_of_a_bundle_whose_graph_is_wrong(tmp_path, monkeypatch):
     network = network_of(described())
     monkeypatch.setattr(
-        "vitcrypt.service.onnx.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
+        "vitcrypt.service.graph.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
     )
     with pytest.raises(RuntimeError, match="the ONNX graph differs from the network"):
         described().write(tmp_path / "bundle", network)
@@ -119,7 +135,7 @@ def test_what_is_no_finished_training_is_not_exported(tmp_path):
     with pytest.raises(FileNotFoundError, match="no finished run"):
         export(tmp_path, tmp_path / "out")
     stored(tmp_path, {"kind": "attack"})
-    with pytest.raises(ValueError, match="is an attack"):
+    with pytest.raises(ValueError, match="of an attack"):
         export(tmp_path, tmp_path / "out")
     stored(tmp_path, {"metrics": {}})
     with pytest.raises(ValueError, match="is incomplete: it lacks identity"):
@@ -148,11 +164,9 @@ def test_runs_from_before_there_was_a_choice_of_networks_are_exported_as_what_th
     assert all(torch.equal(value, weights[name]) for name, value in exported.network().state_dict().items())
 
 
-def test_a_bundle_that_does_not_say_its_patch_embedding_has_the_usual_one(tmp_path):
-    model = {name: value for name, value in VIT.items() if name != "patch_embedding"}
-    written(tmp_path / "bundle", model=model)
-    network = Bundle.read(tmp_path / "bundle").network()
-    assert kind_of(network) == "shared"
+def test_a_bundle_that_does_not_say_its_patch_embedding_has_the_usual_one(copy):
+    edited(copy, model={name: value for name, value in VIT.items() if name != "patch_embedding"})
+    assert kind_of(Bundle.read(copy).network()) == "shared"
 
 
 @pytest.mark.slow

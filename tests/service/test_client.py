@@ -6,23 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bundles import KEY, described, network_of, ran, serving, written
+from bundles import KEY, described, network_of, ran, written
 from other_service import info, other
 from PIL import Image
+from serving import served
 
 from vitcrypt.cli.serve import _token
 from vitcrypt.data import read_image
 from vitcrypt.encryption import ImageEncryption, Proposed
 from vitcrypt.service import Client
 from vitcrypt.service.graph import Served, sample_images
+from vitcrypt.service.limits import Limits
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("service")
-    written(folder / "bundle")
-    with serving(folder / "bundle", "--max-images", "4", log=folder / "log.txt") as (_, url):
-        yield url, folder / "bundle"
+    bundle = written(tmp_path_factory.mktemp("service") / "bundle")
+    with served(bundle, Limits(max_images=4)) as url:
+        yield url, bundle.folder
 
 
 @pytest.fixture

@@ -26,11 +26,10 @@ def owners(tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize("scope", ["shared", "per_image"])
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize(("name", "scope"), [*((name, "shared") for name in SCHEMES), ("ele", "per_image")])
 def test_nothing_is_ever_sent_in_plain_whatever_scheme_and_sizes_a_service_names(name, scope):
     sent = 0
-    sizes = itertools.product((1, 2, 3, 4, 6, 8, 12, 16, 24, 48), (1, 2, 3, 4, 5, 8, 16, 48))
+    sizes = itertools.product((1, 2, 4, 6, 16, 24, 48), (1, 2, 3, 4, 8, 48))
     with other() as service:
         for size, block in sizes if name not in ("pe", "plain") else ((size, 1) for size in (1, 2, 4, 5, 6, 8, 48)):
             scheme = {"name": name, "block_size": block}
@@ -97,7 +96,7 @@ def test_what_a_service_alone_may_not_ask_for_the_owner_may(tmp_path, weak):
         ({"scheme": {"name": "os.system"}}, "scheme"),
         ({"scheme": {"name": "le", "block_size": 3}}, "does not divide"),
         ({"scheme": {"name": "le", "block_size": True}}, "scheme"),
-        ({"scheme": None}, "nothing says how"),
+        ({"scheme": None}, "nobody recorded how"),
         ({"image_size": 100000}, "image_size"),
         ({"image_size": 16.0}, "image_size"),
         ({"interpolation": "nearest"}, "interpolation"),
@@ -225,7 +224,7 @@ def test_redirects_are_not_followed_and_refusals_are_escaped():
 
 @pytest.mark.parametrize("url", ["http://provider.example", "http://192.0.2.1:8000", "http://localhost.example:80"])
 def test_a_token_goes_over_https_or_stays_here(url):
-    with pytest.raises(ValueError, match=r"whoever reads along has the token: use https://, or a tunnel"):
+    with pytest.raises(ValueError, match=r"anyone who reads along has the token: use https://, or a tunnel"):
         Client(url, KEY, token="a-token-of-no-other-use")
     with other() as service:
         Client(service.url, KEY, token="a-token-of-no-other-use")

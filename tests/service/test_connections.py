@@ -69,13 +69,13 @@ def test_connections_in_any_state_end_by_themselves(port):
     assert health(port) == 200
 
 
-@pytest.mark.parametrize("state", WAITING)
-def test_connections_in_any_state_keep_nobody_out(state):
-    with running(app_of(), read_seconds=60, idle_seconds=60, max_connections=30) as port:
-        others = [connected(port, WAITING[state]) for _ in range(100)]
-        assert [health(port) for _ in range(5)] == [200] * 5
-        for connection in others:
-            connection.close()
+def test_connections_in_any_state_keep_nobody_out():
+    with running(app_of(), read_seconds=60, idle_seconds=60, max_connections=10) as port:
+        for state, sent in WAITING.items():
+            others = [connected(port, sent) for _ in range(30)]
+            assert [health(port) for _ in range(3)] == [200] * 3, state
+            for connection in others:
+                connection.close()
 
 
 def test_who_takes_a_long_answer_slowly_gets_it_whole(monkeypatch):

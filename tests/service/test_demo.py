@@ -7,26 +7,26 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from bundles import KEY, program, serving, written
+from bundles import KEY, serving, written
 from PIL import Image
-from program import environment
+from serving import running, served
 
+from vitcrypt.service import Client
+from vitcrypt.service.demo import create_demo, new_secret
 from vitcrypt.service.graph import sample_images
+from vitcrypt.service.limits import Limits
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """`vitcrypt serve --demo`: the address of the page, and the processes of service and demo."""
-    folder = tmp_path_factory.mktemp("demo")
-    written(folder / "bundle")
-    with serving(folder / "bundle", "--demo", "--demo-port", "0", log=folder / "log.txt") as (process, url):
-        for line in process.stdout:
-            if "open http://" in line:
-                yield url, line.split("open ")[1].split()[0], process.pid
-                return
-        raise AssertionError((folder / "log.txt").read_text())
+    """The addresses of a service and of the page that asks it."""
+    bundle, secret = written(tmp_path_factory.mktemp("demo") / "bundle"), new_secret()
+    with served(bundle, Limits()) as url:
+        client = Client(url, KEY, bundle.folder / "client.json")
+        with running(create_demo(client, secret), read_seconds=60) as port:
+            yield url, f"http://127.0.0.1:{port}/{secret}/"
 
 
 @contextmanager
@@ -72,15 +72,20 @@ def test_a_picture_chosen_in_a_browser_is_shown_plain_encrypted_and_classified(d
         picture.write_text("no picture")
         driver.execute_script("document.getElementById('file').value = ''")
         driver.find_element(By.ID, "file").send_keys(str(picture))
-        WebDriverWait(driver, 30).until(lambda d: "no picture" in d.find_element(By.ID, "told").text)
+        WebDriverWait(driver, 30).until(lambda d: "no picture" in d.find_element(By.ID, "message").text)
         faults = [entry for entry in driver.get_log("browser") if "422" not in entry["message"]]
         assert not [entry for entry in faults if "favicon" not in entry["message"]], faults
 
 
-def test_the_process_of_the_service_is_another_than_the_one_with_the_key(demo):
-    below = subprocess.run(["ps", "-ww", "--ppid", str(demo[2]), "-o", "args="], capture_output=True, text=True).stdout
-    assert "demo --url" in below
-    assert httpx.get(demo[0] + "/info", trust_env=False).json()["fingerprint"] == KEY.fingerprint
+@pytest.mark.slow
+def test_the_process_of_the_service_is_another_than_the_one_with_the_key(tmp_path):
+    written(tmp_path / "bundle")
+    with serving(tmp_path / "bundle", "--demo", "--demo-port", "0", log=tmp_path / "log.txt") as (process, url):
+        page = next(line for line in process.stdout if "open http://" in line).split("open ")[1].split()[0]
+        listing = ["ps", "-ww", "--ppid", str(process.pid), "-o", "args="]
+        assert "demo --url" in subprocess.run(listing, capture_output=True, text=True).stdout
+        assert httpx.get(url + "/info", trust_env=False).json()["fingerprint"] == KEY.fingerprint
+        assert KEY.fingerprint in httpx.get(page, trust_env=False).text
 
 
 def test_who_does_not_have_the_address_has_nothing(demo):
@@ -118,9 +123,7 @@ def test_the_page_is_one_file_that_loads_nothing(demo):
     assert "http" not in page.text.replace(demo[0], ""), "no address but that of the service"
 
 
-def test_the_demo_stays_on_this_machine(tmp_path):
-    done = subprocess.run(
-        program("serve", tmp_path, "--demo", "--host", "0.0.0.0"), env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "--demo is for this machine alone" in done.stderr
+def test_the_demo_stays_on_this_machine(tmp_path, vitcrypt):
+    code, printed = vitcrypt("serve", tmp_path, "--demo", "--host", "0.0.0.0")
+    assert code == 1
+    assert "--demo works on this machine only" in printed

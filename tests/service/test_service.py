@@ -10,10 +10,11 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from bundles import KEY, described, network_of, serving, written
+from bundles import KEY, described, network_of, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from serving import served
 from starlette.exceptions import HTTPException
 
 from vitcrypt.service.graph import Served, sample_images
@@ -30,11 +31,8 @@ TOKEN = "a-token-of-no-other-use"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """A service with a token, one second of patience, at most 8 images and 64 KiB a request."""
-    folder = tmp_path_factory.mktemp("service")
-    written(folder / "bundle")
-    (folder / "token.txt").write_text(TOKEN)
-    limits = ["--max-images", "8", "--max-mib", "0.0625", "--read-seconds", "1", "--token-file", folder / "token.txt"]
-    with serving(folder / "bundle", *limits, log=folder / "log.txt") as (_, url):
+    bundle = written(tmp_path_factory.mktemp("service") / "bundle")
+    with served(bundle, Limits(max_images=8, max_bytes=2**16, read_seconds=1), TOKEN) as url:
         yield url
 
 
@@ -268,7 +266,7 @@ def test_a_client_that_leaves_does_no_harm(service, http, labels):
     assert labels_in(http.post("/predict", content=GOOD, headers=PNG)) == labels[:1]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     edits=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=6),
     cut=st.integers(0, len(GOOD)),
@@ -287,7 +285,7 @@ def test_no_damage_to_a_png_is_a_fault_of_the_server(http, labels, edits, cut, j
         assert answer.json()["detail"]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary(max_size=300), kind=st.sampled_from(["image/png", "application/octet-stream"]) | st.text(max_size=40)
 )
@@ -307,7 +305,7 @@ def test_requests_made_from_the_description_find_no_fault(service):
     for operation in loaded.get_all_operations():
         strategy = operation.ok().as_strategy()
 
-        @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=strategy)
         def ask(case):
             answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)

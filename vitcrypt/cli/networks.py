@@ -64,7 +64,7 @@ def rekey(
 ) -> None:
     """Bring a trained ViT under a new key without training: the accuracy stays, queries change their key."""
     old, new = key_of(old_key), key_of(new_key)
-    from vitcrypt.experiment.fold_key import rekey_bundle
+    from vitcrypt.service.rekey import rekey_bundle
 
     with console.status("moving the weights, writing ONNX, comparing the two"):
         bundle = rekey_bundle(source, out, old, new)

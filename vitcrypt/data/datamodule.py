@@ -139,13 +139,14 @@ class ImageDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> dict[str, Any]:
         """Make what the network sees out of what was transferred."""
-        training, validating = self.trainer.training, self.trainer.validating or self.trainer.sanity_checking
+        trainer, training = self.trainer, self.trainer.training
         share: Share = batch.pop("share")
         if "position" in batch:
-            batch = self._gather("train" if training else "val" if validating else "test", batch["position"])
+            stage = "train" if training else "val" if trainer.validating or trainer.sanity_checking else "test"
+            batch = self._gather(stage, batch["position"])
         if training:
             self._draw_for(share)
-        dtype = getattr(self.trainer.lightning_module, "dtype", torch.float32)
+        dtype = getattr(trainer.lightning_module, "dtype", torch.float32)
         image = self.prepare(batch["image"], batch["index"], training, dtype, of=(share.step, share.rows))
         return {"image": image, "label": batch["label"], "index": batch["index"], "share": share}
 

@@ -19,17 +19,8 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-from vitcrypt.data.formats import (
-    FORMATS,
-    MAX_PIXELS,
-    REPLACE,
-    UnfitError,
-    foreign_kind,
-    numbers_of,
-    orientation,
-    unidentified,
-    without_metadata,
-)
+from vitcrypt.data import formats
+from vitcrypt.data.formats import FORMATS, MAX_PIXELS, REPLACE, UnfitError
 from vitcrypt.untrusted.files import open_regular
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -91,7 +82,7 @@ def with_image(path: Path | BinaryIO, use: Callable[[ImageFile], T]) -> T:
             except (MemoryError, UnfitError):
                 raise
             except Exception:
-                if (mended := without_metadata(file)) is None:
+                if (mended := formats.without_metadata(file)) is None:
                     raise
             return use(_opened(mended))
     except MemoryError:
@@ -110,10 +101,10 @@ def _opened(file: BinaryIO) -> ImageFile:
     except MemoryError:
         raise
     except Exception as error:
-        if (kind := foreign_kind(head)) is not None:
+        if (kind := formats.foreign_kind(head)) is not None:
             raise UnfitError(kind) from error
         if isinstance(error, UnidentifiedImageError):
-            raise UnidentifiedImageError(unidentified(file, head)) from error
+            raise UnidentifiedImageError(formats.unidentified(file, head)) from error
         raise
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         _to_complete_page(image)
@@ -123,7 +114,6 @@ def _opened(file: BinaryIO) -> ImageFile:
 
 
 def _reason(path: Path | BinaryIO, error: Exception) -> str:
-    """Say why a file cannot be read, and what to do."""
     if isinstance(error, UnfitError | UnidentifiedImageError):
         return str(error)
     if isinstance(error, FileNotFoundError):
@@ -143,7 +133,7 @@ def _reason(path: Path | BinaryIO, error: Exception) -> str:
 def _upright(image: ImageFile) -> Image.Image:
     """Return the pixels, turned as the orientation says, whatever else is in the metadata."""
     rgb = _to_rgb(image)
-    turn = None if image.format == "TIFF" else TURNS.get(orientation(image.info))  # Pillow has turned TIFF
+    turn = None if image.format == "TIFF" else TURNS.get(formats.orientation(image.info))  # Pillow has turned TIFF
     return rgb if turn is None else rgb.transpose(turn)
 
 
@@ -192,7 +182,7 @@ def refuse_unfit(image: ImageFile) -> None:
         raise UnfitError(_too_large(image.width * image.height))
     numbers = "integers"
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        numbers, tags = numbers_of(image.tag_v2), image.tag_v2
+        numbers, tags = formats.numbers_of(image.tag_v2), image.tag_v2
         bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
         if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2 and len(bits) > 1 and max(bits) > 8:
             raise UnfitError("its 16-bit channels lie in planes; store them pixel by pixel, or scale to 8 bits")

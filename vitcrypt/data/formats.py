@@ -13,20 +13,9 @@ import warnings
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from PIL import (
-    BmpImagePlugin,  # noqa: F401  importing registers them, so that Pillow never looks for others
-    GifImagePlugin,  # noqa: F401
-    Image,
-    Jpeg2KImagePlugin,  # noqa: F401
-    JpegImagePlugin,  # noqa: F401
-    MpoImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    PpmImagePlugin,  # noqa: F401
-    TiffImagePlugin,
-    WebPImagePlugin,  # noqa: F401
-    features,
-)
+from PIL import Image, Jpeg2KImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin, features  # noqa: F401
 
+Image.preinit()  # registers BMP, GIF, JPEG, PNG and PPM, as importing does the others: Pillow never looks for more
 with suppress(ImportError):  # Pillow reads it since 11.3
     from PIL import AvifImagePlugin  # noqa: F401
 

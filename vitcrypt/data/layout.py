@@ -208,7 +208,8 @@ def training_folders(base: Folder) -> list[Folder]:
         ValueError: There is only one, or these are not the classes, but lie one level above them.
     """
     full = [folder for folder in base.content.folders if folder.all_images]
-    _refuse_wrapper(base, full)
+    if len(full) == 1:
+        _refuse_wrapper(base, full[0])
     _refuse_same_folders(base, full)
     folders = class_folders(base)
     if len(folders) == 1:
@@ -242,17 +243,15 @@ def class_folders(base: Folder) -> list[Folder]:
     return folders
 
 
-def _refuse_wrapper(base: Folder, full: list[Folder]) -> None:
-    """Raise ValueError if all images lie in one folder, and that holds folders."""
-    if len(full) != 1:
-        return
-    inner = full[0]
+def _refuse_wrapper(base: Folder, only: Folder) -> None:
+    """Raise ValueError if the one folder that has images holds folders."""
+    inner = only
     while len(inner.content.folders) == 1 and not inner.content.images:
         inner = inner.content.folders[0]
-    if inner.content.folders and not inner.content.images:
+    if (found := inner.content.folders) and not inner.content.images:
         raise ValueError(
-            f"{base.path} holds one folder, {full[0].name}/: one level too high? {inner.path} holds "
-            f"{len(inner.content.folders)}: {_named(inner.content.folders)}. {_instead(inner.path)}"
+            f"{base.path} holds one folder, {only.name}/: one level too high? {inner.path} holds {len(found)}: "
+            f"{_named(found)}. {_instead(inner.path)}"
         )
 
 

@@ -13,17 +13,10 @@ from pathlib import Path
 
 import torch
 
+from vitcrypt.data import layout
 from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.formats import EXTENSIONS
-from vitcrypt.data.layout import (
-    Folder,
-    class_folders,
-    count_files,
-    describe_left_out,
-    find_splits,
-    split_role,
-    training_folders,
-)
+from vitcrypt.data.layout import Folder, class_folders, describe_left_out
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names
 from vitcrypt.untrusted.text import shortened
@@ -61,6 +54,7 @@ class Listing:
         files: The images: of train/, then of test/, then of val/; of each, class by class, in the order of the paths.
         left_out: How many other files there are, by kind: an extension, "hidden", ...
         notes: What else is to be said of the folder, a sentence each.
+        received: Its manifest and the folder that this speaks of, if it has one.
     """
 
     base: Path
@@ -68,6 +62,7 @@ class Listing:
     files: list[ImageFile] = field(repr=False)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    received: tuple[Path, Manifest] | None = None
 
     def lines(self) -> list[str]:
         """Return what every program says of the folder: classes and numbers of images, then what was left out."""
@@ -120,9 +115,9 @@ def list_folder(base: Path) -> Listing:
     if (received := Manifest.of(base)) is not None:
         return _received(base, *received)
     top = Folder(base)
-    splits = find_splits(top)
+    splits = layout.find_splits(top)
     train = splits.get("train", top)
-    classes = [folder.label for folder in training_folders(train)]
+    classes = [folder.label for folder in layout.training_folders(train)]
     if not splits:
         return Listing(base, classes, _files(top, classes), _left_out(top), _notes_on_classes(top))
     files, left_out = [], _loose(top)
@@ -186,11 +181,11 @@ def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
     first = {file.split: file.index for file in reversed(files)}
     order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
     files.sort(key=lambda file: order.index(file.split))
-    return Listing(base, manifest.classes, files, notes=[found.left_out] if found.junk else [])
+    notes = [found.left_out] if found.junk else []
+    return Listing(base, manifest.classes, files, notes=notes, received=(place, manifest))
 
 
 def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:
-    """Return the images of class folders, numbered from `first`."""
     labels = {name: label for label, name in enumerate(classes)}
     found = [(path, folder) for folder in class_folders(base) for path in folder.all_images]
     return [
@@ -200,12 +195,10 @@ def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) ->
 
 
 def _loose(base: Folder) -> Counter[str]:
-    """Return what lies beside the folders in a folder."""
     return base.content.left_out + Counter({LOOSE: len(base.content.images)})
 
 
 def _left_out(base: Folder) -> Counter[str]:
-    """Return what is no image in class folders and beside them."""
     return sum((folder.all_left_out() for folder in base.content.folders), _loose(base))
 
 
@@ -213,14 +206,14 @@ def _notes_on_classes(top: Folder) -> list[str]:
     return [
         f"{folder.name}/ is taken for a class, not for a split: no train/ and test/ with class folders are here"
         for folder in class_folders(top)
-        if (split_role(folder.name) or (0, 0))[1] == ()
+        if (layout.split_role(folder.name) or (0, 0))[1] == ()
     ]
 
 
 def _notes_on_splits(top: Folder, splits: dict[str, Folder], classes: list[str], files: list[ImageFile]) -> list[str]:
     renamed = [f"{folder.name}/ for {role}" for role, folder in splits.items() if folder.name != role]
     others = [folder for folder in top.content.folders if folder not in splits.values()]
-    beside = shortened([f"{folder.name}/ ({count_files(folder.path):,} files)" for folder in others])
+    beside = shortened([f"{folder.name}/ ({layout.count_files(folder.path):,} files)" for folder in others])
     notes = [f"takes {', '.join(renamed)}"] if renamed else []
     notes += [f"left out beside {', '.join(splits)}: {beside}"] if others else []
     for split in dict.fromkeys(file.split for file in files):

@@ -20,18 +20,8 @@ from pydantic import Field, ValidationError
 from vitcrypt.data.archive import open_archive
 from vitcrypt.encryption import Scheme
 from vitcrypt.jobs.atomic import atomic_write
-from vitcrypt.untrusted.documents import (
-    MAX_SIDE,
-    Document,
-    Fingerprint,
-    Interpolation,
-    KeyScope,
-    Sha256,
-    Side,
-    TestKey,
-    explain,
-    parse_json,
-)
+from vitcrypt.untrusted import documents
+from vitcrypt.untrusted.documents import MAX_SIDE, Document, Sha256
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.scheme import SchemeValues
 
@@ -58,11 +48,11 @@ class _Contents(Document):
 
     format: Literal["vitcrypt folder, version 1"]
     scheme: SchemeValues
-    image_size: Side
-    interpolation: Interpolation
-    key_scope: KeyScope
-    fingerprint: Fingerprint | None
-    public_test_key: TestKey | None
+    image_size: documents.Side
+    interpolation: documents.Interpolation
+    key_scope: documents.KeyScope
+    fingerprint: documents.Fingerprint | None
+    public_test_key: documents.TestKey | None
     classes: list[Any]
     source: Sha256
     files: dict[Any, _File]
@@ -75,7 +65,7 @@ class Manifest:
 
     Args:
         scheme: The scheme that the images are under; `Plain` in a decrypted folder.
-        image_size: Side of every image, in pixels.
+        image_size: documents.Side of every image, in pixels.
         interpolation: How they were resized before encryption, "bilinear" or "bicubic".
         key_scope: "shared" or "per_image".
         fingerprint: Of the key; None if plain.
@@ -209,13 +199,13 @@ class Manifest:
         except FileNotFoundError:
             raise
         except ValidationError as error:
-            raise ValueError(f"cannot use {path}: {explain(error)}; take it from its owner again") from None
+            raise ValueError(f"cannot use {path}: {documents.explain(error)}; take it from its owner again") from None
         except (ValueError, OSError) as error:
             raise ValueError(f"cannot use {path}: {error}; take it from its owner again") from error
 
     @classmethod
     def _parsed(cls, data: bytes) -> Manifest:
-        content = parse_json(data, "it")
+        content = documents.parse_json(data, "it")
         found = content.get("format") if _is_ours(data) and isinstance(content, dict) else None
         if not str(found).startswith("vitcrypt folder, version "):
             raise ValueError("it is not the manifest of a vitcrypt folder")

@@ -73,8 +73,8 @@ def folder(
     files = listing.splits(test_fraction, split_seed)
     notes = listing.lines()
     read: Callable[[Path], Tensor]
-    if (received := Manifest.of(base)) is not None and received[1].encrypted:
-        place, manifest = received
+    if listing.received is not None and listing.received[1].encrypted:
+        place, manifest = listing.received
         side, read = manifest.image_size, partial(read_listed_image, folder=place, manifest=manifest)
     else:
         paths = [file.path for split in files.values() for file in split]
@@ -125,7 +125,6 @@ def npz(root: str | None) -> Splits:
 
 
 def _existing(root: str | None, source: str, what: str) -> Path:
-    """Return the path of `root`, or say what should stand there."""
     if root is None:
         raise FileNotFoundError(f"data={source} needs data.root=PATH: {what}")
     path = expanded(root)
@@ -156,7 +155,6 @@ def _arrays(path: Path, packed: bool) -> tuple[list[str], dict[str, NDArray[Any]
 
 
 def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
-    """Raise ValueError unless the arrays of a split are what they should be."""
     images, labels = headers["images"], headers["labels"]
     shape, count = images.shape, images.shape[0] if images.shape else 0
     fits = len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
@@ -209,7 +207,6 @@ def _class_names(
 
 
 def _absent(found: set[int], count: int, names: list[str] | None = None) -> str:
-    """Return the classes that have no image, of many only the first."""
     absent = (label for label in range(count) if label not in found)  # there may be a billion
     first = [names[label] if names else str(label) for label in islice(absent, SHOWN)]
     more = count - len(found) - len(first)

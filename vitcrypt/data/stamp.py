@@ -105,7 +105,6 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
 
 
 def _labelled(path: Path) -> Counts:
-    """Return how many images of each class an .npz file holds."""
     counts: Counts = {}
     with open_archive(path) as archive:
         classes = dict(enumerate(archive.read("classes").tolist())) if "classes" in archive.names else {}

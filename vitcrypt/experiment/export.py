@@ -61,14 +61,14 @@ def export(run: Path, out: Path) -> Bundle:
     )
     what = bundle.described.model, bundle.image_size, len(bundle.classes)
     expected, path = state_of(*what), run / "last.ckpt"
-    state = _trained(path, run, result.identity)
+    state = trained_tensors(path, run, result.identity)
     check_state(state, expected, path)
     network = network_of(*what)
     network.load_state_dict(state)
     return bundle.write(out, network)
 
 
-def _trained(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
+def trained_tensors(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
     """Return the network's tensors of a checkpoint, by their names in the network."""
     if not os.path.lexists(path):
         raise FileNotFoundError(f"{run} has no last.ckpt; the network is in there: train it again with resume=false")

@@ -74,8 +74,6 @@ def weights_of(config: Config) -> Path | None:
 def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
     """Return the data module of a job: its images, augmented, encrypted and normalised on the device."""
     data = job.config.data
-    # "auto" and nothing says what the images are under: they come from elsewhere and may be encrypted
-    augment = "none" if data.augment == "auto" and job.scheme is None else data.augment
     return ImageDataModule(
         splits,
         image_size=data.image_size,
@@ -84,7 +82,7 @@ def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
         seed=job.config.seed,
         batch_size=data.batch_size,
         micro_batch_size=data.micro_batch_size,
-        augment=cast("Augment", augment),
+        augment=cast("Augment", data.augment),
         crop_padding=data.crop_padding,
         flip=data.flip,
         interpolation=data.interpolation,
@@ -208,6 +206,10 @@ class TrainingRun:
         """Test the trained network on one device; return its measures and the history of the training."""
         checkpoint = read_checkpoint(checkpoint_of(self.job), self.job.identity)
         self.classifier.load_state_dict(checkpoint["state_dict"])
+        return self.measure(), _history(checkpoint)["epochs"]
+
+    def measure(self) -> dict[str, Any]:
+        """Test the network as it is on one device; return its measures."""
         which = devices.chosen(self.job.config.trainer)
         trainer = self._trainer(
             devices=which[:1] if isinstance(which, list) else 1,
@@ -221,7 +223,7 @@ class TrainingRun:
         metrics, count = self.classifier.test_result, len(self.data.splits.test)
         if metrics["images"] != count:
             raise RuntimeError(f"evaluated {metrics['images']} of {count} test images: this is a bug")
-        return metrics, _history(checkpoint)["epochs"]
+        return metrics
 
     def trained_sha256(self) -> str:
         """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -17,8 +17,8 @@ from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.image_encryption import KeyScope
-from vitcrypt.folders.job import Advance, Made, Work, make_folder, quiet, refuse_nesting
-from vitcrypt.folders.origins import Origins, kept_names, names_digest, numbers, original_names
+from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
+from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -35,7 +35,7 @@ def encrypt_folder(
     keep_names: bool = False,
     workers: int | None = None,
     advance: Advance = quiet,
-    tell: Callable[[list[str]], None] | None = None,
+    tell: Callable[[list[str]], None] = lambda _: None,
     transparency: Transparency = "white",
 ) -> Made:
     """Encrypt a folder of class folders into another one, as PNG.
@@ -69,8 +69,8 @@ def encrypt_folder(
     refuse_nesting(source, out)
     listing = list_folder(source)
     names = kept_names(listing) if keep_names else numbers(listing)
-    index = {name: file.index for name, file in zip(names, listing.files, strict=True)}
-    manifest = Manifest(
+    files = dict(zip(names, listing.files, strict=True))
+    wanted = Manifest(
         scheme=scheme,
         image_size=image_size,
         interpolation=interpolation,
@@ -79,22 +79,22 @@ def encrypt_folder(
         public_test_key=key.test_name if key is not None else None,
         classes=listing.classes,
         source=names_digest(listing, key),
-        index=index,
+        index={name: file.index for name, file in files.items()},
     )
-    scheme.check_shape(manifest.shape)
-    sources = {name: file.path for name, file in zip(names, listing.files, strict=True)}
+    scheme.check_shape(wanted.shape)
+    sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
-    if tell is not None:
-        tell(listing.lines() + found.lines())
-    encryption = _encryption(manifest, key) if key is not None else None
+    tell(listing.lines() + found.lines())
+    encryption = _encryption(wanted, key) if key is not None else None
 
     def make(name: str) -> Tensor:
         image = read_image(sources[name], image_size, interpolation)
-        return image if encryption is None else encryption(image, torch.tensor([index[name]]))
+        return image if encryption is None else encryption(image, torch.tensor([wanted.index[name]]))
 
-    origins = Origins(key)
-    work = Work(sources, make, lambda name: origins.of(sources[name], index[name]))
-    return make_folder(out, manifest, work, workers, advance)
+    def origin(name: str) -> str:
+        return contents_value(sources[name], wanted.index[name], key)
+
+    return make_folder(out, wanted, sources, make, origin, workers, advance)
 
 
 def decrypt_folder(
@@ -120,27 +120,19 @@ def decrypt_folder(
             another folder than it was made from.
     """
     received = _received(source, out, key)
-    names = {name: name for name in received.index} if photos is None else original_names(photos, source, received, key)
+    encrypted = {name: name for name in received.index}
+    if photos is not None:
+        encrypted = {plain: name for name, plain in original_names(photos, source, received, key).items()}
     decryption = _encryption(received, key)
-    wanted = dataclasses.replace(
-        received,
-        scheme=Plain(),
-        key_scope="shared",
-        fingerprint=None,
-        public_test_key=None,
-        source=received.digest,
-        index={names[name]: index for name, index in received.index.items()},
-        sha256={},
-        origin={},
-    )
-    encrypted = {plain: name for name, plain in names.items()}
+    index = {plain: received.index[name] for plain, name in encrypted.items()}
+    wanted = dataclasses.replace(_under(received, None), scheme=Plain(), key_scope="shared", index=index)
 
     def make(name: str) -> Tensor:
         image = read_checked_image(source, encrypted[name], received)
-        return decryption.decrypt(image, torch.tensor([wanted.index[name]]))
+        return decryption.decrypt(image, torch.tensor([index[name]]))
 
     sources = {plain: source / name for plain, name in encrypted.items()}
-    return make_folder(out, wanted, Work(sources, make), workers, advance)
+    return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
 
 
 def rotate_folder(
@@ -155,14 +147,7 @@ def rotate_folder(
     received = _received(source, out, old)
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
-    wanted = dataclasses.replace(
-        received,
-        fingerprint=new.fingerprint,
-        public_test_key=new.test_name,
-        source=received.digest,
-        sha256={},
-        origin={},
-    )
+    wanted = _under(received, new)
     before, after = _encryption(received, old), _encryption(wanted, new)
 
     def make(name: str) -> Tensor:
@@ -170,11 +155,23 @@ def rotate_folder(
         return after(before.decrypt(read_checked_image(source, name, received), index), index)
 
     sources = {name: source / name for name in received.index}
-    return make_folder(out, wanted, Work(sources, make), workers, advance)
+    return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
 
 
 def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
-    return ImageEncryption(manifest.scheme, key, manifest.shape, manifest.key_scope)  # type: ignore[arg-type]
+    return ImageEncryption(manifest.scheme, key, manifest.shape, cast(KeyScope, manifest.key_scope))
+
+
+def _under(received: Manifest, key: Key | None) -> Manifest:
+    """Return the manifest of a folder that is made from a received one and is under another key, or none."""
+    return dataclasses.replace(
+        received,
+        fingerprint=key.fingerprint if key is not None else None,
+        public_test_key=key.test_name if key is not None else None,
+        source=received.digest,
+        sha256={},
+        origin={},
+    )
 
 
 def _received(source: Path, out: Path, key: Key) -> Manifest:

@@ -56,29 +56,24 @@ class Made:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Work:
-    """How the images of a folder are made.
-
-    Args:
-        sources: For every file of it, what it is made from.
-        make: From a file's name to its image, uint8 [3, S, S]. Called in threads.
-        origin: From a file's name to a value of the contents it is made from, as `Manifest.origin` has it. None where
-            `Manifest.source` names all contents.
-    """
-
-    sources: dict[str, Path]
-    make: Callable[[str], Tensor]
-    origin: Callable[[str], str] | None = None
-
-
-def make_folder(out: Path, wanted: Manifest, work: Work, workers: int | None = None, advance: Advance = quiet) -> Made:
+def make_folder(
+    out: Path,
+    wanted: Manifest,
+    sources: dict[str, Path],
+    make: Callable[[str], Tensor],
+    origin: Callable[[str], str] | None = None,
+    workers: int | None = None,
+    advance: Advance = quiet,
+) -> Made:
     """Make the folder that a manifest describes, or finish what an earlier call began.
 
     Args:
         out: The folder. It must not exist, or be empty, or be this same folder, finished before.
         wanted: Its manifest, without checksums.
-        work: How its images are made.
+        sources: For every file of it, what it is made from.
+        make: From a file's name to its image, uint8 [3, S, S]. Called in threads.
+        origin: From a file's name to a value of the contents it is made from, as `Manifest.origin` has it. None where
+            `Manifest.source` names all contents.
         workers: Number of threads; None: one for each core.
         advance: Shows progress.
 
@@ -92,7 +87,7 @@ def make_folder(out: Path, wanted: Manifest, work: Work, workers: int | None = N
     place = real_place(out)
     part = place.with_name(f"{place.name}.part")
     with one_thread_each(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        job = _Job(place, part, wanted, work, pool, advance)
+        job = _Job(place, part, wanted, sources, make, origin, pool, advance)
         finished = job.finished()
         if finished is not None and not part.exists():
             return finished
@@ -125,7 +120,9 @@ class _Job:
     out: Path
     part: Path
     wanted: Manifest
-    work: Work
+    sources: dict[str, Path]
+    make: Callable[[str], Tensor]
+    origin: Callable[[str], str] | None
     pool: ThreadPoolExecutor
     advance: Advance
     entries: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -146,15 +143,15 @@ class _Job:
         found = Manifest.read(out / FILENAME)
         self.refuse_others(out, found, "Name another folder for it")
         check_names(out, found)
-        if self.work.origin is None:
+        if self.origin is None:
             return Made(found, 0)
         if not found.origin:
             note = "an earlier version made it and noted no contents: whether pictures changed since cannot be told"
             return Made(found, 0, note)
         changed = []
-        for count, (name, value) in enumerate(zip(names, self.pool.map(self.work.origin, names), strict=True), start=1):
+        for count, (name, value) in enumerate(zip(names, self.pool.map(self.origin, names), strict=True), start=1):
             if value != found.origin.get(name):
-                changed.append(str(self.work.sources[name]))
+                changed.append(str(self.sources[name]))
             self.advance(count, 0, len(names))
         if changed:
             raise FileExistsError(
@@ -187,7 +184,7 @@ class _Job:
         made = dataclasses.replace(
             self.wanted,
             sha256={name: entry["sha256"] for name, entry in entries.items()},
-            origin={name: entry["from"] for name, entry in entries.items() if self.work.origin is not None},
+            origin={name: entry["from"] for name, entry in entries.items() if self.origin is not None},
         )
         made.write(self.part / FILENAME)
         (self.part / FILENAME).rename(images / FILENAME)
@@ -224,7 +221,7 @@ class _Job:
         try:
             data = (self.part / "images" / entry["name"]).read_bytes()
             same = hashlib.sha256(data).hexdigest() == entry["sha256"]
-            return same and self.origin(entry["name"]) == entry["from"]
+            return same and self.value_of(entry["name"]) == entry["from"]
         except (FileNotFoundError, ValueError):
             return False
 
@@ -255,17 +252,17 @@ class _Job:
 
     def write(self, name: str) -> dict[str, str] | ValueError:
         try:
-            origin = self.origin(name)
-            data = encode_png(self.work.make(name))
+            origin = self.value_of(name)
+            data = encode_png(self.make(name))
         except ValueError as error:
             return error
         except OSError as error:
-            return ValueError(f"cannot read {self.work.sources[name]}: {error.strerror or error}")
+            return ValueError(f"cannot read {self.sources[name]}: {error.strerror or error}")
         (self.part / "images" / name).write_bytes(data)
         return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": origin}
 
-    def origin(self, name: str) -> str:
-        return self.work.origin(name) if self.work.origin is not None else "named by the manifest"
+    def value_of(self, name: str) -> str:
+        return self.origin(name) if self.origin is not None else "named by the manifest"
 
 
 def _lines(entries: list[dict[str, str]]) -> str:

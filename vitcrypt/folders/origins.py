@@ -1,6 +1,6 @@
 """What the images of a folder were made from: names and contents of the owner's files, in values for the owner alone.
 
-They are HMAC-SHA256 under subkeys of the owner: who has the manifest alone can check no guess at a name or a picture.
+They are HMAC-SHA256 under subkeys of the owner: with the manifest alone no guess at a name or a picture can be checked.
 """
 
 from __future__ import annotations
@@ -21,28 +21,23 @@ if TYPE_CHECKING:
     from vitcrypt.keys import Key
 
 
-class Origins:
-    """Values of the contents of files under an owner's key; without a key anybody can compute them."""
+def contents_value(path: Path, index: int, key: Key | None) -> str:
+    """Return a value of the contents of a file that becomes the image of this index, 32 hexadecimal digits.
 
-    def __init__(self, key: Key | None) -> None:
-        self._subkey = key.derive("contents of a folder") if key is not None else b"plain"
+    Equal files of other indices have other values. Without a key anyone can compute it.
 
-    def of(self, path: Path, index: int) -> str:
-        """Return the value of a file that becomes the image of this index, 32 hexadecimal digits.
-
-        Equal files of other indices have other values.
-
-        Raises:
-            ValueError: The file cannot be read.
-        """
-        try:
-            with open_regular(path, MAX_BYTES) as file:
-                contents = hashlib.file_digest(file, "sha256").digest()
-        except FileNotFoundError:
-            raise ValueError(f"{path} is gone") from None
-        except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror}") from error
-        return hmac.new(self._subkey, index.to_bytes(8, "big") + contents, "sha256").hexdigest()[:32]
+    Raises:
+        ValueError: The file cannot be read.
+    """
+    try:
+        with open_regular(path, MAX_BYTES) as file:
+            contents = hashlib.file_digest(file, "sha256").digest()
+    except FileNotFoundError:
+        raise ValueError(f"{path} is gone") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    subkey = key.derive("contents of a folder") if key is not None else b"plain"
+    return hmac.new(subkey, index.to_bytes(8, "big") + contents, "sha256").hexdigest()[:32]
 
 
 def names_digest(listing: Listing, key: Key | None) -> str:
@@ -92,14 +87,12 @@ def original_names(photos: Path, encrypted: Path, manifest: Manifest, key: Key) 
             f"{encrypted} was not made from {photos}, or files there were renamed, added or removed since (or it was "
             "rotated: then take the folder that vitcrypt encrypt made); leave --names out, and names stay numbers"
         )
-    by_index = {
-        file.index: (file, name) for file, name in zip(listing.files, kept_names(listing, longer=True), strict=True)
-    }
-    origins = Origins(key)
+    files = zip(listing.files, kept_names(listing, longer=True), strict=True)
+    by_index = {file.index: (file.path, name) for file, name in files}
     changed = [
-        str(by_index[index][0].path)
+        str(by_index[index][0])
         for name, index in manifest.index.items()
-        if name in manifest.origin and origins.of(by_index[index][0].path, index) != manifest.origin[name]
+        if name in manifest.origin and contents_value(by_index[index][0], index, key) != manifest.origin[name]
     ]
     if changed:
         raise ValueError(f"{len(changed):,} files of {photos} are others than were encrypted: {shortened(changed, 3)}")

@@ -93,7 +93,7 @@ class ELEAdaptation(nn.Module):
         features = torch.einsum("nws,bsn->bnw", weight, blocks)
         features = F.leaky_relu(self.norm(features.flatten(1)).view_as(features), 0.2)
         mixed = torch.einsum("bnw,nk->bwk", features, self.mixing)
-        output = F.pixel_shuffle(mixed.unflatten(2, (self.grid, self.grid)), self.block_size)
+        output = F.pixel_shuffle(mixed.view(*mixed.shape[:2], self.grid, self.grid), self.block_size)
         self._smoothness = smoothness_penalty(output) if self.training else None
         return output
 
@@ -119,7 +119,8 @@ class Adapted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        return self.network(self.adaptation(x))
+        logits: Tensor = self.network(self.adaptation(x))
+        return logits
 
     def penalty(self) -> Tensor | None:
         """Return what the last forward pass in training adds to the loss, if anything."""
@@ -165,7 +166,8 @@ def permutation_penalty(mixing: Tensor) -> Tensor:
         mixing: U, [N, N].
     """
     rows, columns = ((mixing.abs().sum(axis) - mixing.norm(dim=axis)).sum() for axis in (1, 0))
-    return (rows + columns) / mixing.numel()
+    penalty: Tensor = (rows + columns) / mixing.numel()
+    return penalty
 
 
 def smoothness_penalty(features: Tensor) -> Tensor:

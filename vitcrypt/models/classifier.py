@@ -76,7 +76,8 @@ class ImageClassifier(LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        return self.network(image)
+        logits: Tensor = self.network(image)
+        return logits
 
     def configure_model(self) -> None:
         """Compile in place, once."""
@@ -139,7 +140,7 @@ class ImageClassifier(LightningModule):
 
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the logits."""
-        return self(batch["image"])
+        return self.forward(batch["image"])
 
     def built_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """Build the optimiser of some parameters."""

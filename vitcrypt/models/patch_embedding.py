@@ -51,7 +51,7 @@ class PatchProjection(nn.Module):
         if self.kind.endswith("nibbles"):
             image = split_nibbles(image)
         size, (rows, columns) = self.patch_size, (side // self.patch_size for side in image.shape[2:])
-        patches = image.unflatten(3, (columns, size)).unflatten(2, (rows, size))  # [B, C, rows, P, columns, P]
+        patches = image.reshape(*image.shape[:2], rows, size, columns, size)
         patches = patches.permute(2, 4, 0, 1, 3, 5).flatten(3).flatten(0, 1)  # [N, B, S]
         if len(self.weight) == 1:
             tokens = F.linear(patches, self.weight[0])
@@ -64,7 +64,7 @@ class PatchProjection(nn.Module):
             )
         if self.bias is not None:
             tokens = tokens + self.bias.to(tokens.dtype)
-        return tokens.permute(1, 2, 0).unflatten(2, (rows, columns))
+        return tokens.permute(1, 2, 0).reshape(image.shape[0], self.out_channels, rows, columns)
 
     def extra_repr(self) -> str:
         """Show kind and sizes."""

@@ -37,7 +37,8 @@ class ResNet18(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        return self.fc(self.stages(self.stem(x)).mean((2, 3)))
+        logits: Tensor = self.fc(self.stages(self.stem(x)).mean((2, 3)))
+        return logits
 
 
 def _stage(before: int, after: int, stride: int) -> nn.Sequential:

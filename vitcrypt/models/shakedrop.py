@@ -41,7 +41,8 @@ def shake(x: Tensor, gate: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
         alpha: [B, 1, ...], of the forward pass.
         beta: [B, 1, ...], of the backward pass.
     """
-    return _Shake.apply(x, torch.where(gate, 1.0, alpha), torch.where(gate, 1.0, beta))
+    shaken: Tensor = _Shake.apply(x, torch.where(gate, 1.0, alpha), torch.where(gate, 1.0, beta))
+    return shaken
 
 
 def shake_drop(x: Tensor, keep_prob: float, training: bool = True, gate: Gate = "batch") -> Tensor:
@@ -145,7 +146,8 @@ class PyramidNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        return self.fc(F.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3)))
+        logits: Tensor = self.fc(F.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3)))
+        return logits
 
 
 class _Block(nn.Module):
@@ -166,4 +168,5 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = F.avg_pool2d(x, self.stride) if self.stride > 1 else x
-        return self.branch(x) + F.pad(shortcut, (0, 0, 0, 0, 0, self.added))
+        residual: Tensor = self.branch(x)
+        return residual + F.pad(shortcut, (0, 0, 0, 0, 0, self.added))

@@ -76,8 +76,7 @@ def fetch_pretrained(model_name: str) -> Path:
         FileNotFoundError: They are not here and cannot be fetched; the message names each way to provide them.
     """
     import timm
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session, hf_hub_download, try_to_load_from_cache
 
     config = timm.get_pretrained_cfg(model_name) if timm.is_model(model_name.split(".")[0]) else None
     if config is None or not config.hf_hub_id:

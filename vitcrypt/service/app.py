@@ -147,7 +147,7 @@ def create_app(
 
     @app.get("/health")
     async def health(request: Request) -> Response:
-        """Say that the service answers. Needs no token."""
+        """Answer, as a sign of life. Needs no token."""
         return answer(request, 200, {"status": "ok"})
 
     served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
@@ -157,7 +157,7 @@ def create_app(
 
     @app.get("/info", response_model=Info, responses=refusals(401))
     async def info(request: Request) -> Response:
-        """Say what clients need to encrypt queries, what is served, and the limits."""
+        """Describe what clients need to encrypt queries, what is served, and the limits."""
         authorise(request)
         return Response(description, media_type="application/json")
 
@@ -200,11 +200,11 @@ def scores(logits: NDArray[np.floating], classes: list[str], count: int = 5) -> 
     odds = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float64)
     shares = odds / odds.sum(1, keepdims=True)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :count]
-    told = []
+    answers = []
     for labels, row in zip(order.tolist(), shares.tolist(), strict=True):
         top = [{"label": label, "name": classes[label], "probability": row[label]} for label in labels]
-        told.append({**top[0], "top": top})
-    return told
+        answers.append({**top[0], "top": top})
+    return answers
 
 
 async def _worked(size: int, work: Callable[..., T], *arguments: Any) -> T:

@@ -23,7 +23,7 @@ class Batcher:
         backend: uint8 [B, 3, S, S] -> float [B, K].
         max_batch: Images in one batch, at most.
         max_wait: Seconds that the first image of a batch waits for others, at most.
-        on_batch: Is told the size of every batch.
+        on_batch: Called with the size of every batch.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Batcher:
                     self.on_batch(len(batch))
                 try:
                     logits = await loop.run_in_executor(self._thread, self.backend, batch)
-                except Exception as error:  # of the backend: those who wait are told, and the next batch is tried
+                except Exception as error:  # of the backend: those who wait get it, and the next batch is tried
                     self._fail(taken, error)
                     continue
                 start = 0

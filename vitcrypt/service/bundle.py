@@ -5,7 +5,7 @@ model.safetensors   the state of the network
 model.onnx          the same with normalisation inside: uint8 [batch, 3, S, S] -> logits [batch, classes]
 client.json         what a client needs to encrypt queries
 
-A bundle may come from anyone. What it says is read as typed documents, and builds one of a few networks from numbers.
+A bundle may come from anyone. It is read as typed documents, and builds one of a few networks from numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = "vitcrypt bundle 1"
-FOR_CLIENTS = tuple(Description.model_fields)
 MAX_BYTES = {"client.json": MAX_DESCRIPTION_BYTES, "model.onnx": 2**31, "model.safetensors": 2**31}
 """Of each file. No graph can be larger, and the weights are the same in both."""
 
@@ -46,16 +45,14 @@ class Bundle:
     """What is served. `Bundle.read(folder)` checks and reads one, `write` makes one from a network.
 
     Args:
-        model: What network it is (`ModelValues`): network, adaptation, block_size and, if it is not "shared",
-            patch_embedding; and patch_size.
-        image_size: S, the side of the images.
-        interpolation: How images are resized to it: "bilinear" or "bicubic".
+        model: What network it is, as `ModelValues` describes it.
+        image_size: S, the side of the images. This and what follows up to key_scope: see `Description`.
+        interpolation: "bilinear" or "bicubic".
         classes: Names of the classes, in the order of the logits.
-        scheme: Name and values of the encryption scheme, {"name": "proposed", "block_size": 16}; None: not recorded.
-        fingerprint: Of the key that the images are encrypted with; None if there is none, or it was not recorded.
+        scheme: Name and values of the encryption scheme, {"name": "proposed", "block_size": 16}.
+        fingerprint: Of the key.
         key_scope: "shared" or "per_image".
-        origin: Where the network comes from: identity of its run, test accuracy, SHA-256 of what was trained; after
-            `vitcrypt rekey` also the bundle that it was made from, by the SHA-256 of its bundle.json.
+        origin: Where the network comes from, as `Origin` describes it.
         folder: Where it was read from.
 
     Raises:
@@ -83,7 +80,7 @@ class Bundle:
         try:
             return Described.model_validate(values)
         except ValidationError as error:
-            raise ValueError(f"no bundle can say this: {explain(error)}") from None
+            raise ValueError(f"no bundle may hold this: {explain(error)}") from None
 
     @classmethod
     def read(cls, folder: str | Path) -> Bundle:
@@ -91,7 +88,7 @@ class Bundle:
 
         Raises:
             FileNotFoundError: There is none, or a file of it is missing.
-            ValueError: It is damaged, changed, of another version, or says what no bundle may.
+            ValueError: It is damaged, changed, of another version, or holds what no bundle may.
         """
         folder = Path(folder)
         if not os.path.lexists(folder / "bundle.json"):
@@ -99,7 +96,7 @@ class Bundle:
         described = read_document(folder / "bundle.json", BundleFile, MAX_DESCRIPTION_BYTES, folder)
         for name, expected in described.files.items():
             if not os.path.lexists(folder / name):
-                raise FileNotFoundError(f"{folder / name} is missing; copy the whole bundle again")
+                raise FileNotFoundError(f"{folder / name} is missing; copy the bundle again")
             with open_regular(folder / name, MAX_BYTES[name], folder) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise ValueError(f"{folder / name} is damaged or was changed: its SHA-256 is another than recorded")
@@ -124,10 +121,10 @@ class Bundle:
 
     def for_clients(self) -> dict[str, Any]:
         """Return the contents of client.json, less its format."""
-        return {name: getattr(self, name) for name in FOR_CLIENTS}
+        return {name: getattr(self, name) for name in Description.model_fields}
 
     def write(self, folder: str | Path, network: nn.Module) -> Bundle:
-        """Write a bundle of this description with the weights of `network`, as a whole or not at all.
+        """Write a bundle of this description with the weights of `network`, completely or not at all.
 
         Args:
             folder: The new folder.
@@ -151,11 +148,10 @@ class Bundle:
         described = {name: value for name, value in asdict(self).items() if name != "folder"}
         try:
             with atomic_folder(folder, names=("bundle.json", *MAX_BYTES)) as partial:
-                state = {
-                    name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()
-                }
-                save_file(state, partial / "model.safetensors")
-                write_onnx(network.cpu(), partial / "model.onnx", self.image_size)
+                state = network.cpu().state_dict()
+                weights = {name: value.contiguous().clone() for name, value in state.items()}
+                save_file(weights, partial / "model.safetensors")
+                write_onnx(network, partial / "model.onnx", self.image_size)
                 _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
                 files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
                 _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})

@@ -80,15 +80,15 @@ class Client:
         self.max_images, self.max_bytes = min(info.limits.max_images, 4096), min(info.limits.max_bytes, 2**25)
         expected: Description = described or info
         for name in Description.model_fields:  # a service may leave things open
-            told, known = getattr(info, name), getattr(expected, name)
-            if told is not None and told != known:
-                told, known = printable(told, 200), printable(known, 200)
-                raise ValueError(f"the service is another than {description}: its {name} is {told}, not {known}")
+            found, known = getattr(info, name), getattr(expected, name)
+            if found is not None and found != known:
+                found, known = printable(found, 200), printable(known, 200)
+                raise ValueError(f"the service is another than {description}: its {name} is {found}, not {known}")
         self.image_size, self.interpolation = expected.image_size, expected.interpolation
         self.classes, self.fingerprint = expected.classes, expected.fingerprint
         if expected.scheme is None:
             raise ValueError(
-                "nothing says how the images were encrypted; write the scheme into client.json, as "
+                "nobody recorded how the images were encrypted; write the scheme into client.json, as "
                 '{"name": "proposed", "block_size": 16}, and give that file (--client)'
             )
         self.scheme = Scheme.from_dict(expected.scheme)
@@ -125,7 +125,8 @@ class Client:
         if self.encryption is None:
             return plain
         index = torch.tensor([2**33 + secrets.randbelow(2**61) for _ in range(len(plain))])
-        return self.encryption(plain, index)
+        encrypted: Tensor = self.encryption(plain, index)
+        return encrypted
 
     def ask(self, encrypted: Tensor) -> list[Prediction]:
         """Send encrypted images, uint8 [N, 3, S, S], and return the predictions."""
@@ -163,7 +164,7 @@ class Client:
             )
 
     def _distrust(self, key: Key | None) -> None:
-        """Raise ValueError if what the service alone says would show the images, or take too much to prepare them."""
+        """Raise ValueError if what a service alone asks for would show the images, or take too much to prepare."""
         shape = (3, self.image_size, self.image_size)
         faults = []
         if self.image_size > LARGEST:

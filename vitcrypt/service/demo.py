@@ -33,7 +33,7 @@ HEADERS = {
 def create_demo(client: Client, secret: str) -> FastAPI:
     """Build the application that serves the page, encrypts the pictures chosen there, and asks the service.
 
-    Whoever can have images of his choice encrypted has the key after a few of them: all is below /SECRET/, and nobody
+    Anyone who can have images of their choice encrypted has the key after a few of them: all is below /SECRET/; nobody
     else gets an answer, be it another page in the browser or another process or user of this machine.
 
     Args:
@@ -54,18 +54,18 @@ def create_demo(client: Client, secret: str) -> FastAPI:
     limits, one_by_one = Limits(), asyncio.Semaphore(1)
     memory = Room(2 * limits.max_bytes)
 
-    def admit(told: str) -> None:
-        if not secrets.compare_digest(told.encode(), secret.encode()):
+    def admit(sent: str) -> None:
+        if not secrets.compare_digest(sent.encode(), secret.encode()):
             raise HTTPException(404, "the address of the demo is the one that it printed", HEADERS)
 
-    @app.get("/{told}/")
-    async def show(told: str) -> Response:
-        admit(told)
+    @app.get("/{sent}/")
+    async def show(sent: str) -> Response:
+        admit(sent)
         return HTMLResponse(page, headers=HEADERS)
 
-    @app.post("/{told}/picture")
-    async def picture(told: str, request: Request) -> Response:
-        admit(told)
+    @app.post("/{sent}/picture")
+    async def picture(sent: str, request: Request) -> Response:
+        admit(sent)
         try:
             async with body_of(request, limits, memory) as data, one_by_one:
                 return JSONResponse(await asyncio.to_thread(_classified, client, data), headers=HEADERS)

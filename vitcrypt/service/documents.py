@@ -24,8 +24,6 @@ from vitcrypt.untrusted.scheme import SchemeValues
 
 CLIENT_FORMAT = "vitcrypt client 1"
 MAX_DESCRIPTION_BYTES = 32 * 2**20
-Count = Annotated[int, Field(ge=0, le=2**40)]
-Names = Annotated[dict[Text, Text], Field(max_length=100)]
 
 
 class Description(Document):
@@ -69,9 +67,9 @@ class Origin(Document):
     """Where a network comes from."""
 
     identity: Text | None = None
-    names: Names | None = None
+    names: Annotated[dict[Text, Text], Field(max_length=100)] | None = None
     test_accuracy: Share | None = None
-    test_images: Annotated[int, Field(ge=0)] | None = None
+    test_images: Annotated[int, Field(ge=0, le=2**40)] | None = None
     trained_sha256: Sha256 | None = None
     vitcrypt: Text | None = None
     rekeyed_from: RekeyedFrom | None = None
@@ -102,19 +100,10 @@ class Allowed(Document):
     max_bytes: Annotated[int, Field(ge=1, le=2**40)]
 
 
-class Served(Document):
-    """Which network answers."""
-
-    identity: Text | None = None
-    names: Names | None = None
-    test_accuracy: Share | None = None
-    test_images: Count | None = None
-
-
 class Info(ClientFile):
     """The answer of /info."""
 
-    served: Served | None = None
+    served: Origin | None = None
     limits: Allowed
 
 

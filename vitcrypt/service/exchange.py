@@ -39,7 +39,7 @@ class Exchange:
         encrypted, here = parts.scheme == "https", is_loopback(host)
         if token and not encrypted and not here:
             raise ValueError(
-                f"{self.url} is not encrypted on its way, and whoever reads along has the token: use https://, or a "
+                f"{self.url} is not encrypted on its way, and anyone who reads along has the token: use https://, or a "
                 "tunnel (ssh -L 8000:127.0.0.1:8000 HOST) and --url http://127.0.0.1:8000"
             )
         self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -71,7 +71,7 @@ class Exchange:
                 detail = parse_document(body, Problem, "the answer").detail
             except ValueError:
                 detail = body[:300].decode(errors="replace")
-            raise ValueError(f"{self.url}{path} refused ({status}): {one_line(detail) or 'it does not say why'}")
+            raise ValueError(f"{self.url}{path} refused ({status}): {one_line(detail) or 'no reason given'}")
         return body
 
     async def _exchange(

@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
 from vitcrypt.data import normalise, resize
+from vitcrypt.service.onnx import onnx_backend
 
 
 class Served(nn.Module):
@@ -23,7 +24,8 @@ class Served(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        return self.network(normalise(image))
+        logits: Tensor = self.network(normalise(image))
+        return logits
 
 
 def write_onnx(network: nn.Module, path: Path, image_size: int) -> None:
@@ -65,8 +67,6 @@ def sample_images(size: int) -> Tensor:
 
 def _compare(served: Served, path: Path, images: Tensor) -> None:
     """Raise RuntimeError unless file and network give the same logits to float32's precision, alone and in a batch."""
-    from vitcrypt.service.onnx import onnx_backend
-
     run = onnx_backend(path, threads=1)
     for batch in (images[:1], images):
         with torch.inference_mode():

@@ -22,7 +22,7 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     """Decode one PNG of S x S pixels, 8-bit RGB: uint8 [3, S, S].
 
     The reader gets header, pixels and end alone, each of them once: no text or profile that could unfold, no second
-    header, nothing behind the end. What it says of size and mode is compared before it unpacks a pixel.
+    header, nothing behind the end. Its size and mode are compared before a pixel is unpacked.
 
     Raises:
         HTTPException: 415, no PNG; 422, damaged, truncated, animated, of another size or mode.

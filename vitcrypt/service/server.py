@@ -66,8 +66,8 @@ def server_of(
     """Return a server that does not run yet.
 
     Args:
-        app: What `create_app` or `create_demo` returned; `app.state.on_drop`, if it is there, is told why a connection
-            was ended.
+        app: What `create_app` or `create_demo` returned; `app.state.on_drop`, if it is there, is called with the
+            reason when a connection is ended.
         read_seconds: How long a request may take to arrive, and an answer to be taken.
         max_connections: At once.
         idle_seconds: How long a connection may wait for its next request.
