@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 install: $(READY) ## an environment in .venv with the pinned versions
 
 run: install ## train on encrypted digits and on plain ones, and compare (3 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_tiny # so small: one thread is faster
+	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_micro # so small: one thread is faster
 	$(BIN)/vitcrypt report results/digits
 
 test: install ## all tests (9 minutes on 2 cores)

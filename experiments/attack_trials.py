@@ -59,8 +59,8 @@ def solve(images: Tensor, key: str) -> dict[str, float]:
     }
 
 
-def told(name: str, trials: list[dict[str, float]]) -> None:
-    """Print what many trials came to."""
+def summarise(name: str, trials: list[dict[str, float]]) -> None:
+    """Print what many trials restored."""
     exact = {key: sum(trial[key] == 1 for trial in trials) for key in ("K1", "K2")}
     similar = [trial["ssim"] for trial in trials]
     least = min(trial["neighbours"] for trial in trials)
@@ -72,8 +72,8 @@ def told(name: str, trials: list[dict[str, float]]) -> None:
 def jigsaw(path: str) -> None:
     """One ciphertext under each of 100 keys, two under each of 30."""
     images = resize(cifar(path, "test", 160), 224)
-    told("one ciphertext", [solve(images[i : i + 1], f"test-{i}") for i in range(100)])
-    told("two ciphertexts", [solve(images[100 + 2 * i : 102 + 2 * i], f"test-{200 + i}") for i in range(30)])
+    summarise("one ciphertext", [solve(images[i : i + 1], f"test-{i}") for i in range(100)])
+    summarise("two ciphertexts", [solve(images[100 + 2 * i : 102 + 2 * i], f"test-{200 + i}") for i in range(30)])
 
 
 def photographs() -> None:
@@ -85,8 +85,8 @@ def photographs() -> None:
     arrays += [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
     squares = [crop_square(Image.fromarray(a)).resize((224, 224), Image.Resampling.BICUBIC) for a in arrays]
     images = torch.stack([torch.from_numpy(np.array(square)).permute(2, 0, 1) for square in squares]).contiguous()
-    told("each alone", [solve(images[i : i + 1], f"test-{i}") for i in range(6)])
-    told("all under one key", [solve(images, f"test-{key}") for key in (11, 12)])
+    summarise("each alone", [solve(images[i : i + 1], f"test-{i}") for i in range(6)])
+    summarise("all under one key", [solve(images, f"test-{key}") for key in (11, 12)])
 
 
 def known(path: str) -> None:
@@ -107,7 +107,7 @@ def known(path: str) -> None:
 
 
 def guess(path: str, scheme: Scheme, images: Tensor, key: str) -> str:
-    """Run the statistics attack and say what it came to."""
+    """Run the statistics attack and describe its result."""
     ciphertexts, truth = encrypted(scheme, images, key)
     found = Statistics()(Observation(scheme, ciphertexts, public_images=cifar(path, "train", 2000)))
     shares, some = key_shares(found.subkeys, truth), images[:100]

@@ -67,7 +67,7 @@ def folder_jobs(source: str, size: int) -> list[Job]:
 def network_jobs() -> list[Job]:
     """Return the jobs that train networks, and make bundles, weights and pages out of these."""
     sizes = ("embed_dim=16", "depth=1", "num_heads=2")
-    small = ("data=digits", "trainer=cpu", "model=vit_tiny", *(f"model.network.{size}" for size in sizes))
+    small = ("data=digits", "trainer=cpu", "model=vit_micro", *(f"model.network.{size}" for size in sizes))
     trained = (*small, "model.epochs=8", "results=OUT", "encryption=proposed")
     keys = ("--old-key", "test-0", "--new-key", "test-1")
     folded = ("--key-file", "test-0", *small[3:], "model.block_size=4")
@@ -76,7 +76,7 @@ def network_jobs() -> list[Job]:
         Job("sweep", ("run", "-m", *trained, "seed=0,1"), by_time=True),
         Job("export", ("export", "finished", "OUT"), by_time=True, once=True),
         Job("rekey", ("rekey", "export", "OUT", *keys), by_time=True, once=True),
-        Job("adapt.safetensors", ("adapt", "finished/last.ckpt", "OUT", "--model", "vit_tiny", *folded), True, True),
+        Job("fold.safetensors", ("fold", "finished/last.ckpt", "OUT", "--model", "vit_micro", *folded), True, True),
         Job("report.html", ("report", "html", "run", "--output", "OUT"), by_time=True),
     ]
 

@@ -85,8 +85,8 @@ def main(data: str, weights: str, picture: str) -> None:
         name = f"{scheme.name}, {rate:g}"
         curves[name] = curve(scheme, rate, images, labels, public)
         for step, shares in curves[name].items():
-            told = ", ".join(f"{subkey} {100 * share:.1f} %" for subkey, share in shares.items())
-            print(f"{name}, {step} steps: {told}", flush=True)
+            text = ", ".join(f"{subkey} {100 * share:.1f} %" for subkey, share in shares.items())
+            print(f"{name}, {step} steps: {text}", flush=True)
         draw(curves, Path(picture))
     print(picture)
 

@@ -3,7 +3,7 @@
     PYTHONPATH=experiments python -m benchmarks.service [BUNDLE] [--seconds 60] [--clients 16]
 
 Each client is a process that sends one encrypted image after another (bare bytes, one connection) and compares every
-label with that of the network in torch. Without a BUNDLE: `model=vit_tiny` at its own size, 32 x 32, never trained. A
+label with that of the network in torch. Without a BUNDLE: `model=vit_micro` at its own size, 32 x 32, never trained. A
 run prints errors, wrong labels, requests a second, latency, and the memory of the service at its start and end; then
 what there is to gain: the time of the network alone, for one image and for a batch.
 Recorded: README.md.
@@ -33,7 +33,7 @@ from vitcrypt.service.graph import Served, sample_images
 VIT_TINY = {
     "network": {
         "_target_": "timm.create_model",
-        "model_name": "vit_tiny_patch16_224",
+        "model_name": "vit_micro_patch16_224",
         "img_size": 32,
         "patch_size": 4,
         "embed_dim": 64,
@@ -49,7 +49,7 @@ FINGERPRINT = "0" * 16
 
 
 def untrained(folder: Path) -> Bundle:
-    """Write a bundle of vit_tiny with random weights."""
+    """Write a bundle of vit_micro with random weights."""
     from vitcrypt.models.networks import build_network
 
     torch.manual_seed(0)

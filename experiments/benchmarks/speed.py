@@ -91,12 +91,12 @@ def _groups(
     if Part.PIPELINE in parts:
         yield steps.pipeline(device, 512 if large else 64, 224, 16, rounds, compiled)
         yield steps.pipeline(device, 512, 32, 4, rounds, compiled)
-    networks = {"vit_tiny": 128, "resnet18": 1024, "vit_b16": 256} if large else {"vit_tiny": 128}
+    networks = {"vit_micro": 128, "resnet18": 1024, "vit_b16": 256} if large else {"vit_micro": 128}
     for model, count in networks.items() if Part.STEP in parts else ():
         network, config = _network(model, compiled and large)
         yield steps.step(network, model, device, count, config.image_size, config.block_size, rounds)
     if Part.FIT in parts:
-        for model in ("vit_tiny", "resnet18"):
+        for model in ("vit_micro", "resnet18"):
             yield fit(model, "gpu" if large else "cpu")
     if Part.FOLDER in parts:
         yield folder.folder(source, batch, size, block_size, rounds)
@@ -107,16 +107,16 @@ def composed(*overrides: str) -> Job[Config]:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
+    from vitcrypt.experiment.composition import settled
     from vitcrypt.experiment.config import CONF, Config
     from vitcrypt.experiment.job import Job
     from vitcrypt.experiment.schema import register
 
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides=[*overrides])
-        config.names = dict.fromkeys(("data", "encryption", "model"), "bench")
-        values: Any = OmegaConf.to_container(config, resolve=True)
-    return Job.of(Config, values)
+        names = [f"names.{group}=bench" for group in ("data", "encryption", "model")]
+        values: Any = OmegaConf.to_container(compose("config", overrides=[*names, *overrides]), resolve=True)
+    return Job.of(Config, settled(values))
 
 
 def _network(model: str, compiled: bool) -> tuple[Any, ModelConf]:
@@ -143,7 +143,7 @@ def fit(model: str, trainer: str, epochs: int = 5) -> list[Any]:
     job = composed(
         *(f"model={model}", "data=digits", f"trainer={trainer}", "encryption=proposed", f"model.epochs={epochs}"),
         *("model.batch_size=128", "data.validation=0", f"data.limit_train={images}"),
-        *("model.image_size=32", *(["model.patch_size=4"] if model == "vit_tiny" else [])),  # as on CIFAR
+        *("model.image_size=32", *(["model.patch_size=4"] if model == "vit_micro" else [])),  # as on CIFAR
     )
     turns = BareLoopInTurns()
     with TemporaryDirectory() as folder:

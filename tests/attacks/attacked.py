@@ -1,5 +1,7 @@
 """What the tests of attacks attack: images, ciphertexts, oracles. Keys and truth are on this side only."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from sklearn.datasets import load_sample_images
@@ -15,12 +17,14 @@ VICTIM, PUBLIC = (72, 112, 160), (64, 96, 128, 192)  # sides of the photographs 
 SCHEMES = [PE(), PE(channel_shuffle=False), LE(4), ELE(4), EtC(4), Proposed(4), LE(8), ELE(8), EtC(8), Proposed(16)]
 
 
+@cache
 def photographs(size: int) -> Tensor:
     """The two photographs of scikit-learn, uint8 [2, 3, size, size]."""
     images = [torch.from_numpy(image[:, 106:533].copy()).permute(2, 0, 1) for image in load_sample_images().images]
     return resize(torch.stack(images), size)
 
 
+@cache
 def scenes(count: int, sizes: tuple[int, ...]) -> Tensor:
     """Small scenes cut out of the photographs, which are shrunk to several sizes first: uint8 [count, 3, 32, 32]."""
     random = np.random.default_rng(sizes)

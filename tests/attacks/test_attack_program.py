@@ -9,9 +9,10 @@ from configurations import attack_values as config
 from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.config import CONF, AttackConfig, typed
 from vitcrypt.experiment.identity import identity
-from vitcrypt.report.results import AttackResult, read_results
+from vitcrypt.report.frame import summary
+from vitcrypt.report.records import AttackResult
+from vitcrypt.report.results import read_results
 from vitcrypt.report.security import attacks, security, verdict
-from vitcrypt.report.tables import summary
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
@@ -46,7 +47,7 @@ def test_reports_list_attacks_apart_from_runs(tmp_path):
     attack(config(tmp_path, "etc", "fr", "attack.observation.ciphertexts=20"))
     found, left_out = read_results(tmp_path)
     assert left_out == []
-    assert summary(found).row_count == 0
+    assert summary(found).rows == []
     assert len(attacks(found).rows) == 2
     table = security(found)
     assert [row[1] for row in table.rows] == ["le", "etc"]  # the paper's order
@@ -93,7 +94,7 @@ def test_what_an_attack_is_decides_its_identity(tmp_path):
         ("le", "gan", ["attack.observation.ciphertexts=9", "key_scope=per_image"], "one shared key"),
         ("le", "fr", ["attack.observation.ciphertexts=9", "lpips_weights=nowhere.pth"], "nowhere.pth is not there"),
         ("le", "fr", ["image_size=30"], "does not divide images of 30 x 30"),
-        ("none", "fr", [], "encryption=received"),
+        ("received", "fr", [], "encryption=received"),
         ("le", "fr", ["key_scope=mine"], "shared or per_image"),
         ("le", "fr", ["attack.method._target_=os.system"], "os.system is not allowed"),
     ],

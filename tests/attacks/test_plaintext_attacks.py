@@ -12,11 +12,10 @@ from vitcrypt.metrics import key_shares
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-@pytest.mark.parametrize("key", ["test-0", "test-1"])
-def test_chosen_plaintext_gives_the_key(scheme, key):
+def test_chosen_plaintext_gives_the_key(scheme):
     plain = noise(2, SMALL, seed=3)
-    ciphertexts, subkeys = encrypt(scheme, plain, key)
-    asked = oracle(scheme, SMALL, 3, key)
+    ciphertexts, subkeys = encrypt(scheme, plain, "test-1")
+    asked = oracle(scheme, SMALL, 3, "test-1")
     result = ChosenPlaintext()(Observation(scheme, ciphertexts, oracle=asked))
     assert all(torch.equal(result.subkeys[name], subkeys[name]) for name in subkeys)
     assert torch.equal(result.images, plain)

@@ -69,7 +69,7 @@ def test_the_command_writes_every_figure_with_what_it_is_compared_with(bench):
 
 @pytest.mark.slow
 def test_training_is_timed_in_turns_with_a_bare_loop():
-    (bare, trained) = fit("vit_tiny", "cpu", epochs=2)
+    (bare, trained) = fit("vit_micro", "cpu", epochs=2)
     assert (bare.ratio, trained.to) == (1, bare.name)
 
 

@@ -104,7 +104,7 @@ def test_a_misspelt_verb_gets_the_nearest_and_the_version_is_told(vitcrypt):
 
 def test_the_report_shows_every_result_beside_the_plain_one_and_says_what_it_left_out(vitcrypt, tmp_path):
     for encryption, accuracy in (("plain", 0.97), ("proposed", 0.95)):
-        stored(tmp_path / "results" / encryption, training(encryption, "vit_tiny", accuracy, data="digits"))
+        stored(tmp_path / "results" / encryption, training(encryption, "vit_micro", accuracy, data="digits"))
     (tmp_path / "results" / "broken").mkdir()
     (tmp_path / "results" / "broken" / "result.json").write_text(json.dumps({"format": "another"}))
     code, printed = vitcrypt("report")

@@ -1,7 +1,6 @@
 """Digits, which come with the installation, and one .npz file."""
 
 import io
-import os
 import zipfile
 
 import numpy as np

@@ -119,7 +119,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path):
     ("arguments", "told"),
     [
         (["--model", "resnet18"], "folds the key into the patches of a ViT, and resnet18 has none"),
-        (["--model", "vit_tiny", "--encryption", "plain", *NETWORK], "needs a key.*say encryption=proposed"),
+        (["--model", "vit_tiny", "--encryption", "plain", *NETWORK], "needs a key.*set encryption=proposed"),
         (["--model", "vit_tiny", "--encryption", "etc", "encryption.block_size=2", *NETWORK], "borders"),
         (["--model", "vit_tiny", "model.image_size=16"], "of another architecture"),
     ],
@@ -146,12 +146,12 @@ def test_the_file_must_be_named_safetensors(tmp_path, weights, key):
 def test_a_file_with_another_patch_embedding_says_what_to_type(tmp_path, weights, key):
     out = tmp_path / "out.safetensors"
     adapt(weights, out, "--key-file", key, "--encryption", "ele", "--model", "vit_tiny", *NETWORK)
-    with pytest.raises(ValueError, match=r"say model\.patch_embedding=per_position_nibbles"):
+    with pytest.raises(ValueError, match=r"set model\.patch_embedding=per_position_nibbles"):
         load_weights(small(), out)
     network = small(num_classes=7)
     widen(network, "per_position")
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    with pytest.raises(ValueError, match=r"say model\.patch_embedding=per_position_nibbles"):
+    with pytest.raises(ValueError, match=r"set model\.patch_embedding=per_position_nibbles"):
         load_weights(network, out)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 

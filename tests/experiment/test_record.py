@@ -15,7 +15,7 @@ from samples import medmnist, written
 
 import vitcrypt
 from vitcrypt import run
-from vitcrypt.attack import attack
+from vitcrypt.experiment.attack import run as attack
 from vitcrypt.report import figures
 from vitcrypt.report.results import finite, write_result
 

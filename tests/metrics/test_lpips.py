@@ -11,7 +11,7 @@ import torchmetrics
 from configurations import attack_values as config
 from torchvision.models import alexnet
 
-from vitcrypt.attack import attack
+from vitcrypt.experiment.attack import run as attack
 from vitcrypt.metrics import lpips, lpips_weights
 
 MODULE = importlib.import_module("vitcrypt.metrics.lpips")  # `vitcrypt.metrics.lpips` is the function
@@ -31,7 +31,8 @@ def weights(tmp_path_factory):
 def accepted(weights, monkeypatch):
     """The same, taken for the published file."""
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    monkeypatch.setattr(MODULE, "_digits", lambda _: digest[:8])
+    url, _ = MODULE._published()
+    monkeypatch.setattr(MODULE, "_published", lambda: (url, digest[:8]))
     return weights
 
 
@@ -108,4 +109,4 @@ def test_an_attack_records_it_or_why_it_is_absent(accepted, tmp_path, capsys):
     assert "LPIPS" in capsys.readouterr().out
     stored = json.loads(next((tmp_path / "c").rglob("result.json")).read_text())
     assert stored["config"]["lpips_weights"] == "alexnet.pth"  # no path of this machine
-    assert stored["identity"] == without["identity"]
+    assert stored["identity"] == without.identity

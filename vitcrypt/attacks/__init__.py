@@ -1,25 +1,14 @@
-"""Attacks: functions of what the attacker holds. They know the public algorithms and never a key of the victim."""
+"""Attacks: functions of what the attacker holds. They know the public algorithms and never the victim's key."""
 
-from vitcrypt.attacks.fr import FR
-from vitcrypt.attacks.jigsaw.attack import Jigsaw
-from vitcrypt.attacks.learned.gan import GAN
-from vitcrypt.attacks.learned.itn import ITN
-from vitcrypt.attacks.observation import Attack, Observation, Oracle, Reconstruction
-from vitcrypt.attacks.plaintext.attack import ChosenPlaintext, KnownPlaintext
-from vitcrypt.attacks.statistics.attack import Statistics
-from vitcrypt.attacks.weight_diff import Weights
-
-__all__ = [
-    "FR",
-    "GAN",
-    "ITN",
-    "Attack",
-    "ChosenPlaintext",
-    "Jigsaw",
-    "KnownPlaintext",
-    "Observation",
-    "Oracle",
-    "Reconstruction",
-    "Statistics",
-    "Weights",
-]
+from vitcrypt.attacks.fr import FR as FR
+from vitcrypt.attacks.jigsaw import Jigsaw as Jigsaw
+from vitcrypt.attacks.learned import GAN as GAN
+from vitcrypt.attacks.learned import ITN as ITN
+from vitcrypt.attacks.observation import Attack as Attack
+from vitcrypt.attacks.observation import Observation as Observation
+from vitcrypt.attacks.observation import Oracle as Oracle
+from vitcrypt.attacks.observation import Reconstruction as Reconstruction
+from vitcrypt.attacks.plaintext import ChosenPlaintext as ChosenPlaintext
+from vitcrypt.attacks.plaintext import KnownPlaintext as KnownPlaintext
+from vitcrypt.attacks.statistics import Statistics as Statistics
+from vitcrypt.attacks.weight_diff import Weights as Weights

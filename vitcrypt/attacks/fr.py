@@ -1,9 +1,10 @@
 """The feature reconstruction attack of Chang and Li, arXiv 2004.13263: ciphertext-only, image by image, no key.
 
-Two of its forms work without any query and without a shared key. `basic` is what the literature calls "FR-Attack" and
+Two of its forms work without queries and without a shared key. `basic` is what the literature calls "FR-Attack" and
 runs on every scheme; `minimum_difference` also undoes the colour shuffling of pixel-based encryption.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,8 @@ from torch import Tensor
 from vitcrypt.attacks.observation import Observation, Reconstruction
 from vitcrypt.encryption.primitives import CHANNEL_ORDERS
 
-CHUNK = 2**18  # pixels whose candidates, 576 bytes each, are held at once
+# pixels whose candidates, 576 bytes each, are held at once
+CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -33,35 +35,29 @@ class FR:
     def __post_init__(self) -> None:
         """Check the variant."""
         if self.variant not in ("basic", "minimum_difference"):
-            raise ValueError(f"variant is 'basic' or 'minimum_difference', got {self.variant!r}")
+            raise ValueError(f"variant must be 'basic' or 'minimum_difference', got {self.variant!r}")
 
     def __call__(self, observation: Observation) -> Reconstruction:
-        """Fold, or follow the neighbours."""
+        """Fold the ciphertexts, or follow the neighbours."""
         images = observation.ciphertexts
         if self.variant == "basic":
             return Reconstruction(torch.minimum(images, 255 - images))
         if images.shape[1] != 3:
             raise ValueError(f"minimum_difference reorders three colour channels, got {images.shape[1]}")
         size = max(1, CHUNK // images[0, 0].numel())
-        return Reconstruction(torch.cat([follow_neighbours(part) for part in images.split(size)]))
-
-
-def candidates(pixels: Tensor) -> Tensor:
-    """Return all that a pixel may have been under PE: [..., 3] to [..., 48, 3] (6 orders of channels times 8 signs)."""
-    orders = pixels[..., CHANNEL_ORDERS.to(pixels.device)]  # [..., 6, 3]
-    signs = torch.tensor([[(code >> c) & 1 for c in range(3)] for code in range(8)], device=pixels.device)
-    flips = (signs * 255).to(pixels.dtype)
-    return (orders[..., :, None, :] ^ flips).flatten(-3, -2)
+        return Reconstruction(torch.cat([follow_neighbours(part) for part in torch.split(images, size)]))
 
 
 def follow_neighbours(images: Tensor) -> Tensor:
-    """Choose for every pixel of uint8 [B, 3, H, W] the candidate nearest to its restored neighbour in L1.
+    """Choose for every pixel of uint8 [B, 3, H, W] the candidate of 48 nearest to its restored neighbour in L1.
 
     The first pixel is one of 48 that nothing tells apart; here it starts dark, every value at most 127. Starting with
     all signs changed restores the exact negative, and with some of them changed a rougher image. The order of channels
     and the sign of the image as a whole stay open.
     """
-    options = candidates(images.permute(2, 3, 0, 1).int())  # [H, W, B, 48, 3]
+    signs = 255 * torch.tensor(list(itertools.product((0, 1), repeat=3)), device=images.device).flip(-1)  # [8, 3]
+    orders = images.permute(2, 3, 0, 1).int()[..., CHANNEL_ORDERS.to(images.device)]  # [H, W, B, 6, 3]
+    options = (orders[..., None, :] ^ signs.int()).flatten(-3, -2)  # [H, W, B, 48, 3]
     first = options[0, 0, :, 0]
     row = [torch.minimum(first, 255 - first)]
     for x in range(1, options.shape[1]):

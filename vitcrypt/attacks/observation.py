@@ -1,8 +1,8 @@
-"""What an attacker holds, and what an attack gives back.
+"""What an attacker holds, and what an attack returns.
 
 An attack is a function of an `Observation`: `attack(observation) -> Reconstruction`. The victim's key is no part of it,
-the true images are not, and whoever scores the reconstruction is not in this room. `Observation.threat_model` says in
-words what was held, for the record of the result.
+nor are the true images, and the reconstruction is scored outside this room. `Observation.threat_model` says in words
+what was held, for the record of the result.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from vitcrypt.encryption import Scheme, Shape
@@ -26,29 +27,29 @@ WORDS = {
 
 
 class Oracle:
-    """Encrypts what the attacker chooses under the victim's key, so many images and no more.
+    """Encrypts images that the attacker chooses under the victim's key, up to a budget.
 
     Args:
-        encrypt: uint8 [n, C, H, W] to the same.
-        budget: How many images it answers in all.
+        encrypt: Function from uint8 [n, C, H, W] to the same.
+        budget: How many images it encrypts in all, at least 1.
 
     Attributes:
-        queries: How many images it has answered.
+        queries: How many images it has encrypted.
     """
 
     def __init__(self, encrypt: Callable[[Tensor], Tensor], budget: int) -> None:
         if budget < 1:
-            raise ValueError(f"the budget of an oracle is at least one image, got {budget}")
+            raise ValueError(f"the budget of an oracle must be at least one image, got {budget}")
         self._encrypt, self.budget, self.queries = encrypt, budget, 0
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Answer, or raise ValueError if that is more than what is left."""
-        if self.queries + len(images) > self.budget:
+        """Encrypt uint8 [n, C, H, W]; raise ValueError where that would exceed the budget."""
+        needed = self.queries + len(images)
+        if needed > self.budget:
             raise ValueError(
-                f"the attack needs {self.queries + len(images)} chosen images, the oracle answers {self.budget}; "
-                "raise the budget"
+                f"the attack needs {needed} chosen images, the oracle answers {self.budget}; raise the budget"
             )
-        self.queries += len(images)
+        self.queries = needed
         return self._encrypt(images)
 
 
@@ -58,8 +59,8 @@ class Observation:
 
     Args:
         scheme: The public algorithm with its sizes; no key in it.
-        ciphertexts: uint8 [n, C, H, W], what is to be restored.
-        shared_key: Whether all ciphertexts and pairs are under one key (the attacker knows which it is).
+        ciphertexts: uint8 [n, C, H, W], the images to be restored.
+        shared_key: Whether all ciphertexts and pairs are under one key; the attacker knows whether they are.
         labels: int64 [n], classes of the ciphertexts.
         public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them the victim's.
         known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
@@ -81,26 +82,29 @@ class Observation:
     weights: tuple[State, State] | None = None
 
     def __post_init__(self) -> None:
-        """Check that all that is held is of one kind."""
+        """Check that all images have one type and size."""
         batches = {"ciphertexts": self.ciphertexts}
         if self.public_images is not None:
             batches["public_images"] = self.public_images
         if self.known is not None:
-            batches |= {"known plain images": self.known[0], "known ciphertexts": self.known[1]}
-            if len(self.known[0]) != len(self.known[1]):
-                raise ValueError(f"{len(self.known[0])} plain images and {len(self.known[1])} ciphertexts are no pairs")
+            plain, encrypted = self.known
+            batches |= {"known plain images": plain, "known ciphertexts": encrypted}
+            if len(plain) != len(encrypted):
+                raise ValueError(
+                    f"known must hold pairs, got {len(plain)} plain images and {len(encrypted)} ciphertexts"
+                )
         for name, images in batches.items():
-            if images.dtype != self.ciphertexts.dtype or str(images.dtype) != "torch.uint8":
+            if images.dtype != torch.uint8:
                 raise TypeError(f"{name} must be uint8, got {images.dtype}")
             if images.dim() != 4 or images.shape[1:] != self.ciphertexts.shape[1:]:
                 raise ValueError(
                     f"{name} must be [n, C, H, W] of the ciphertexts' size {list(self.ciphertexts.shape[1:])}, "
-                    f"got {list(images.shape)}: sizes cannot be mixed"
+                    f"got {list(images.shape)}"
                 )
         if not len(self.ciphertexts):
             raise ValueError("there is no ciphertext to attack")
         if self.labels is not None and len(self.labels) != len(self.ciphertexts):
-            raise ValueError(f"{len(self.labels)} labels do not belong to {len(self.ciphertexts)} ciphertexts")
+            raise ValueError(f"got {len(self.labels)} labels for {len(self.ciphertexts)} ciphertexts")
         self.scheme.check_shape(self.shape)
 
     @property
@@ -111,7 +115,7 @@ class Observation:
 
     @property
     def threat_model(self) -> dict[str, Any]:
-        """What the attacker knows and holds, in words and numbers; the victim's key is never among it."""
+        """What the attacker knows and holds, in words and numbers; never the victim's key."""
         held: dict[str, Any] = {
             "knows": f"the algorithm: {self.scheme}",
             "ciphertexts": len(self.ciphertexts),
@@ -120,28 +124,27 @@ class Observation:
         for name, words in WORDS.items():
             value = getattr(self, name)
             if value is not None:
-                counted = value[0] if isinstance(value, tuple) else value
-                count = value.budget if isinstance(value, Oracle) else len(counted)
-                held[name] = f"{words}: {count}"
+                first = value[0] if isinstance(value, tuple) else value
+                held[name] = f"{words}: {first.budget if isinstance(first, Oracle) else len(first)}"
         return held
 
-    def need(
-        self, attack: str, *, part: str | None = None, schemes: tuple[str, ...] = (), shared: bool = False
-    ) -> None:
-        """Raise ValueError unless the observation has what an attack needs.
+    def need(self, attack: str, part: str | None = None, *, schemes: tuple[str, ...] = (), shared: bool = False) -> Any:
+        """Return a part of the observation that an attack needs; raise ValueError where something is missing.
 
         Args:
-            attack: Its name.
-            part: One of labels, public_images, known, oracle, weights.
-            schemes: Names of the schemes that it is an attack on; none: on all.
+            attack: Its name, for the message.
+            part: One of labels, public_images, known, oracle, weights; None: nothing is returned.
+            schemes: Names of the schemes that it attacks; empty: all.
             shared: Whether the images must be under one key.
         """
-        if part is not None and getattr(self, part) is None:
+        value = getattr(self, part) if part else None
+        if part and value is None:
             raise ValueError(f"{attack} needs {WORDS[part]}, and this observation holds none (observation.{part})")
         if schemes and self.scheme.name not in schemes:
             raise ValueError(f"{attack} is an attack on {', '.join(schemes)}; this is {self.scheme.name}")
         if shared and not self.shared_key:
             raise ValueError(f"{attack} needs images under one shared key; here every image has its own")
+        return value
 
 
 @dataclass(frozen=True)
@@ -149,9 +152,9 @@ class Reconstruction:
     """What an attack makes of an observation.
 
     Args:
-        images: uint8 [n, C, H, W], its guess of the plain images, one for each ciphertext.
-        subkeys: Its guess of the victim's subkeys, as `Scheme.cipher` takes them; empty where it guesses none.
-        details: What it cost and what it found out by the way; plain values.
+        images: uint8 [n, C, H, W], a guess of the plain image for each ciphertext.
+        subkeys: A guess of the victim's subkeys, as `Scheme.cipher` takes them; empty where the attack guesses none.
+        details: What the attack cost and what else it found; plain values.
     """
 
     images: Tensor
@@ -167,4 +170,4 @@ class Attack(Protocol):
         """The name in configurations and results."""
 
     def __call__(self, observation: Observation) -> Reconstruction:
-        """Restore the plain images. Raises ValueError if the observation lacks what it needs."""
+        """Restore the plain images; raise ValueError where the observation lacks what the attack needs."""

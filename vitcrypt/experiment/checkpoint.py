@@ -66,7 +66,7 @@ def read_checkpoint(path: Path, identity: str, inputs: dict[str, str] | None = N
     if theirs != identity:
         raise ValueError(
             f"the checkpoint {path} is of another run ({theirs or 'not one of vitcrypt'}, this is {identity}): its "
-            "configuration differs; move it away, or say resume=false to start this run over (the file is put aside)"
+            "configuration differs; move it away, or set resume=false to start this run over (the file is put aside)"
         )
     made_from = stamp.get("inputs") if isinstance(stamp, dict) else None
     if inputs is not None and isinstance(made_from, dict) and made_from != inputs:
@@ -74,4 +74,5 @@ def read_checkpoint(path: Path, identity: str, inputs: dict[str, str] | None = N
             f"the checkpoint {path} was made from other data or weights than are there now; set resume=false to start "
             "this run over (the file is put aside)"
         )
-    return checkpoint
+    found: dict[str, Any] = checkpoint
+    return found

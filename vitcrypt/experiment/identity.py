@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,7 @@ INPUTS = ("root", "weights", "public_weights", "lpips_weights")
 
 def with_plain_paths(config: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration whose paths are spelled in one way, however they were typed: see `plain_path`."""
-
-    def plain(node: Any, name: str = "") -> Any:
-        if isinstance(node, dict):
-            return {key: plain(value, key) for key, value in node.items()}
-        return plain_path(node) if name in (*INPUTS, "results") and isinstance(node, str) else node
-
-    return plain(config)
+    return _with_paths(config, (*INPUTS, "results"), plain_path)
 
 
 def plain_path(path: str) -> str:
@@ -102,12 +97,16 @@ def _counted(node: DataConf | ModelConf | TrainerConf) -> dict[str, Any]:
 
 def published(config: Config | AttackConfig) -> dict[str, Any]:
     """Return what others may see of a configuration: nothing of key and results, of data and weights the bare name."""
+    seen = {name: value for name, value in asdict(config).items() if name not in ("key", "results", "logger")}
+    return _with_paths(seen, INPUTS, lambda path: Path(path).name)
 
-    def without_folders(node: Any, name: str = "") -> Any:
-        if isinstance(node, dict):
-            return {key: without_folders(value, key) for key, value in node.items()}
-        return Path(node).name if name in INPUTS and node is not None else node
 
-    return without_folders(
-        {key: value for key, value in asdict(config).items() if key not in ("key", "results", "logger")}
-    )
+def _with_paths(node: dict[str, Any], names: tuple[str, ...], spelled: Callable[[str], str]) -> dict[str, Any]:
+    """Return a copy in which the paths under these names, at any depth, are spelled anew."""
+
+    def changed(name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return _with_paths(value, names, spelled)
+        return spelled(value) if name in names and isinstance(value, str) else value
+
+    return {name: changed(name, value) for name, value in node.items()}

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from PIL import Image
 
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.identity import published
-from vitcrypt.report.results import TrainingResult
+from vitcrypt.report.records import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
 
 MODES = ("online", "offline", "disabled")

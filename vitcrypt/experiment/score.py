@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from vitcrypt.attacks import Observation, Reconstruction
-from vitcrypt.metrics import fold, jigsaw_score, key_shares, psnr, ssim
-from vitcrypt.report.results import AttackMetrics, KeyShare, OpenQuartiles, Quartiles, Similarity, finite
+from vitcrypt.metrics import fold_negative, jigsaw_score, key_shares, psnr, ssim
+from vitcrypt.report.records import AttackMetrics, KeyShare, OpenQuartiles, Quartiles, Similarity
+from vitcrypt.report.results import finite
 
 
 def score(
@@ -24,7 +25,7 @@ def score(
     Args:
         plain: uint8 [n, C, H, W], the true images.
         observation: What the attacker held.
-        reconstruction: What he made of it.
+        reconstruction: What they made of it.
         subkeys: The victim's, or None if every image has a key of its own.
         perceptual: LPIPS as `vitcrypt.metrics.lpips` returns it, where its weights are at hand.
 
@@ -46,7 +47,7 @@ def score(
         name: Similarity(
             ssim=Quartiles(**_quartiles(ssim(plain, images))),
             psnr=OpenQuartiles(**_quartiles(psnr(plain, images))),
-            folded_ssim=Quartiles(**_quartiles(ssim(fold(plain), fold(images)))),
+            folded_ssim=Quartiles(**_quartiles(ssim(fold_negative(plain), fold_negative(images)))),
             **({"lpips": Quartiles(**_quartiles(perceptual(plain, images)))} if perceptual else {}),
         )
         for name, images in compared.items()
@@ -69,7 +70,8 @@ def score(
 def _quartiles(values: Tensor) -> dict[str, Any]:
     """Return median, quartiles, least and most; None where infinite (the PSNR of equal images)."""
     points = torch.quantile(values, torch.tensor([0.5, 0.25, 0.75, 0, 1]).double(), interpolation="nearest").tolist()
-    return finite(dict(zip(("median", "lower", "upper", "least", "most"), points, strict=True)))
+    named: dict[str, Any] = finite(dict(zip(("median", "lower", "upper", "least", "most"), points, strict=True)))
+    return named
 
 
 def _guessing(subkey: Tensor) -> float:

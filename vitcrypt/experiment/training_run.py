@@ -206,6 +206,10 @@ class TrainingRun:
         """Test the trained network on one device; return its measures and the history of the training."""
         checkpoint = read_checkpoint(checkpoint_of(self.job), self.job.identity)
         self.classifier.load_state_dict(checkpoint["state_dict"])
+        return self.measure(), _history(checkpoint)["epochs"]
+
+    def measure(self) -> dict[str, Any]:
+        """Test the network as it is on one device; return its measures."""
         which = devices.chosen(self.job.config.trainer)
         trainer = self._trainer(
             devices=which[:1] if isinstance(which, list) else 1,
@@ -219,7 +223,7 @@ class TrainingRun:
         metrics, count = self.classifier.test_result, len(self.data.splits.test)
         if metrics["images"] != count:
             raise RuntimeError(f"evaluated {metrics['images']} of {count} test images: this is a bug")
-        return metrics, _history(checkpoint)["epochs"]
+        return metrics
 
     def trained_sha256(self) -> str:
         """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""

@@ -3,6 +3,6 @@
 from vitcrypt.metrics.jigsaw_score import JigsawScore, jigsaw_score
 from vitcrypt.metrics.key_shares import key_shares
 from vitcrypt.metrics.lpips import lpips, lpips_weights
-from vitcrypt.metrics.ssim import fold, psnr, ssim
+from vitcrypt.metrics.ssim import fold_negative, psnr, ssim
 
-__all__ = ["JigsawScore", "fold", "jigsaw_score", "key_shares", "lpips", "lpips_weights", "psnr", "ssim"]
+__all__ = ["JigsawScore", "fold_negative", "jigsaw_score", "key_shares", "lpips", "lpips_weights", "psnr", "ssim"]

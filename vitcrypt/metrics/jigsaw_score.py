@@ -7,50 +7,41 @@ Information 14(6):311, 2023 (Dc, Nc, Lc).
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class JigsawScore:
-    """Shares in 0..1."""
+    """Shares in 0..1.
+
+    Attributes:
+        direct: Dc, blocks at their own place.
+        neighbour: Nc, pairs of adjacent blocks that are adjacent, in that order, in the true image.
+        largest: Lc, blocks in the largest part that was joined correctly, wherever it lies.
+    """
 
     direct: float
-    """Dc: blocks at their own place."""
     neighbour: float
-    """Nc: pairs of adjacent blocks that are adjacent, in that order, in the true image."""
     largest: float
-    """Lc: blocks in the largest part that was joined correctly, wherever it lies."""
 
 
 def jigsaw_score(placed: Tensor, rows: int, columns: int) -> JigsawScore:
-    """Compare a layout of blocks with the true one.
+    """Compare a layout of rows x columns blocks with the true one.
 
-    Args:
-        placed: int64 [rows * columns], the true number (row by row) of the block at every place.
-        rows: Blocks in a column of the image.
-        columns: Blocks in a row of the image.
+    `placed` is int64 [rows * columns]: the true number (row by row) of the block at every place.
     """
-    layout = placed.cpu().numpy().reshape(rows, columns)
+    layout, places = placed.cpu().numpy().reshape(rows, columns), np.arange(rows * columns).reshape(rows, columns)
     right = (layout[:, 1:] == layout[:, :-1] + 1) & (layout[:, :-1] % columns != columns - 1)
     below = layout[1:] == layout[:-1] + columns
+    one = np.concatenate([places[:, :-1][right], places[:-1][below]])
+    other = np.concatenate([places[:, 1:][right], places[1:][below]])
+    joints = coo_array((np.ones(len(one)), (one, other)), shape=(layout.size, layout.size))
+    parts = connected_components(joints, directed=False)[1]
     pairs = right.size + below.size
     return JigsawScore(
-        direct=float((layout.ravel() == np.arange(layout.size)).mean()),
-        neighbour=float((right.sum() + below.sum()) / pairs) if pairs else 1.0,
-        largest=_largest(right, below) / layout.size,
+        direct=float((layout == places).mean()),
+        neighbour=len(one) / pairs if pairs else 1.0,
+        largest=int(np.bincount(parts).max()) / layout.size,
     )
-
-
-def _largest(right: NDArray[np.bool_], below: NDArray[np.bool_]) -> int:
-    """Return the size of the largest part connected by correct joints, by spreading the largest label."""
-    rows, columns = right.shape[0], below.shape[1]
-    labels = np.arange(rows * columns).reshape(rows, columns)
-    while True:
-        before = labels.copy()
-        for joint, one, other in ((right, labels[:, :-1], labels[:, 1:]), (below, labels[:-1], labels[1:])):
-            most = np.where(joint, np.maximum(one, other), 0)
-            np.maximum(one, most, out=one)
-            np.maximum(other, most, out=other)
-        if np.array_equal(before, labels):
-            return int(np.unique(labels, return_counts=True)[1].max())

@@ -1,4 +1,4 @@
-"""LPIPS where its weights are present: torchmetrics' implementation on AlexNet, and never a download behind one's back.
+"""LPIPS by torchmetrics on AlexNet. Its weights must be present: they are never downloaded implicitly.
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018. torchmetrics brings
 the small linear layers; AlexNet's ImageNet weights are a file of torchvision's.
@@ -14,38 +14,32 @@ from torch import Tensor
 
 from vitcrypt.jobs.atomic import sha256
 
-LEAST = 31  # a side of fewer pixels does not survive AlexNet's pooling
+# images with a smaller side do not survive AlexNet's pooling
+LEAST = 31
 
 
 def lpips_weights(path: str | Path | None = None) -> Path:
     """Return where AlexNet's weights are: the file that is named, else the one in torch's cache.
 
     Raises:
-        FileNotFoundError: There is none, with the way to get it.
+        FileNotFoundError: There is none; the message says how to get it.
         ValueError: It is another file.
     """
-    url = _url()
-    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / _name(url)
+    url, digits = _published()
+    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there; LPIPS needs {url}, which is not downloaded by itself")
-    if not (digest := sha256(file)).startswith(_digits(url)):
-        raise ValueError(f"{file} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {_digits(url)}")
+    if not (digest := sha256(file)).startswith(digits):
+        raise ValueError(f"{file} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {digits}")
     return file
 
 
-def _url() -> str:
+def _published() -> tuple[str, str]:
+    """Return the address of AlexNet's weights and how their SHA-256 begins, with which the file's name ends."""
     from torchvision.models import AlexNet_Weights
 
-    return AlexNet_Weights.DEFAULT.url
-
-
-def _name(url: str) -> str:
-    return url.rsplit("/", 1)[1]
-
-
-def _digits(url: str) -> str:
-    """Return how the SHA-256 of the file begins: the end of its name."""
-    return Path(url).stem.rsplit("-", 1)[1]
+    url: str = AlexNet_Weights.DEFAULT.url
+    return url, Path(url).stem.rsplit("-", 1)[1]
 
 
 def lpips(weights: Path) -> Callable[[Tensor, Tensor], Tensor]:
@@ -57,9 +51,10 @@ def lpips(weights: Path) -> Callable[[Tensor, Tensor], Tensor]:
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     before = torch.hub.get_dir()
-    with TemporaryDirectory() as folder:  # torchmetrics takes the weights from torch's cache only
+    # torchmetrics takes the weights from torch's cache only
+    with TemporaryDirectory() as folder:
         (Path(folder) / "checkpoints").mkdir()
-        shutil.copyfile(weights, Path(folder) / "checkpoints" / _name(_url()))
+        shutil.copyfile(weights, Path(folder) / "checkpoints" / Path(_published()[0]).name)
         torch.hub.set_dir(folder)
         try:
             measure = LearnedPerceptualImagePatchSimilarity("alex", reduction="none", normalize=True)
@@ -67,8 +62,8 @@ def lpips(weights: Path) -> Callable[[Tensor, Tensor], Tensor]:
             torch.hub.set_dir(before)
 
     @torch.no_grad()
-    def distance(a: Tensor, b: Tensor) -> Tensor:
-        parts = zip((a.float() / 255).split(32), (b.float() / 255).split(32), strict=True)
-        return torch.cat([measure(x, y).reshape(-1) for x, y in parts]).double()
+    def distance(preds: Tensor, target: Tensor) -> Tensor:
+        parts = zip(*(torch.split(images.float() / 255, 32) for images in (preds, target)), strict=True)
+        return torch.cat([measure(*part).reshape(-1) for part in parts]).double()
 
     return distance

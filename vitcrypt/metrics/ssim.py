@@ -10,29 +10,29 @@ from torch import Tensor
 
 WINDOW = 7
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-CHUNK = 2**17  # values of an image batch that are worked on at once: five maps of doubles
+# values of an image batch that are worked on at once: five maps of doubles
+CHUNK = 2**17
 
 
-def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Return the structural similarity of each pair of images.
+def ssim(preds: Tensor, target: Tensor) -> Tensor:
+    """Return the structural similarity of each pair of images: float64 [B], at most 1.
 
     Args:
-        a: uint8 [B, C, H, W], H and W at least 7.
-        b: Same shape.
-
-    Returns:
-        float64 [B], at most 1.
+        preds: uint8 [B, C, H, W], H and W at least 7.
+        target: Same shape.
 
     Raises:
         TypeError: An image is not uint8.
         ValueError: Shapes differ or an image is smaller than the window.
     """
-    _check(a, b)
-    if min(a.shape[-2:]) < WINDOW:
-        raise ValueError(f"SSIM slides a {WINDOW} x {WINDOW} window, got images of {a.shape[-2]} x {a.shape[-1]}")
-    size = max(1, CHUNK // a[0].numel()) if len(a) else 1
-    pairs = zip(a.split(size), b.split(size), strict=True)
-    return torch.cat([_ssim(x.double(), y.double()) for x, y in pairs]) if len(a) else torch.zeros(0).double()
+    _check(preds, target)
+    if min(preds.shape[-2:]) < WINDOW:
+        raise ValueError(
+            f"SSIM slides a {WINDOW} x {WINDOW} window, got images of {preds.shape[-2]} x {preds.shape[-1]}"
+        )
+    size = max(1, CHUNK // preds.shape[1:].numel())
+    parts = zip(torch.split(preds, size), torch.split(target, size), strict=True)
+    return torch.cat([_ssim(a.double(), b.double()) for a, b in parts])
 
 
 def _ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -47,33 +47,36 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _window_sums(x: Tensor) -> Tensor:
-    for axis in (-1, -2):  # adding shifted copies is several times faster than pooling or convolving doubles
+    # adding shifted copies is several times faster than pooling or convolving doubles
+    for axis in (-1, -2):
         length = x.shape[axis] - WINDOW + 1
-        parts = [x.narrow(axis, shift, length) for shift in range(WINDOW)]
-        x = parts[0] + parts[1]
-        for part in parts[2:]:
+        first, *others = (x.narrow(axis, shift, length) for shift in range(WINDOW))
+        x = first.clone()
+        for part in others:
             x += part
     return x
 
 
-def psnr(a: Tensor, b: Tensor) -> Tensor:
+def psnr(preds: Tensor, target: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio in dB of each pair of uint8 [B, C, H, W]: float64 [B], inf where equal."""
-    _check(a, b)
-    error = (a.double() - b.double()).square().mean((1, 2, 3))
+    _check(preds, target)
+    error = (preds.double() - target.double()).square().mean((1, 2, 3))
     return 10 * torch.log10(255**2 / error)
 
 
-def fold(image: Tensor) -> Tensor:
+def fold_negative(images: Tensor) -> Tensor:
     """Return min(v, 255 - v): what a value has in common with its negative.
 
-    Negative-positive transformation leaves folded images as they are, so `ssim(fold(a), fold(b))` says how much of
-    what such a scheme does not hide is there, where `ssim(a, b)` also punishes the lost sign.
+    Negative-positive transformation leaves folded images as they are, so `ssim(fold_negative(a), fold_negative(b))`
+    measures what such a scheme does not hide, where `ssim(a, b)` also punishes the lost sign.
     """
-    return torch.minimum(image, 255 - image)
+    return torch.minimum(images, 255 - images)
 
 
-def _check(a: Tensor, b: Tensor) -> None:
-    if a.dtype != torch.uint8 or b.dtype != torch.uint8:
-        raise TypeError(f"images are compared as uint8 in 0..255, got {a.dtype} and {b.dtype}")
-    if a.shape != b.shape or a.dim() != 4:
-        raise ValueError(f"expected two batches [B, C, H, W] of one shape, got {list(a.shape)} and {list(b.shape)}")
+def _check(preds: Tensor, target: Tensor) -> None:
+    if preds.dtype != torch.uint8 or target.dtype != torch.uint8:
+        raise TypeError(f"images are compared as uint8 in 0..255, got {preds.dtype} and {target.dtype}")
+    if preds.shape != target.shape or preds.dim() != 4:
+        raise ValueError(
+            f"expected two batches [B, C, H, W] of one shape, got {list(preds.shape)} and {list(target.shape)}"
+        )

@@ -7,18 +7,17 @@ swapping improves it under the distances that the map itself predicts.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from vitcrypt.attacks.blocks import Floats, Ints
 
 
 def pixel_distances(patches: Floats) -> Floats:
     """Return mean squared differences between places: [P, samples] to [P, P]; subtract each patch's mean first."""
     gram = patches @ patches.T / patches.shape[1]
     power = np.diag(gram)
-    return np.maximum(power[:, None] + power[None, :] - 2 * gram, 0)
+    distances: Floats = np.maximum(power[:, None] + power[None, :] - 2 * gram, 0)
+    return distances
 
 
 def grid_positions(side: int) -> Ints:
@@ -27,35 +26,27 @@ def grid_positions(side: int) -> Ints:
 
 
 def map_to_grid(distances: Floats, side: int) -> Ints:
-    """Place P = side^2 things on a grid, given their distances.
-
-    Args:
-        distances: [P, P], symmetric.
-        side: Of the grid.
+    """Place P = side^2 things on a grid, given their symmetric distances [P, P].
 
     Returns:
         int64 [P], the place of each, numbered row by row, up to one of the eight symmetries of the grid.
     """
     found = []
-    for power in (
-        1.0,
-        0.5,
-    ):  # squared differences grow as the square of the distance where images are smooth, else slower
-        axes = _axes(distances**power, count=4)
-        for one, other in ((0, 1), (0, 2), (1, 2), (0, 3)):  # where one direction prevails, an axis comes bent as well
-            places = _assigned(axes[:, [one, other]], side)
-            found.append(_swapped(places, distances, side))
+    # squared differences grow as the square of the distance where images are smooth, else more slowly
+    for power in (1.0, 0.5):
+        # classical multidimensional scaling
+        square = distances**power
+        centred = -0.5 * (square - square.mean(0) - square.mean(1)[:, None] + square.mean())
+        values, vectors = np.linalg.eigh(centred)
+        axes = (vectors * np.sqrt(np.maximum(values, 1e-12)))[:, ::-1]
+        # where one direction prevails, an axis appears a second time, bent
+        for one, other in ((0, 1), (0, 2), (1, 2), (0, 3)):
+            places = _fit_to_grid(axes[:, [one, other]], side)
+            found.append(_improve_by_swaps(places, distances, side))
     return min(found, key=lambda result: result[1])[0]
 
 
-def _axes(square: Floats, count: int) -> Floats:
-    """Classical multidimensional scaling of squared distances: the `count` main axes, [P, count]."""
-    centred = -0.5 * (square - square.mean(0) - square.mean(1)[:, None] + square.mean())
-    values, vectors = np.linalg.eigh(centred)
-    return (vectors * np.sqrt(np.maximum(values, 1e-12)))[:, ::-1][:, :count]
-
-
-def _assigned(plane: Floats, side: int) -> Ints:
+def _fit_to_grid(plane: Floats, side: int) -> Ints:
     """Turn points of a plane [P, 2] until they fit the grid, and give each its place."""
     grid = grid_positions(side)
     best, least = np.arange(side * side), np.inf
@@ -70,13 +61,11 @@ def _assigned(plane: Floats, side: int) -> Ints:
     return best
 
 
-def _swapped(places: Ints, distances: Floats, side: int, rounds: int = 200) -> tuple[Ints, float]:
+def _improve_by_swaps(places: Ints, distances: Floats, side: int, rounds: int = 200) -> tuple[Ints, float]:
     """Exchange places while that makes distances more like those expected of their displacement.
 
-    The expected logarithm of a distance is the mean over all pairs that are displaced alike (up to sign) now.
-
-    Returns:
-        The places, and the squared error that is left.
+    The expected logarithm of a distance is the mean over all pairs that are displaced alike (up to sign) now. Returns
+    the places, and the squared error that is left.
     """
     places = places.copy()
     count = side * side
@@ -97,7 +86,8 @@ def _swapped(places: Ints, distances: Floats, side: int, rounds: int = 200) -> t
         cost = (scale**2).sum(1)[:, None] - 2 * scale @ others.T + (others**2).sum(1)[None]
         now = cost[np.arange(count), places]
         error = float(now.sum())
-        moved = cost[:, places] - 2 * scale * expected[places][:, places]  # k at m's place, and m at k's
+        # k at the place of m, and m at that of k
+        moved = cost[:, places] - 2 * scale * expected[places][:, places]
         gain = np.triu(now[:, None] + now[None] - moved - moved.T, 1)
         k, m = np.unravel_index(gain.argmax(), gain.shape)
         if gain[k, m] <= 1e-9 * error:
@@ -107,6 +97,6 @@ def _swapped(places: Ints, distances: Floats, side: int, rounds: int = 200) -> t
 
 
 def symmetries(places: Ints, side: int) -> list[Ints]:
-    """Return the eight maps that a map of a square grid cannot be told from by distances."""
+    """Return the eight maps that distances cannot tell from a map [side^2] of a square grid."""
     grid = np.arange(side * side).reshape(side, side)
     return [view.ravel()[places] for turn in range(4) for view in (np.rot90(grid, turn), np.rot90(grid, turn).T)]

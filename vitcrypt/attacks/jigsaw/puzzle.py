@@ -7,22 +7,21 @@ the order of confidence into trees (Gallagher), the largest part is grown in a f
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-NEVER = 1e9  # cost of a piece beside itself
+from vitcrypt.attacks.blocks import Floats, Ints
+
+# cost of a piece beside itself
+NEVER = 1e9
+# pieces and their (row, column), from any origin
+Part = dict[int, tuple[int, int]]
 
 
 def fits(pieces: Floats) -> tuple[Floats, Floats]:
-    """Return the costs of neighbours: right[i, j] of j to the right of i, below[i, j] of j below i.
+    """Return the costs of neighbours, [N, N] each: right[i, j] of j to the right of i, below[i, j] of j below i.
 
-    Args:
-        pieces: [N, n, C, B, B], the N pieces of n images that are cut and scrambled alike; B at least 2.
-
-    Returns:
-        Two [N, N]; less is better, and differences are like those of a log-likelihood.
+    Less is better, and differences are like those of a log-likelihood. `pieces` are [N, n, C, B, B], the N pieces of n
+    images that are cut and scrambled alike; B at least 2.
     """
     return _right(pieces), _right(pieces.swapaxes(-1, -2))
 
@@ -45,32 +44,27 @@ def _one_sided(edge: Floats, gradient: Floats, others: Floats) -> Floats:
     expected = (edge + (mean + gradient) / 2) @ whitening  # [N, B, C]
     squares = np.zeros((len(edge), len(edge), edge.shape[1]))
     flat = others.reshape(-1, others.shape[2])  # [N * B, C]
-    for channel in range(edge.shape[2]):  # one channel at a time: memory
+    # one channel at a time, to save memory
+    for channel in range(edge.shape[2]):
         seen = (flat @ whitening[:, :, channel].T).T.reshape(len(edge), len(edge), -1)
         squares += (seen - expected[:, None, :, channel]) ** 2
-    return np.log1p(squares).sum(-1)
+    cost: Floats = np.log1p(squares).sum(-1)
+    return cost
 
 
 def solve(right: Floats, below: Floats, rows: int, columns: int) -> Ints:
-    """Arrange N = rows * columns pieces.
-
-    Args:
-        right: [N, N], cost of j to the right of i.
-        below: [N, N], cost of j below i.
-        rows: Of the frame.
-        columns: Of the frame.
-
-    Returns:
-        int64 [rows, columns], the piece at every place.
-    """
-    best = _improved(_grown(_largest_tree(right, below, rows, columns), right, below, rows, columns), right, below)
-    least = total(best, right, below)
+    """Arrange N = rows * columns pieces, given the costs [N, N] of `fits`: int64 [rows, columns], pieces by place."""
+    best, least = _completed(_largest_tree(right, below, rows, columns), right, below, rows, columns)
     for strict in (True, False, True, False):
-        kept = _soundest_part(best, right, below, strict)
-        layout = _improved(_grown(kept, right, below, rows, columns), right, below)
-        if (cost := total(layout, right, below)) < least - 1e-9:
+        layout, cost = _completed(_soundest_part(best, right, below, strict), right, below, rows, columns)
+        if cost < least - 1e-9:
             best, least = layout, cost
     return best
+
+
+def _completed(part: Part, right: Floats, below: Floats, rows: int, columns: int) -> tuple[Ints, float]:
+    layout = _improved(_grown(part, right, below, rows, columns), right, below)
+    return layout, total(layout, right, below)
 
 
 def total(layout: Ints, right: Floats, below: Floats) -> float:
@@ -86,75 +80,63 @@ def _ratios(cost: Floats) -> Floats:
     return cost / np.maximum(rest, 1e-9)
 
 
-def _largest_tree(right: Floats, below: Floats, rows: int, columns: int) -> dict[int, tuple[int, int]]:
+def _largest_tree(right: Floats, below: Floats, rows: int, columns: int) -> Part:
     """Join parts along the most confident pairs while they neither overlap nor outgrow the frame."""
     ratios = np.stack([_ratios(right), _ratios(below)])
     order = np.argsort(ratios, axis=None, kind="stable")[: 20 * len(right)]
     parts = [{i: (0, 0)} for i in range(len(right))]
-    of = list(range(len(right)))
+    part_of = list(range(len(right)))
     for direction, i, j in zip(*np.unravel_index(order, ratios.shape), strict=True):
-        if of[i] == of[j]:
+        if part_of[i] == part_of[j]:
             continue
-        one, other = parts[of[i]], parts[of[j]]
+        one, other = parts[part_of[i]], parts[part_of[j]]
         dy = one[i][0] + (direction == 1) - other[j][0]
         dx = one[i][1] + (direction == 0) - other[j][1]
         moved = {piece: (y + dy, x + dx) for piece, (y, x) in other.items()}
-        places = set(one.values()) | set(moved.values())
+        places = {*one.values(), *moved.values()}
         ys, xs = zip(*places, strict=True)
         outgrown = max(ys) - min(ys) >= rows or max(xs) - min(xs) >= columns
         if outgrown or len(places) < len(one) + len(moved):
             continue
         one.update(moved)
         for piece in moved:
-            of[piece] = of[i]
+            part_of[piece] = part_of[i]
     return max(parts, key=len)
 
 
-def _grown(part: dict[int, tuple[int, int]], right: Floats, below: Floats, rows: int, columns: int) -> Ints:
+def _beside(layout: Ints, ys: Ints, xs: Ints, pieces: Ints, right: Floats, below: Floats) -> tuple[Floats, Ints]:
+    """Return the costs [n, pieces] of pieces at n places beside what stands around them, and how many stand there."""
+    cost, neighbours = np.zeros((len(ys), len(pieces))), np.zeros(len(ys), int)
+    around = np.pad(layout, 1, constant_values=-1)
+    for dy, dx, added in ((0, -1, right), (0, 1, right.T), (-1, 0, below), (1, 0, below.T)):
+        beside = around[ys + 1 + dy, xs + 1 + dx]
+        there = beside >= 0
+        cost[there] += added[np.ix_(beside[there], pieces)]
+        neighbours += there
+    return cost, neighbours
+
+
+def _grown(part: Part, right: Floats, below: Floats, rows: int, columns: int) -> Ints:
     """Add the other pieces to a part, the clearest first, until the frame, which floats as long as it can, is full."""
-    count, height, width = len(right), 2 * rows + 1, 2 * columns + 1
-    least_y, least_x = (min(place[k] for place in part.values()) for k in (0, 1))
-    canvas = np.full((height, width), -1)
-    cost, neighbours = np.zeros((height, width, count)), np.zeros((height, width), int)
-    free = np.ones(count, bool)
-
-    def put(piece: int, y: int, x: int) -> None:
-        canvas[y, x], free[piece] = piece, False
-        for dy, dx, added in (
-            (0, 1, right[piece]),
-            (0, -1, right[:, piece]),
-            (1, 0, below[piece]),
-            (-1, 0, below[:, piece]),
-        ):
-            cost[y + dy, x + dx] += added
-            neighbours[y + dy, x + dx] += 1
-
-    top, left = (rows + 1) // 2, (columns + 1) // 2
+    canvas = np.full((2 * rows + 1, 2 * columns + 1), -1)
+    y_least, x_least = np.min(list(part.values()), 0)
     for piece, (y, x) in part.items():
-        put(piece, y - least_y + top, x - least_x + left)
-    while free.any():
-        ys, xs = np.nonzero(canvas >= 0)
-        y_lo, y_hi, x_lo, x_hi = (
-            ys.max() - rows + 1,
-            ys.min() + rows - 1,
-            xs.max() - columns + 1,
-            xs.min() + columns - 1,
-        )
-        allowed = (canvas < 0) & (neighbours > 0)
-        allowed[: max(y_lo, 1)] = allowed[y_hi + 1 :] = allowed[-1:] = False
-        allowed[:, : max(x_lo, 1)] = allowed[:, x_hi + 1 :] = allowed[:, -1:] = False
-        cells = np.argwhere(allowed)
-        pieces = np.nonzero(free)[0]
-        costs = cost[cells[:, 0], cells[:, 1]][:, pieces]  # [cells, pieces]
-        choice = costs.argmin(1)
-        if len(pieces) > 1:
-            two = np.partition(costs, 1, 1)[:, :2]
-            margin = two[:, 1] - two[:, 0]
-        else:
-            margin = -costs[:, 0]
-        mean = costs[np.arange(len(cells)), choice] / neighbours[cells[:, 0], cells[:, 1]]
-        cell = int((margin - 0.1 * mean).argmax())
-        put(int(pieces[choice[cell]]), *cells[cell])
+        canvas[y - y_least + (rows + 1) // 2, x - x_least + (columns + 1) // 2] = piece
+    left_over = np.ones(len(right), bool)
+    left_over[list(part)] = False
+    while left_over.any():
+        free, filled = np.flatnonzero(left_over), canvas >= 0
+        ys, xs = np.nonzero(filled)
+        top, left = max(ys.max() - rows + 1, 1), max(xs.max() - columns + 1, 1)
+        # the rim of the canvas stays empty, so nothing is rolled over it
+        beside = np.any([np.roll(filled, shift, axis) for shift in (-1, 1) for axis in (0, 1)], 0) & ~filled
+        ys, xs = np.nonzero(beside[top : ys.min() + rows, left : xs.min() + columns])
+        ys, xs = ys + top, xs + left
+        costs, neighbours = _beside(canvas, ys, xs, free, right, below)
+        margin = np.diff(np.partition(costs, 1, 1)[:, :2])[:, 0] if len(free) > 1 else -costs[:, 0]
+        cell = int((margin - 0.1 * (costs.min(1) / neighbours)).argmax())
+        piece = free[costs[cell].argmin()]
+        canvas[ys[cell], xs[cell]], left_over[piece] = piece, False
     ys, xs = np.nonzero(canvas >= 0)
     return canvas[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
 
@@ -165,19 +147,10 @@ def _improved(layout: Ints, right: Floats, below: Floats, rounds: int = 20) -> I
     white = np.indices(layout.shape).sum(0) % 2
     least = total(layout, right, below)
     for turn in range(2 * rounds):
-        cells = np.argwhere(white == turn % 2)
-        pieces = layout[cells[:, 0], cells[:, 1]]
-        cost = np.zeros((len(cells), len(pieces)))
-        for row, (y, x) in enumerate(cells):
-            if x > 0:
-                cost[row] += right[layout[y, x - 1], pieces]
-            if x + 1 < layout.shape[1]:
-                cost[row] += right[pieces, layout[y, x + 1]]
-            if y > 0:
-                cost[row] += below[layout[y - 1, x], pieces]
-            if y + 1 < layout.shape[0]:
-                cost[row] += below[pieces, layout[y + 1, x]]
-        layout[cells[:, 0], cells[:, 1]] = pieces[linear_sum_assignment(cost)[1]]
+        ys, xs = np.nonzero(white == turn % 2)
+        pieces = layout[ys, xs]
+        cost, _ = _beside(layout, ys, xs, pieces, right, below)
+        layout[ys, xs] = pieces[linear_sum_assignment(cost)[1]]
         now = total(layout, right, below)
         if turn % 2 and now >= least - 1e-9:
             break
@@ -185,19 +158,12 @@ def _improved(layout: Ints, right: Floats, below: Floats, rounds: int = 20) -> I
     return layout
 
 
-def _soundest_part(layout: Ints, right: Floats, below: Floats, strict: bool) -> dict[int, tuple[int, int]]:
-    """Return the largest part whose neighbours all chose each other.
-
-    Args:
-        layout: The arrangement.
-        right: As in `solve`.
-        below: As in `solve`.
-        strict: Both must be each other's best; otherwise one's choice is enough.
-    """
+def _soundest_part(layout: Ints, right: Floats, below: Floats, strict: bool) -> Part:
+    """Return the largest part whose neighbours all chose each other; not `strict`: one's choice is enough."""
     joints = []
     for cost, one, other in ((right, layout[:, :-1], layout[:, 1:]), (below, layout[:-1], layout[1:])):
-        chosen = cost.argmin(1)[one] == other, cost.argmin(0)[other] == one
-        joints.append(chosen[0] & chosen[1] if strict else chosen[0] | chosen[1])
+        forth, back = cost.argmin(1)[one] == other, cost.argmin(0)[other] == one
+        joints.append(forth & back if strict else forth | back)
     labels = np.arange(layout.size).reshape(layout.shape)
     while True:
         before = labels.copy()

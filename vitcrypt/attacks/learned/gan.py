@@ -2,10 +2,10 @@
 
 The attacker has ciphertexts, all under one unknown key, and unpaired public images. A generator maps ciphertexts to
 images, a discriminator tells these from the public ones. `sia` is SIA-GAN (Madono et al., IEEE Access 9:129385, 2021):
-hinge loss, and a classifier that reads the intercepted labels off the generated images. `small` is the DCGAN-like form
-in which the group of the paper runs it: a network that sees one block at a time, and binary cross-entropy. `nibbles` is
-not published: the same against LE alone, by an attacker who uses what he knows of it, that it moves and complements
-nibbles, so that one affine map of the nibbles of a block is its inverse.
+hinge loss, and a classifier that predicts the intercepted labels from the generated images. `small` is the DCGAN-like
+form in which the group of the paper runs it: a network that sees one block at a time, and binary cross-entropy.
+`nibbles` is not published: the same against LE alone, by an attacker who uses what they know of it, that it moves and
+complements nibbles, so that one affine map of the nibbles of a block is its inverse.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ from vitcrypt.attacks.learned.networks import (
     NibbleInverse,
     SIADiscriminator,
     SIAGenerator,
+    SmallClassifier,
     SmallDiscriminator,
 )
 from vitcrypt.attacks.observation import Observation, Reconstruction
 
-RATES = {  # of generator and discriminator, and the betas of Adam; published for `sia` and `small`
+# learning rates of generator and discriminator, and the betas of Adam; published for `sia` and `small`
+RATES = {
     "sia": ((1e-4, 4e-4), (0.0, 0.9)),
     "small": ((2e-4, 2e-4), (0.5, 0.999)),
     "nibbles": ((1e-3, 2e-4), (0.5, 0.999)),
@@ -39,11 +41,11 @@ class GAN:
     Args:
         variant: "sia", "small" or "nibbles".
         width: Channels of the discriminator, and of the generator of `sia`, as a share of the published ones.
-        label_weight: Of the classifier's cross-entropy in `sia` (1 in the published code); needs labels if not 0. The
-            published classifier is a ShakeDrop PyramidNet-110; this one has four convolutions.
-        epochs: Over the ciphertexts (published: 100 for `sia`, 25 for `small`).
-        batch_size: Images a step.
-        seed: Of initialisation and order.
+        label_weight: Weight of the classifier's cross-entropy in `sia` (1 in the published code); needs labels if not
+            0. The published classifier is a ShakeDrop PyramidNet-110; this one has four layers.
+        epochs: Passes over the ciphertexts (published: 100 for `sia`, 25 for `small`).
+        batch_size: Images per step.
+        seed: Seed of initialisation and order.
         device: "cpu", "cuda" or "auto".
     """
 
@@ -57,77 +59,75 @@ class GAN:
     name = "gan"
 
     def __call__(self, observation: Observation) -> Reconstruction:
-        """Needs public images, and labels where their weight is not 0."""
+        """Needs public images, and labels where `label_weight` is not 0."""
         if self.variant not in RATES:
-            raise ValueError(f"variant is one of {', '.join(RATES)}; got {self.variant!r}")
-        only = ("le",) if self.variant == "nibbles" else ()
-        observation.need(self.name, part="public_images", schemes=only, shared=True)
+            raise ValueError(f"variant must be one of {', '.join(RATES)}; got {self.variant!r}")
+        schemes = ("le",) if self.variant == "nibbles" else ()
+        public: Tensor = observation.need(self.name, "public_images", schemes=schemes, shared=True)
+        labels: Tensor | None = None
         if self.variant == "sia" and self.label_weight:
-            observation.need(self.name, part="labels")
-        assert observation.public_images is not None
-        if min(len(observation.ciphertexts), len(observation.public_images)) < 2:
+            labels = observation.need(self.name, "labels")
+        if min(len(observation.ciphertexts), len(public)) < 2:
             raise ValueError("gan needs at least 2 ciphertexts and 2 public images")
         if self.variant != "sia" and min(observation.shape[1:]) < 24:
             raise ValueError(f"gan needs images of at least 24 x 24 pixels, got {list(observation.shape[1:])}")
         device = loop.pick_device(self.device)
-        with loop.seeded(self.seed) as generator:
-            network = self._train(observation, generator, device)
-            images = loop.apply(network, observation.ciphertexts, self.batch_size, device)
+        with loop.seeded(self.seed) as random:
+            generator = self._train(observation, public.cpu(), labels, random, device)
+            images = loop.apply(generator, observation.ciphertexts, self.batch_size, device)
         return Reconstruction(images, details={"epochs": self.epochs})
 
-    def _train(self, observation: Observation, generator: torch.Generator, device: str) -> nn.Module:
-        assert observation.public_images is not None
-        ciphertexts, public = observation.ciphertexts.cpu(), observation.public_images.cpu()
-        maker, judge, reader = (network.to(device) for network in self._networks(observation))
-        made = [*maker.parameters(), *reader.parameters()]
-        rates, betas = RATES[self.variant]
-        making, judging = torch.optim.Adam(made, rates[0], betas), torch.optim.Adam(judge.parameters(), rates[1], betas)
+    def _train(
+        self, observation: Observation, public: Tensor, labels: Tensor | None, random: torch.Generator, device: str
+    ) -> nn.Module:
+        ciphertexts, hinge = observation.ciphertexts.cpu(), self.variant == "sia"
+        generator, discriminator, classifier = (part.to(device) for part in self._networks(observation, labels))
+        (rate, discriminator_rate), betas = RATES[self.variant]
+        optimizer = torch.optim.Adam([*generator.parameters(), *classifier.parameters()], rate, betas)
+        discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), discriminator_rate, betas)
         for _ in loop.epochs(self.epochs, "generative attack"):
-            maker.train()
-            for chosen in loop.batches(len(ciphertexts), self.batch_size, generator):
-                other = torch.randint(0, len(public), (len(chosen),), generator=generator)
+            generator.train()
+            for chosen in loop.batches(len(ciphertexts), self.batch_size, random):
+                other = torch.randint(0, len(public), (len(chosen),), generator=random)
                 encrypted, real = (loop.to_signal(x.to(device)) for x in (ciphertexts[chosen], public[other]))
-                restored = maker(encrypted)
-                judging.zero_grad(set_to_none=True)
-                self._judged(judge(restored.detach()), judge(real)).backward()
-                judging.step()
-                making.zero_grad(set_to_none=True)
-                loss = self._deceived(judge(restored))
-                if self.label_weight and observation.labels is not None and self.variant == "sia":
-                    labels = observation.labels[chosen].to(device)
-                    loss = loss + self.label_weight * cross_entropy(reader(restored), labels)
-                loss.backward()
-                making.step()
-        return maker
+                restored = generator(encrypted)
+                loss = discriminator_loss(discriminator(restored.detach()), discriminator(real), hinge)
+                loop.step(discriminator_optimizer, loss)
+                loss = generator_loss(discriminator(restored), hinge)
+                if labels is not None:
+                    truth = labels[chosen].to(device)
+                    loss = loss + self.label_weight * cross_entropy(classifier(restored), truth)
+                loop.step(optimizer, loss)
+        return generator
 
-    def _networks(self, observation: Observation) -> tuple[nn.Module, nn.Module, nn.Module]:
+    def _networks(self, observation: Observation, labels: Tensor | None) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Return generator, discriminator and classifier, the last one empty without labels."""
         channels, block_size = observation.shape[0], observation.scheme.block_size
         if self.variant != "sia":
-            inverse: type[nn.Module] = BlockInverse if self.variant == "small" else NibbleInverse
-            judge: nn.Module = SmallDiscriminator(channels, max(8, int(64 * self.width)))
-            return inverse(channels, block_size), judge, nn.Identity()
+            inverse = BlockInverse if self.variant == "small" else NibbleInverse
+            discriminator = SmallDiscriminator(channels, max(8, int(64 * self.width)))
+            return inverse(channels, block_size), discriminator, nn.Identity()
         blocks = observation.scheme.num_blocks(observation.shape)
-        maker = SIAGenerator(channels, block_size, blocks, max(16, int(64 * self.width)))
-        judge = SIADiscriminator(channels, max(8, int(128 * self.width)))
-        classes = 1 if observation.labels is None else int(observation.labels.max()) + 1
-        return maker, judge, _reader(channels, classes, max(8, int(64 * self.width)))
-
-    def _judged(self, restored: Tensor, real: Tensor) -> Tensor:
-        if self.variant == "sia":
-            return relu(1 + restored).mean() + relu(1 - real).mean()
-        return _said(restored, 0.0) + _said(real, 1.0)
-
-    def _deceived(self, restored: Tensor) -> Tensor:
-        return -restored.mean() if self.variant == "sia" else _said(restored, 1.0)
+        return (
+            SIAGenerator(channels, block_size, blocks, max(16, int(64 * self.width))),
+            SIADiscriminator(channels, max(8, int(128 * self.width))),
+            nn.Identity()
+            if labels is None
+            else SmallClassifier(channels, int(labels.max()) + 1, max(8, int(64 * self.width))),
+        )
 
 
-def _said(logits: Tensor, truth: float) -> Tensor:
-    return binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth))
+def discriminator_loss(restored: Tensor, real: Tensor, hinge: bool) -> Tensor:
+    """Return the loss of a discriminator, given its scores of restored and of real images."""
+    if hinge:
+        return relu(1 + restored).mean() + relu(1 - real).mean()
+    return _cross_entropy(restored, 0.0) + _cross_entropy(real, 1.0)
 
 
-def _reader(channels: int, classes: int, width: int) -> nn.Sequential:
-    """Return a small classifier."""
-    layers: list[nn.Module] = []
-    for before, after in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
-        layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))
+def generator_loss(restored: Tensor, hinge: bool) -> Tensor:
+    """Return the loss of a generator, given the discriminator's scores of its images."""
+    return -restored.mean() if hinge else _cross_entropy(restored, 1.0)
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    return binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

@@ -1,4 +1,4 @@
-"""The inverse transformation network attack: learn to decrypt from images that the attacker encrypts himself.
+"""The inverse transformation network attack: learn to decrypt from images that the attacker encrypts themselves.
 
 Ito, Kinoshita, Kiya, IEEE Access 9:64629, 2021, in the form in which the group runs it on keyed schemes: public images
 are encrypted, each under its own random key, and a network learns the way back; then it is applied to the victim's
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from vitcrypt.attacks.learned import loop
 from vitcrypt.attacks.learned.networks import BlockInverse, UNet
@@ -20,16 +21,16 @@ from vitcrypt.encryption import SignedPermutation
 
 @dataclass(frozen=True)
 class ITN:
-    """Train on own pairs, apply to the ciphertexts.
+    """Train on pairs of the attacker's own, apply to the ciphertexts.
 
     Args:
         network: "block", the group's small network, or "unet".
         width: Channels of the first layer; None: as published (48, and 64 for the U-Net).
-        levels: Of the U-Net, five as published; the image's sides must divide by 2^(levels - 1).
-        epochs: Over the public images.
-        batch_size: Images a step.
+        levels: Levels of the U-Net, five as published; the image's sides must divide by 2^(levels - 1).
+        epochs: Passes over the public images.
+        batch_size: Images per step.
         learning_rate: Of SGD with momentum 0.9.
-        seed: Of initialisation, order and the attacker's own keys.
+        seed: Seed of initialisation, order and the attacker's own keys.
         device: "cpu", "cuda" or "auto".
     """
 
@@ -45,37 +46,33 @@ class ITN:
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs public images; encrypts them under random keys of its own."""
-        observation.need(self.name, part="public_images")
-        assert observation.public_images is not None
-        public, scheme, shape = observation.public_images.cpu(), observation.scheme, observation.shape
-        device = loop.pick_device(self.device)
-        with loop.seeded(self.seed) as generator:
-            own = torch.cat(
-                [
-                    SignedPermutation.stack([loop.own_cipher(scheme, shape, generator) for _ in part])(part)
-                    for part in public.split(64)
-                ]
-            )
+        public: Tensor = observation.need(self.name, "public_images").cpu()
+        device, own = loop.pick_device(self.device), []
+        with loop.seeded(self.seed) as random:
+            for part in torch.split(public, 64):
+                keys = [loop.own_cipher(observation.scheme, observation.shape, random) for _ in part]
+                own.append(SignedPermutation.stack(keys)(part))
+            pairs = public, torch.cat(own)
             network = self._build(observation).to(device)
             optimizer = torch.optim.SGD(network.parameters(), self.learning_rate, momentum=0.9, weight_decay=5e-4)
             loss = torch.zeros(())
             for _ in loop.epochs(self.epochs, "inverse transformation network"):
                 network.train()
-                for chosen in loop.batches(len(public), self.batch_size, generator):
-                    plain, encrypted = (loop.to_signal(x[chosen].to(device)) for x in (public, own))
-                    loss = nn.functional.mse_loss(network(encrypted), plain)
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-                    optimizer.step()
+                for chosen in loop.batches(len(public), self.batch_size, random):
+                    plain, encrypted = (loop.to_signal(images[chosen].to(device)) for images in pairs)
+                    loss = mse_loss(network(encrypted), plain)
+                    loop.step(optimizer, loss)
             images = loop.apply(network, observation.ciphertexts, self.batch_size, device)
         return Reconstruction(images, details={"own_pairs": len(public), "last_loss": float(loss.detach())})
 
     def _build(self, observation: Observation) -> nn.Module:
         channels, height, width = observation.shape
-        if self.network == "unet":
-            if min(height, width) % 2 ** (self.levels - 1):
-                raise ValueError(f"a U-Net of {self.levels} levels cannot halve {height} x {width} so often; use fewer")
-            return UNet(channels, self.width or 64, self.levels)
-        if self.network != "block":
-            raise ValueError(f"network is 'block' or 'unet', got {self.network!r}")
-        return BlockInverse(channels, observation.scheme.block_size, self.width or 48)
+        if self.network == "block":
+            return BlockInverse(channels, observation.scheme.block_size, self.width or 48)
+        if self.network != "unet":
+            raise ValueError(f"network must be 'block' or 'unet', got {self.network!r}")
+        if min(height, width) % 2 ** (self.levels - 1):
+            raise ValueError(
+                f"a U-Net of {self.levels} levels cannot halve {height} x {width} so often; set fewer levels"
+            )
+        return UNet(channels, self.width or 64, self.levels)

@@ -1,7 +1,7 @@
 """Known and chosen plaintext: the exact key of every scheme, from few images.
 
 Known plaintext: the attacker has plain images and their ciphertexts under the victim's key, and did not choose them.
-Chosen plaintext: the victim encrypts images that the attacker made, one is enough except for ELE (Chang and Li,
+Chosen plaintext: the victim encrypts images that the attacker made; one is enough except for ELE (Chang and Li,
 arXiv 2004.13263, do so for PE with one image and for LE on bytes with sixteen).
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vitcrypt.attacks.blocks import decrypt
 from vitcrypt.attacks.observation import Observation, Oracle, Reconstruction
 from vitcrypt.attacks.plaintext.recover import Recovered, recover_subkeys
 from vitcrypt.encryption import ELE, LE, PE, Scheme, Shape
@@ -22,17 +23,15 @@ class KnownPlaintext:
     """Recover the key from known pairs and decrypt with it.
 
     Args:
-        pairs: Use only so many of the pairs; None: all. The observation must hold at least as many.
+        pairs: How many of the known pairs are used; None: all. The observation must hold at least as many.
     """
 
     pairs: int | None = None
     name = "known_plaintext"
 
     def __call__(self, observation: Observation) -> Reconstruction:
-        """Match, invert, decrypt."""
-        observation.need(self.name, part="known", shared=True)
-        assert observation.known is not None
-        plain, encrypted = observation.known
+        """Needs known pairs under the victim's one key."""
+        plain, encrypted = observation.need(self.name, "known", shared=True)
         count = len(plain) if self.pairs is None else self.pairs
         if not 1 <= count <= len(plain):
             raise ValueError(f"{self.name} was to use {count} known pairs, this observation holds {len(plain)}")
@@ -47,10 +46,9 @@ class ChosenPlaintext:
     name = "chosen_plaintext"
 
     def __call__(self, observation: Observation) -> Reconstruction:
-        """Ask the oracle until the key is certain."""
-        observation.need(self.name, part="oracle", shared=True)
-        oracle, scheme, shape = observation.oracle, observation.scheme, observation.shape
-        assert isinstance(oracle, Oracle)
+        """Needs an oracle; queries it until the key is certain."""
+        oracle: Oracle = observation.need(self.name, "oracle", shared=True)
+        scheme, shape = observation.scheme, observation.shape
         images = probes(scheme, shape)
         answers = oracle(images).cpu()
         while not (recovered := recover_subkeys(scheme, images, answers)).exact:
@@ -60,9 +58,8 @@ class ChosenPlaintext:
 
 
 def _decrypted(observation: Observation, recovered: Recovered, cost: dict[str, int]) -> Reconstruction:
-    cipher = observation.scheme.cipher(recovered.subkeys, observation.shape)
     certain = {name: float(entries.double().mean()) for name, entries in recovered.certain.items()}
-    images = cipher.inverse()(observation.ciphertexts.cpu())
+    images = decrypt(observation.scheme, recovered.subkeys, observation.ciphertexts)
     return Reconstruction(images, recovered.subkeys, {**cost, "certain": certain, "exact": recovered.exact})
 
 
@@ -79,36 +76,28 @@ def probes(scheme: Scheme, shape: Shape) -> Tensor:
     if not isinstance(scheme, LE):
         return noise(1, shape, seed=0)
     blocks, size = scheme.num_blocks(shape), 2 * shape[0] * scheme.block_size**2
+    # so many nibbles have 8 * 16^(length - 1) signatures up to complement, at least `size`
+    length = 1
+    while 8 * 16 ** (length - 1) < size:
+        length += 1
     if isinstance(scheme, ELE):
-        count = _digits(size)
-        if (size == 8 * 16 ** (count - 1) and blocks > 1) or blocks > 8 * 16 ** (count - 1):
-            count += 1
-        start = torch.arange(blocks).view(-1, 1)
-        signatures = (torch.arange(size) + start) % (8 * 16 ** (count - 1))  # [N, 2d]
-        digits = _written(signatures, count)  # [N, 2d, q]
+        if (size == 8 * 16 ** (length - 1) and blocks > 1) or blocks > 8 * 16 ** (length - 1):
+            length += 1
+        signatures = (torch.arange(size) + torch.arange(blocks).view(-1, 1)) % (8 * 16 ** (length - 1))
+        digits = _digits(signatures, length)  # [N, 2d, q]
     else:
-        count = math.ceil(_digits(size) / blocks)
-        written = _written(torch.arange(size), count * blocks)  # [2d, N * q]
-        digits = written.view(size, blocks, count).transpose(0, 1)
+        count = math.ceil(length / blocks)
+        digits = _digits(torch.arange(size), count * blocks).view(size, blocks, count).transpose(0, 1)
     low, high = digits.chunk(2, dim=1)
     return torch.stack([from_vectors(values, shape, scheme.block_size) for values in (low | high << 4).unbind(-1)])
 
 
-def _digits(size: int) -> int:
-    """Return how many nibbles tell `size` things apart up to complement: 8 in the first, 16 in each other."""
-    count = 1
-    while 8 * 16 ** (count - 1) < size:
-        count += 1
-    return count
-
-
-def _written(numbers: Tensor, length: int) -> Tensor:
+def _digits(numbers: Tensor, length: int) -> Tensor:
     """Write numbers [...] in digits uint8 [..., length]: the first below 8, the others below 16, then zeros."""
-    digits = [numbers % 8]
-    numbers = numbers // 8
+    digits, rest = [numbers % 8], numbers // 8
     for _ in range(length - 1):
-        digits.append(numbers % 16)
-        numbers = numbers // 16
+        digits.append(rest % 16)
+        rest = rest // 16
     return torch.stack(digits, -1).to(torch.uint8)
 
 

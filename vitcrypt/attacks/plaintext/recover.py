@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vitcrypt.attacks.blocks import Ints, blocks_of, channel_codes, nibbles_of
 from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme
-from vitcrypt.encryption.primitives import CHANNEL_ORDERS, rotate_flip, to_blocks
-
-Ints = NDArray[np.int64]
+from vitcrypt.encryption.primitives import CHANNEL_ORDERS, rotate_flip
 
 
 @dataclass(frozen=True)
@@ -38,27 +37,18 @@ class Recovered:
 
 
 def recover_subkeys(scheme: Scheme, plain: Tensor, encrypted: Tensor) -> Recovered:
-    """Find the subkeys under which `plain` becomes `encrypted`.
-
-    Args:
-        scheme: The algorithm.
-        plain: uint8 [n, C, H, W].
-        encrypted: Same shape.
+    """Find the subkeys under which `plain` becomes `encrypted`, both uint8 [n, C, H, W].
 
     Raises:
         ValueError: There is no such key (pairs under several keys, or of another scheme), or no method for the scheme.
     """
     if type(scheme) not in METHODS:
-        raise ValueError(f"known plaintext is worked out for {', '.join(c.__name__ for c in METHODS)}, not {scheme}")
+        raise ValueError(f"known plaintext knows {', '.join(c.__name__ for c in METHODS)}, not {scheme}")
     return METHODS[type(scheme)](scheme, plain, encrypted)
 
 
 def _match(plain: Ints, encrypted: Ints) -> tuple[Tensor, Tensor]:
-    """Match signatures along the last dimension.
-
-    Args:
-        plain: int64 [..., S].
-        encrypted: int64 [..., S], the same values in another order.
+    """Match signatures along the last dimension of int64 [..., S], the same values in two orders.
 
     Returns:
         index: int64 [..., S] with plain[index[j]] = encrypted[j]. Equal ones are matched in order.
@@ -83,7 +73,8 @@ def _hash(values: NDArray[np.integer]) -> Ints:
     """Hash the last dimension to 64 bits: equal vectors to equal numbers, others to others (but for 2^-50 or so)."""
     weights = np.random.default_rng(values.shape[-1]).integers(-(2**62), 2**62, values.shape[-1]) * 2 + 1
     mixed = (values.astype(np.int64) + 1) @ weights
-    return mixed ^ (mixed >> 29)  # so that hashes of hashes do not add up linearly
+    # so that hashes of hashes do not add up linearly
+    return mixed ^ (mixed >> 29)
 
 
 def _hash_set(values: Ints) -> Ints:
@@ -92,7 +83,7 @@ def _hash_set(values: Ints) -> Ints:
 
 
 def _signed(values: Tensor, full: int) -> tuple[Ints, Tensor]:
-    """Hash vectors [..., n] up to complement; also say which were complemented for it, bool [...]."""
+    """Hash vectors [..., n] up to complement; also return which were complemented for it, bool [...]."""
     flipped = values[..., 0] > full // 2
     return _hash((values ^ (flipped * full).to(torch.uint8)[..., None]).numpy()), flipped
 
@@ -104,18 +95,6 @@ def _match_signed(plain: Tensor, encrypted: Tensor, full: int) -> tuple[Tensor, 
     return index, one_flipped.gather(-1, index) ^ other_flipped, unique
 
 
-def blocks_of(images: Tensor, size: int) -> Tensor:
-    """Cut [n, C, H, W] into [N, n, C, B, B]."""
-    count, channels = images.shape[:2]
-    return to_blocks(images.flatten(0, 1), size).view(-1, count, channels, size, size)
-
-
-def nibbles_of(images: Tensor, size: int) -> Tensor:
-    """Return the nibbles of every block in LE's order: [N, 2d, n]."""
-    values = blocks_of(images, size).permute(0, 3, 4, 2, 1).flatten(1, 3)  # (row, column, channel), then image
-    return torch.cat([values & 15, values >> 4], 1)
-
-
 def _plain(_: Plain, plain: Tensor, encrypted: Tensor) -> Recovered:
     if not torch.equal(plain, encrypted):
         raise ValueError("the ciphertexts of `plain` are the images themselves, and these are not")
@@ -124,19 +103,18 @@ def _plain(_: Plain, plain: Tensor, encrypted: Tensor) -> Recovered:
 
 def _pe(scheme: PE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """One pair, unless channels of a pixel agree: a pixel's three signatures are matched among themselves."""
-    pixels, others = (images.permute(2, 3, 1, 0) for images in (plain, encrypted))  # [H, W, 3, n]
+    pixels, others = (images.permute(2, 3, 1, 0).contiguous() for images in (plain, encrypted))  # [H, W, 3, n]
     if not scheme.channel_shuffle:
-        pixels, others = pixels[..., None, :], others[..., None, :]  # every value can only have come from its own place
-    index, complemented, unique = _match_signed(pixels.contiguous(), others.contiguous(), 255)
-    if not scheme.channel_shuffle:
-        negation = complemented.squeeze(-1).permute(2, 0, 1)
+        # every value can only have come from its own place
+        negation = _match_signed(pixels[..., None, :], others[..., None, :], 255)[1].squeeze(-1).permute(2, 0, 1)
         return Recovered({"negation": negation}, {"negation": torch.ones_like(negation)})
-    source = index.argsort(-1)  # where each source value went: negation belongs to it
-    codes = (index[..., None, :] == CHANNEL_ORDERS).all(-1).int().argmax(-1)
-    sure = unique.all(-1)
+    index, complemented, unique = _match_signed(pixels, others, 255)
+    # where each source value went: negation belongs to it
+    source = index.argsort(-1)
+    negation, sure = (values.gather(-1, source).permute(2, 0, 1) for values in (complemented, unique))
     return Recovered(
-        {"negation": complemented.gather(-1, source).permute(2, 0, 1), "channel_permutation": codes},
-        {"negation": unique.gather(-1, source).permute(2, 0, 1), "channel_permutation": sure},
+        {"negation": negation, "channel_permutation": channel_codes(index)},
+        {"negation": sure, "channel_permutation": unique.all(-1)},
     )
 
 
@@ -144,21 +122,20 @@ def _le(scheme: LE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """One pair as a rule: every block of every image adds a value to the signature of a nibble."""
     one, other = (nibbles_of(images, scheme.block_size).transpose(0, 1).flatten(1) for images in (plain, encrypted))
     index, complemented, unique = _match_signed(one, other, 15)
-    certain = {"nibble_permutation": unique, "nibble_inversion": unique}
-    return Recovered({"nibble_permutation": index, "nibble_inversion": complemented}, certain)
+    subkeys = {"nibble_permutation": index, "nibble_inversion": complemented}
+    return Recovered(subkeys, dict.fromkeys(subkeys, unique))
 
 
 def _ele(scheme: ELE, plain: Tensor, encrypted: Tensor) -> Recovered:
     """Blocks by the set of their signatures, then nibbles within a block, whose signatures have one value a pair."""
     one, other = (nibbles_of(images, scheme.block_size) for images in (plain, encrypted))
     blocks, block_unique = _match(*(_hash_set(_signed(values, 15)[0]) for values in (one, other)))
-    target = blocks.argsort()  # where each source block went: nibble keys belong to it
+    # where each source block went: nibble keys belong to it
+    target = blocks.argsort()
     index, complemented, unique = _match_signed(one, other[target], 15)
-    unique = unique & block_unique[target, None]
-    return Recovered(
-        {"nibble_permutation": index, "nibble_inversion": complemented, "block_permutation": blocks},
-        {"nibble_permutation": unique, "nibble_inversion": unique, "block_permutation": block_unique},
-    )
+    subkeys = {"nibble_permutation": index, "nibble_inversion": complemented}
+    certain = dict.fromkeys(subkeys, unique & block_unique[target, None])
+    return Recovered({**subkeys, "block_permutation": blocks}, {**certain, "block_permutation": block_unique})
 
 
 def _etc(scheme: EtC, plain: Tensor, encrypted: Tensor) -> Recovered:
@@ -166,12 +143,12 @@ def _etc(scheme: EtC, plain: Tensor, encrypted: Tensor) -> Recovered:
     one, other = (_forms(blocks_of(images, scheme.block_size)) for images in (plain, encrypted))  # [N, 96]
     blocks, block_unique = _match(*(_hash_set(forms) for forms in (one, other)))
     target = blocks.argsort()
-    fits = torch.from_numpy(one == other[target][:, :1])  # form 0 is the block itself
+    # form 0 is the block itself
+    fits = torch.from_numpy(one == other[target][:, :1])
     form, sure = fits.int().argmax(1), (fits.sum(1) == 1) & block_unique[target]
     subkeys = {"symmetry": form // 12, "negation": form // 6 % 2 == 1, "channel_permutation": form % 6}
-    return Recovered(
-        {**subkeys, "block_permutation": blocks}, dict.fromkeys(subkeys, sure) | {"block_permutation": block_unique}
-    )
+    certain = dict.fromkeys(subkeys, sure)
+    return Recovered({**subkeys, "block_permutation": blocks}, {**certain, "block_permutation": block_unique})
 
 
 def _forms(blocks: Tensor) -> Ints:
@@ -192,7 +169,8 @@ def _proposed(scheme: Proposed, plain: Tensor, encrypted: Tensor) -> Recovered:
     at, source = block_unique.numpy(), blocks[block_unique].numpy()
     columns = [np.moveaxis(hashes, -1, 0).reshape(one.shape[-1], -1) for hashes in (one[source], other[at])]
     pixels, pixel_unique = _match(*(_hash(column) for column in columns))
-    if pixel_unique.all():  # now blocks of the same colours are told apart by where these are
+    if pixel_unique.all():
+        # now blocks of the same colours are told apart by where these are
         blocks, block_unique = _match(*(_hash(h.reshape(len(h), -1)) for h in (one[..., pixels.numpy()], other)))
     return Recovered(
         {"block_permutation": blocks, "pixel_permutation": pixels},

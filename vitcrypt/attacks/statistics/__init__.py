@@ -1,1 +1,3 @@
-"""Attacks on statistics of many ciphertexts."""
+"""The attack on the statistics of many ciphertexts."""
+
+from vitcrypt.attacks.statistics.attack import Statistics as Statistics

@@ -1,24 +1,32 @@
-"""What second-order statistics say about series of values: signs, colours, neighbourhood. Shared by `statistics`."""
+"""What second-order statistics say about series of values: signs, colours, neighbourhood."""
 
 import itertools
 
 import numpy as np
-from numpy.typing import NDArray
+from torch import Tensor
 
-from vitcrypt.attacks.statistics.graph_matching import Floats, Ints, match_graphs, signs_of
+from vitcrypt.attacks.blocks import Floats, Ints
+from vitcrypt.attacks.statistics.graph_matching import match_graphs, signs_of
 
 ORDERS = np.array(list(itertools.permutations(range(3))))
 
 
-def standardised(series: Floats, axes: tuple[int, ...]) -> Floats:
+def centred(values: Tensor, bits: int = 8) -> Floats:
+    """Centre values 0..2^bits - 1, so that a complement is a change of sign."""
+    series: Floats = values.numpy().astype(np.float64) - (2**bits - 1) / 2
+    return series
+
+
+def standardised(series: Floats, *axes: int) -> Floats:
     """Subtract the mean and divide by the deviation along axes; constant series become 0."""
-    centred = series - series.mean(axes, keepdims=True)
-    return centred / np.maximum(np.sqrt((centred**2).mean(axes, keepdims=True)), 1e-9)
+    deviations = series - series.mean(axes, keepdims=True)
+    units: Floats = deviations / np.maximum(np.sqrt((deviations**2).mean(axes, keepdims=True)), 1e-9)
+    return units
 
 
 def block_correlations(series: Floats) -> list[Floats]:
     """Correlate [S, rows, columns, n] over blocks and images: within blocks, with the right and the lower block."""
-    series = standardised(series, (1, 2, 3))
+    series = standardised(series, 1, 2, 3)
 
     def between(one: Floats, other: Floats) -> Floats:
         one, other = one.reshape(len(series), -1), other.reshape(len(series), -1)
@@ -38,7 +46,7 @@ def colour_orders(series: Floats, public: Floats, rounds: int = 30) -> Ints:
     Args:
         series: [places, 3, n], signs already right.
         public: [3, m], mean red, green and blue of public images.
-        rounds: At most so many turns.
+        rounds: How many turns at most.
 
     Returns:
         int64 [places, 3]: entry c is the series that is channel c.
@@ -60,47 +68,34 @@ def colour_orders(series: Floats, public: Floats, rounds: int = 30) -> Ints:
         if (strength := float(np.linalg.norm(reference))) > most:
             best, most = orders, strength
     channels = np.take_along_axis(series, best[:, :, None], 1).mean(0)  # [3, n]
-    distance = [_difference(channels[list(order)], public) for order in ORDERS]
-    return best[:, ORDERS[int(np.argmin(distance))]]
+    return best[:, min(ORDERS, key=lambda order: _difference(channels[order], public))]
 
 
 def _difference(ours: Floats, public: Floats) -> float:
     """Compare colour statistics: deviations of channel differences, and mean differences in units of those."""
     total = 0.0
-    for one, other in ((0, 1), (0, 2), (1, 2)):
+    for one, other in itertools.combinations(range(3), 2):
         a, b = ours[one] - ours[other], public[one] - public[other]
         total += abs(float(np.log((a.std() + 1) / (b.std() + 1)))) + abs(float(a.mean() - b.mean())) / (b.std() + 1)
     return total
 
 
-def series_of(blocks: NDArray[np.uint8]) -> Floats:
-    """Centre 8-bit values, so that a complement is a change of sign."""
-    return blocks.astype(np.float64) - 127.5
-
-
-def brighter_sign(ours: Floats, public: Floats) -> float:
-    """Return -1 if the distribution of values would be nearer to the public one with all signs changed, else 1."""
+def brighter(signs: Floats, series: Floats, public: Floats) -> Floats:
+    """Change all signs if signed series [*signs.shape, ...] are then distributed more like the public values."""
     points = np.linspace(0.005, 0.995, 100)
-    here, there = np.quantile(ours, points), np.quantile(public, points)
-    return -1.0 if np.abs(-here[::-1] - there).sum() < np.abs(here - there).sum() else 1.0
+    ours, theirs = np.quantile((series.T * signs.T).T, points), np.quantile(public, points)
+    return -signs if np.abs(-ours[::-1] - theirs).sum() < np.abs(ours - theirs).sum() else signs
 
 
 def block_layout(means: Floats, public: Floats, starts: int) -> tuple[Ints, Floats]:
-    """Find where blocks stand, from the series of their means, of which some are negated.
+    """Find where blocks stand, from the series of their means [N, n], of which some are negated.
 
-    Args:
-        means: [N, n], of the ciphertexts' blocks.
-        public: [N, m], of the blocks of public images, at their places.
-        starts: Starting points of the graph matching.
-
-    Returns:
-        The place of each block, int64 [N], and its sign, [N].
+    `public` are those [N, m] of public images, at their places; `starts` is for the graph matching. Returns the place
+    of each block, int64 [N], and its sign, [N].
     """
-    unit, expected = standardised(means, (1,)), standardised(public, (1,))
+    unit, expected = standardised(means, 1), standardised(public, 1)
     correlations, template = unit @ unit.T / unit.shape[1], expected @ expected.T / expected.shape[1]
-    signs = signs_of(correlations)
-    signs = signs * brighter_sign(means * signs[:, None], public)
+    signs = brighter(signs_of(correlations), means, public)
     brightness = (means.mean(1) * signs)[:, None] - public.mean(1)[None]
     unary = -0.5 * brightness**2 / public.var(1).mean() * len(means)
-    places, _ = match_graphs([correlations * np.outer(signs, signs)], [template], unary, starts=starts)
-    return places, signs
+    return match_graphs([(correlations * np.outer(signs, signs), template)], unary, starts), signs

@@ -1,52 +1,50 @@
 """Matching two sets of things by what is between the things: graph matching, and signs from correlations."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from vitcrypt.attacks.blocks import Floats, Ints
+
+Graphs = list[tuple[Floats, Floats]]
 
 
-def match_graphs(
-    ours: list[Floats], theirs: list[Floats], unary: Floats | None = None, starts: int = 20, seed: int = 0
-) -> tuple[Ints, float]:
-    """Find the assignment under which `ours[g][i, j]` is most like `theirs[g][p[i], p[j]]`, summed over graphs g.
+def match_graphs(graphs: Graphs, unary: Floats | None = None, starts: int = 20) -> Ints:
+    """Find the assignment under which `ours[i, j]` is most like `theirs[p[i], p[j]]`, summed over graphs.
 
     Fast approximate quadratic assignment (Vogelstein et al., PLoS ONE 2015): gradient steps on doubly stochastic
     matrices, from the barycentre and from points around it; then exchanges of two while they help.
 
     Args:
-        ours: Matrices [S, S], not necessarily symmetric.
-        theirs: As many, same sizes.
+        graphs: Pairs (ours, theirs) of matrices [S, S], not necessarily symmetric.
         unary: [S, S], additional gain of assigning i to p.
         starts: How many starting points.
-        seed: Of the starting points.
 
     Returns:
-        p, int64 [S], and the gain, the sum of products (more is better).
+        p, int64 [S].
     """
-    size = len(ours[0])
+    size = len(graphs[0][0])
     flat = np.full((size, size), 1 / size)
     unary = np.zeros_like(flat) if unary is None else unary
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     best, most = np.arange(size), -np.inf
     for start in range(starts):
-        relaxed = flat
-        if start:
-            noise = _balanced(random.random((size, size)))
-            relaxed = (flat + noise) / 2
-        places = _exchanged(_climbed(relaxed, ours, theirs, unary), ours, theirs, unary)
-        if (gain := _gain(places, ours, theirs, unary)) > most:
+        relaxed = (flat + _balanced(random.random((size, size)))) / 2 if start else flat
+        places = _exchanged(_climbed(relaxed, graphs, unary), graphs, unary)
+        if (gain := _gain(places, graphs, unary)) > most:
             best, most = places, gain
-    return best, most
+    return best
 
 
-def _gain(places: Ints, ours: list[Floats], theirs: list[Floats], unary: Floats) -> float:
-    pairs = sum(float((a * b[np.ix_(places, places)]).sum()) for a, b in zip(ours, theirs, strict=True))
+def _gain(places: Ints, graphs: Graphs, unary: Floats) -> float:
+    pairs = sum(float((a * b[np.ix_(places, places)]).sum()) for a, b in graphs)
     return pairs + float(unary[np.arange(len(places)), places].sum())
+
+
+def _slope(relaxed: Floats, graphs: Graphs, unary: Floats) -> Floats:
+    slope: Floats = unary + sum(a @ relaxed @ b.T + a.T @ relaxed @ b for a, b in graphs)
+    return slope
 
 
 def _balanced(matrix: Floats) -> Floats:
@@ -57,37 +55,32 @@ def _balanced(matrix: Floats) -> Floats:
     return matrix
 
 
-def _climbed(relaxed: Floats, ours: list[Floats], theirs: list[Floats], unary: Floats, rounds: int = 30) -> Ints:
+def _climbed(relaxed: Floats, graphs: Graphs, unary: Floats, rounds: int = 30) -> Ints:
     """Frank-Wolfe with exact line search, then projection to a permutation."""
     for _ in range(rounds):
-        slope = unary + sum(a @ relaxed @ b.T + a.T @ relaxed @ b for a, b in zip(ours, theirs, strict=True))
-        rows, places = linear_sum_assignment(slope, maximize=True)
-        corner = np.zeros_like(relaxed)
-        corner[rows, places] = 1
-        step = corner - relaxed
-        curve = sum(float(((a @ step @ b.T) * step).sum()) for a, b in zip(ours, theirs, strict=True))
+        slope = _slope(relaxed, graphs, unary)
+        step = np.eye(len(slope))[linear_sum_assignment(slope, maximize=True)[1]] - relaxed
+        curve = sum(float(((a @ step @ b.T) * step).sum()) for a, b in graphs)
         rise = float((slope * step).sum())
         length = 1.0 if curve >= 0 or rise + 2 * curve >= 0 else -rise / (2 * curve)
         relaxed = relaxed + length * step
         if rise <= 1e-9 * abs(float((slope * relaxed).sum())):
             break
-    return linear_sum_assignment(relaxed, maximize=True)[1]
+    places: Ints = linear_sum_assignment(relaxed, maximize=True)[1]
+    return places
 
 
-def _exchanged(places: Ints, ours: list[Floats], theirs: list[Floats], unary: Floats, rounds: int = 200) -> Ints:
+def _exchanged(places: Ints, graphs: Graphs, unary: Floats, rounds: int = 200) -> Ints:
     """Exchange two while the gain grows; the best exchange by its first-order gain, checked exactly."""
-    places = places.copy()
-    gain = _gain(places, ours, theirs, unary)
+    gain = _gain(places, graphs, unary)
     for _ in range(rounds):
-        onehot = np.eye(len(places))[places]
-        slope = unary + sum(a @ onehot @ b.T + a.T @ onehot @ b for a, b in zip(ours, theirs, strict=True))
-        moved = slope[:, places]
+        moved = _slope(np.eye(len(places))[places], graphs, unary)[:, places]
         change = np.triu(moved + moved.T - np.diag(moved)[:, None] - np.diag(moved)[None], 1)
         for pair in np.argsort(-change, axis=None)[:10]:
             k, m = np.unravel_index(pair, change.shape)
             trial = places.copy()
             trial[[k, m]] = trial[[m, k]]
-            if (now := _gain(trial, ours, theirs, unary)) > gain + 1e-9:
+            if (now := _gain(trial, graphs, unary)) > gain + 1e-9:
                 places, gain = trial, now
                 break
         else:
@@ -111,24 +104,16 @@ def signs_of(correlations: Floats) -> Floats:
     return signs
 
 
-def signs_along_tree(one: Ints, other: Ints, correlations: Floats, count: int) -> Floats:
-    """Return signs [count], up to one for all, from correlations of chosen pairs only.
+def signs_along_tree(pairs: Ints, correlations: Floats, count: int) -> Floats:
+    """Return signs [count], up to one for all, from correlations [E] of the chosen pairs [2, E] alone.
 
-    They are carried along the spanning tree of the strongest correlations; pairs must connect everything.
-
-    Args:
-        one: [E], first of each pair.
-        other: [E], second.
-        correlations: [E].
-        count: How many things there are.
+    They are carried along the spanning tree of the strongest correlations; the pairs must connect all `count` things.
     """
-    weights = coo_array((2.0 - np.abs(correlations), (one, other)), shape=(count, count)).tocsr()
-    tree = minimum_spanning_tree(weights)
-    order, before = breadth_first_order(tree, 0, directed=False)
-    signed = coo_array((np.where(correlations < 0, -1.0, 1.0), (one, other)), shape=(count, count)).tocsr()
-    signed = signed + signed.T
+    weights = coo_array((2.0 - np.abs(correlations), tuple(pairs)), shape=(count, count)).tocsr()
+    order, before = breadth_first_order(minimum_spanning_tree(weights), 0, directed=False)
+    signed = coo_array((np.where(correlations < 0, -1.0, 1.0), tuple(pairs)), shape=(count, count)).tocsr()
+    joint = np.asarray((signed + signed.T)[order[1:], before[order[1:]]]).ravel()
     signs = np.ones(count)
-    joint = np.asarray(signed[order[1:], before[order[1:]]]).ravel()
     for sign, node in zip(joint, order[1:], strict=True):
         signs[node] = signs[before[node]] * np.sign(sign)
     return signs
