@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from vitcrypt.report.recipe import RECIPES
-from vitcrypt.report.results import FORMAT, AttackResult, TrainingResult
+from vitcrypt.report.records import AttackResult, TrainingResult
+from vitcrypt.report.results import FORMAT
 
 
 def training(

@@ -9,9 +9,10 @@ from configurations import attack_values as config
 from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.config import CONF, AttackConfig, typed
 from vitcrypt.experiment.identity import identity
-from vitcrypt.report.results import AttackResult, read_results
+from vitcrypt.report.frame import summary
+from vitcrypt.report.records import AttackResult
+from vitcrypt.report.results import read_results
 from vitcrypt.report.security import attacks, security, verdict
-from vitcrypt.report.tables import summary
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
@@ -46,7 +47,7 @@ def test_reports_list_attacks_apart_from_runs(tmp_path):
     attack(config(tmp_path, "etc", "fr", "attack.observation.ciphertexts=20"))
     found, left_out = read_results(tmp_path)
     assert left_out == []
-    assert summary(found).row_count == 0
+    assert summary(found).rows == []
     assert len(attacks(found).rows) == 2
     table = security(found)
     assert [row[1] for row in table.rows] == ["le", "etc"]  # the paper's order

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import STAMP, AtomicCheckpointIO, read_checkpoint
 from vitcrypt.models import ImageClassifier
-from vitcrypt.report.results import Epoch, Validation
+from vitcrypt.report.records import Epoch, Validation
 
 CONTENT = {"epoch": 3, "state_dict": {"weight": torch.arange(5000.0), "bias": torch.zeros(2)}, "callbacks": {}}
 

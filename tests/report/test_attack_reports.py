@@ -9,7 +9,7 @@ from recorded import attack, changed, stored, training, typed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
-from vitcrypt.report.break_curve import draw_robustness, robustness
+from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4
 from vitcrypt.report.results import read_results
 from vitcrypt.report.security import search_years, security
@@ -106,7 +106,7 @@ def test_runs_by_different_recipes_are_points_of_their_own(where, values, tmp_pa
 
 
 def test_break_curves_count_ciphertexts_or_pairs():
-    sheet, left_out = robustness(typed(RECORDS))
+    sheet, left_out = break_curve(typed(RECORDS))
     assert [row[1:] for row in sheet.rows] == [
         ["le", "16", "statistics", "ciphertexts under one key", "", "0.300", "0.500"],
         ["le", "16", "known plaintext", "known pairs", "1.000", "0.400", ""],
@@ -118,10 +118,10 @@ def test_break_curves_count_ciphertexts_or_pairs():
     ("draw", "columns"),
     [
         (lambda found, path: fig4(found, path), 6),
-        (lambda found, path: draw_robustness(found, path), 0),
+        (lambda found, path: draw_break_curve(found, path), 0),
         (lambda found, path: draw_tradeoff(found, tradeoff(found)[1], path), 0),
     ],
-    ids=["fig4", "robustness", "tradeoff"],
+    ids=["fig4", "break curve", "tradeoff"],
 )
 def test_pictures_are_drawn_of_what_there_is_and_refused_without(tmp_path, draw, columns):
     found = kept(tmp_path / "results", [*RECORDS, *TRAINED])
@@ -142,11 +142,13 @@ def test_an_incomplete_record_of_an_attack_is_left_out_and_told(tmp_path):
 def test_the_commands_and_the_page_show_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kept(tmp_path / "results", [*RECORDS, *TRAINED])
-    for name in ("tradeoff", "robustness", "security"):
+    for name in ("tradeoff", "break-curve", "robustness", "security"):
         done = CliRunner().invoke(app, ["report", name, "--format", "csv"])
         assert done.exit_code == 0, done.output
         assert done.stdout.splitlines()[1].startswith("digits,le")
-        assert name == "security" or (tmp_path / "results" / f"{name}.png").is_file()
+        assert ("report robustness is now vitcrypt report break-curve" in done.stderr) == (name == "robustness")
+    for name in ("tradeoff", "break_curve"):
+        assert (tmp_path / "results" / f"{name}.png").is_file()
     done = CliRunner().invoke(app, ["report", "html"])
     assert done.exit_code == 0, done.output
     page = (tmp_path / "report.html").read_text()

@@ -1,23 +1,24 @@
-"""`vitcrypt report`: tables, figures and pages from the results. What needs torch is here, the rest in report/."""
+"""`vitcrypt report`: tables, figures and pages from the results."""
 
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 from rich.measure import Measurement
 from typer.core import TyperGroup
 
-from vitcrypt.report.results import Results, read_results
-from vitcrypt.report.security import attacks, search_years, security
-from vitcrypt.report.sheet import Sheet
+from vitcrypt.report.frame import Table, summary
+from vitcrypt.report.records import Results
+from vitcrypt.report.results import read_results
+from vitcrypt.report.security import RATE, attacks, security
 from vitcrypt.report.table1 import table1
-from vitcrypt.report.tables import summary
 from vitcrypt.untrusted.text import PlainConsole, console, error_console
 
 
 class Group(TyperGroup):
-    """Commands of which `runs` may be left unsaid: `vitcrypt report` and `vitcrypt report FOLDER` are `runs`."""
+    """Commands of which `runs` may be left out: `vitcrypt report` and `vitcrypt report FOLDER` are `runs`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the command in where none is named."""
@@ -44,27 +45,27 @@ Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 def runs(results: Folder = Path("results")) -> None:
     """Print the results below a folder as tables: accuracies, each beside its plain counterpart, and attacks."""
     found, left_out = _read(results)
-    for table in (summary(found), attacks(found).rich()):
-        if table.row_count:
+    for table in (summary(found), attacks(found)):
+        if table.rows:
             _print(table)
-    _say(left_out)
+    _print_left_out(left_out)
 
 
 @app.command(name="table1")
 def print_table1(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print Table I: what was published beside what was measured, missing cells as missing."""
     found, left_out = _read(results)
-    sheet, without_row = table1(found)
-    _print_sheet(sheet, format)
-    _say([*left_out, *without_row])
+    table, without_row = table1(found)
+    _print(table, format)
+    _print_left_out([*left_out, *without_row])
 
 
 @app.command(name="security")
 def print_security(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
     found, left_out = _read(results)
-    _print_sheet(security(found), format)
-    _say(left_out)
+    _print(security(found), format)
+    _print_left_out(left_out)
 
 
 @app.command(name="tradeoff")
@@ -73,22 +74,29 @@ def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.R
     from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 
     found, left_out = _read(results)
-    sheet, points, unmet = tradeoff(found)
-    _print_sheet(sheet, format)
-    _say([*left_out, *unmet])
-    _say_where(draw_tradeoff(found, points, results / "tradeoff.png"))
+    table, points, unmet = tradeoff(found)
+    _print(table, format)
+    _print_left_out([*left_out, *unmet])
+    error_console.print(str(draw_tradeoff(found, points, results / "tradeoff.png")))
 
 
-@app.command(name="robustness")
-def print_robustness(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+@app.command(name="break-curve")
+def print_break_curve(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what is restored from how many ciphertexts or known pairs, and draw it into the folder of the results."""
-    from vitcrypt.report.break_curve import draw_robustness, robustness
+    from vitcrypt.report.break_curve import break_curve, draw_break_curve
 
     found, left_out = _read(results)
-    sheet, unused = robustness(found)
-    _print_sheet(sheet, format)
-    _say([*left_out, *unused])
-    _say_where(draw_robustness(found, results / "robustness.png"))
+    table, unused = break_curve(found)
+    _print(table, format)
+    _print_left_out([*left_out, *unused])
+    error_console.print(str(draw_break_curve(found, results / "break_curve.png")))
+
+
+@app.command(hidden=True)
+def robustness(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+    """Print the break curves, by the earlier name of that command."""
+    error_console.print("vitcrypt report robustness is now vitcrypt report break-curve")
+    print_break_curve(results, format)
 
 
 @app.command(name="fig4")
@@ -97,48 +105,51 @@ def draw_fig4(results: Folder = Path("results")) -> None:
     from vitcrypt.report.fig4 import fig4, with_images
 
     found, left_out = _read(results)
-    kept, told = with_images(found)
-    _say([*left_out, *told])
+    kept, lacking = with_images(found)
+    _print_left_out([*left_out, *lacking])
     console.print(str(fig4(kept, results / "fig4.png")))
 
 
-@app.command()
-def keyspace(
+@app.command(name="keyspace")
+def print_keyspace(
     format: Printed = Format.RICH,  # noqa: A002
-    rate: Annotated[float, typer.Option(min=1e-9, help="Keys tried in a second.")] = 1e12,
+    rate: Annotated[float, typer.Option(min=1e-9, help="Keys tried in a second.")] = RATE,
 ) -> None:
     """Print the key space of every scheme at the paper's settings, and the years that trying all keys would take."""
-    _print_sheet(_keyspace(rate), format)
+    from vitcrypt.experiment.keyspace import keyspace
+
+    _print(keyspace(rate), format)
 
 
-@app.command()
-def fig3(
+@app.command(name="fig3")
+def draw_fig3(
     path: Annotated[Path, typer.Argument(metavar="[FILE]", help="The .png file.")] = Path("fig3.png"),
     image: Annotated[Path | None, typer.Option(help="An image of your own.")] = None,
     key: Annotated[str, typer.Option(help="A key file, or a public test key.")] = "test-0",
 ) -> None:
     """Draw Fig. 3, an image under each scheme: of CIFAR-10 where it is at hand, else scikit-learn's photograph."""
-    console.print(f"{_fig3(path, image, key)} in {path}")
+    from vitcrypt.experiment.fig3 import fig3
+
+    console.print(f"{fig3(path, image, key)} in {path}")
 
 
 @app.command()
 def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option()] = Path("report.html")) -> None:
     """Write all results as one HTML file: tables, curves, confusion matrices, pictures, provenance."""
-    from tempfile import TemporaryDirectory
-
-    from vitcrypt.report.html import html_report
+    from vitcrypt.experiment.fig3 import fig3
+    from vitcrypt.experiment.keyspace import keyspace
+    from vitcrypt.report.html import attack_pages, html_report
 
     found, left_out = _read(results)
-    sheet, unused = table1(found)
-    left_out += [f"of Table I only: {reason}" for reason in unused]
+    table, unused = table1(found)
     with TemporaryDirectory() as folder:
-        sheets, pictures, reasons = _attack_pages(found, Path(folder))
-        left_out += reasons
+        tables, pictures, reasons = attack_pages(found, Path(folder))
+        left_out += [*(f"of Table I only: {reason}" for reason in unused), *reasons]
         picture = Path(folder) / "fig3.png"
-        caption = f"Fig. 3: {_fig3(picture, None, 'test-0')} under the public key test-0"
-        html_report(output, found, [sheet, *sheets, _keyspace()], left_out, {caption: picture} | pictures, results)
+        caption = f"Fig. 3: {fig3(picture)} under the public key test-0"
+        html_report(output, found, [table, *tables, keyspace()], left_out, {caption: picture} | pictures, results)
     console.print(f"{len(found)} results in {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    _say(left_out)
+    _print_left_out(left_out)
 
 
 def _read(results: Path) -> tuple[Results, list[str]]:
@@ -146,116 +157,18 @@ def _read(results: Path) -> tuple[Results, list[str]]:
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
 
 
-def _attack_pages(found: Results, folder: Path) -> tuple[list[Sheet], dict[str, Path], list[str]]:
-    """Return tables and pictures of the attacks, of those that there are results for, and what was left out."""
-    from vitcrypt.report.break_curve import draw_robustness, robustness
-    from vitcrypt.report.fig4 import fig4, with_images
-    from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
-
-    sheets, pictures = [security(found)], {}
-    if not sheets[0].rows:
-        return [], {}, []
-    curves, _ = robustness(found)
-    scatter, points, unmet = tradeoff(found)
-    kept, told = with_images(found)
-    if kept:
-        pictures["Fig. 4: what attacks restored, with the SSIM of each image"] = fig4(kept, folder / "fig4.png")
-    if curves.rows:
-        sheets.append(curves)
-        pictures["Break curves"] = draw_robustness(found, folder / "robustness.png")
-    if points:
-        sheets.append(scatter)
-        pictures["Accuracy against worst restoration"] = draw_tradeoff(found, points, folder / "tradeoff.png")
-    return sheets, pictures, [*told, *(f"of accuracy against restoration only: {reason}" for reason in unmet)]
-
-
-def _keyspace(rate: float = 1e12) -> Sheet:
-    from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, Scheme
-
-    formulas: dict[str, tuple[Any, str]] = {
-        "LE": (lambda block: LE(block), "(2d)! 2^(2d)"),
-        "EtC": (lambda block: EtC(block), "N! 8^N 2^N 6^N"),
-        "ELE": (lambda block: ELE(block), "((2d)! 2^(2d))^N N!"),
-        "PE": (lambda _: PE(), "2^(3P) 6^P"),
-        "PE, signs only": (lambda _: PE(channel_shuffle=False), "2^(3P)"),
-        "Proposed": (lambda block: Proposed(block), "N! ((M/2)^2)!"),
-    }
-    settings = [((3, 32, 32), 4), ((3, 224, 224), 16)]
-    rows = []
-    for name, (build, formula) in formulas.items():
-        row = [name, formula]
-        for shape, block in settings:
-            scheme: Scheme = build(block)
-            nominal, effective = scheme.key_space_bits(shape), scheme.effective_key_bits(shape)
-            row += [f"{nominal:,.1f}", search_years(nominal, rate), f"{effective:,.1f}"]
-        rows.append(row)
-    notes = [
-        "nominal: log2 of the published formula. effective: at most the 256 bits of the key that all is drawn from.",
-        "d = 3 M^2 values in a block of M x M pixels, N blocks, P pixels.",
-        f"years: until exhaustive search finds the key, half of the nominal space, at {rate:.0e} keys a second; "
-        f"{search_years(256, rate)} for 256 bits.",
-        "None of these is a measure of security: the attacks that work do not search for the key.",
-    ]
-    kinds = ("nominal", "years", "effective")
-    heads = [f"{kind}, {shape[1]}, M = {block}" for shape, block in settings for kind in kinds]
-    return Sheet("Key space (bits) and exhaustive search", ["scheme", "formula", *heads], rows, notes, text=2)
-
-
-def _fig3(path: Path, image: Path | None, key: str) -> str:
-    """Draw an image under every scheme at the paper's two settings; return what it is."""
-    from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed
-    from vitcrypt.keys import open_key
-    from vitcrypt.report.figures import image_grid
-
-    what, plain = _example(image)
-    rows, opened = {}, open_key(key)
-    for size, block in ((224, 16), (32, 4)):
-        schemes = [Plain(), LE(block), EtC(block), ELE(block), PE(), Proposed(block)]
-        shown = [ImageEncryption(scheme, opened, (3, size, size))(plain(size)) for scheme in schemes]
-        rows[f"{size}, M = {block}"] = [image.permute(1, 2, 0).numpy() for image in shown]
-    image_grid(path, rows, [scheme.name for scheme in schemes])
-    return what
-
-
-def _example(image: Path | None) -> tuple[str, Any]:
-    """Return a name, and a function from a size to uint8 [3, size, size]."""
-    import torch
-
-    from vitcrypt.data import cifar10, read_image, resize
-
-    if image is not None:
-        return str(image), lambda size: read_image(image, size)
-    try:
-        picture: torch.Tensor = cifar10(download=False).test.batch([0])["image"]
-        what = "the first test image of CIFAR-10"
-    except FileNotFoundError:
-        from sklearn.datasets import load_sample_image
-
-        picture = torch.from_numpy(load_sample_image("china.jpg")[:, 100:527].copy()).permute(2, 0, 1)[None]
-        what = "scikit-learn's photograph china.jpg"
-    return what, lambda size: resize(picture, size)[0]
-
-
-def _print_sheet(sheet: Sheet, format: Format) -> None:  # noqa: A002
-    if format is Format.RICH:
-        _print(sheet.rich())
-    else:
-        written = {Format.MARKDOWN: sheet.markdown, Format.CSV: sheet.csv, Format.LATEX: sheet.latex}[format]()
+def _print(table: Table, format: Format = Format.RICH) -> None:  # noqa: A002
+    """Print a table, for the terminal at its full width: that wraps or scrolls it, a file keeps it."""
+    if format is not Format.RICH:
+        written = {Format.MARKDOWN: table.markdown, Format.CSV: table.csv, Format.LATEX: table.latex}[format]()
         console.print(written, end="")
+        return
+    shown = table.rich()
+    needed = Measurement.get(console, console.options.update(width=400), shown).maximum
+    PlainConsole(width=max(console.width, needed)).print(shown, crop=False)
 
 
-def _print(table: Any) -> None:
-    """Print a table at its full width: a terminal wraps or scrolls it, a file keeps it."""
-    needed = Measurement.get(console, console.options.update(width=400), table).maximum
-    PlainConsole(width=max(console.width, needed)).print(table, crop=False)
-
-
-def _say_where(picture: Path) -> None:
-    """Say on standard error where a picture is, for the same reason."""
-    error_console.print(str(picture))
-
-
-def _say(left_out: list[str]) -> None:
-    """Say on standard error what was left out, so that a table can be redirected."""
+def _print_left_out(left_out: list[str]) -> None:
+    """Print on standard error what was left out, so that a table can be redirected."""
     for reason in left_out:
         error_console.print(f"left out: {reason}")

@@ -16,8 +16,9 @@ from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.job import Job, shown
 from vitcrypt.jobs.atomic import atomic_write
-from vitcrypt.report import results as records
-from vitcrypt.report.results import AttackResult, finite, write_result
+from vitcrypt.report import records
+from vitcrypt.report.records import AttackResult
+from vitcrypt.report.results import finite, write_result
 from vitcrypt.untrusted.text import console
 
 SHOWN = 8  # images that are drawn and kept

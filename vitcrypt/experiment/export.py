@@ -14,7 +14,8 @@ import vitcrypt
 from vitcrypt.encryption import SCHEMES
 from vitcrypt.experiment.checkpoint import read_checkpoint
 from vitcrypt.models.networks import check_state, network_of, state_of
-from vitcrypt.report.results import Received, TrainingResult, read_result
+from vitcrypt.report.records import TrainingResult
+from vitcrypt.report.results import read_result
 from vitcrypt.service import Bundle
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.network import ModelValues
@@ -40,15 +41,15 @@ def export(run: Path, out: Path) -> Bundle:
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
     if result.kind == "debug":
         raise ValueError(f"{run} is a debug run; a network is exported from a run that counts (debug=none)")
-    config, received = result.config, result.received or Received()  # received: what a folder's manifest said
+    config, received = result.config, result.received or {}  # received: what a folder's manifest said
     bundle = Bundle(
         model={name: getattr(config.model, name) for name in ModelValues.model_fields},
         image_size=config.data.image_size,
-        interpolation=received.interpolation or config.data.interpolation,
+        interpolation=received.get("interpolation") or config.data.interpolation,
         classes=result.classes,
-        scheme=received.scheme or _scheme(config.encryption or {}),
+        scheme=received.get("scheme") or _scheme(config.encryption or {}),
         fingerprint=result.key.fingerprint,
-        key_scope=received.key_scope or config.key_scope,
+        key_scope=received.get("key_scope") or config.key_scope,
         origin={
             "identity": result.identity,
             "names": config.names.values(),

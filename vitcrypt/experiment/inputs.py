@@ -12,7 +12,7 @@ from vitcrypt.data.stamp import Counts, DataStamp, FileStamp, stamp_data, stamp_
 from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
-from vitcrypt.report.results import AttackResult, TrainingResult
+from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.untrusted.documents import Document, read_document
 from vitcrypt.untrusted.text import console
 

@@ -23,7 +23,8 @@ from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import expanded
 from vitcrypt.jobs.pool import give_back
 from vitcrypt.keys import Key, open_key
-from vitcrypt.report.results import AttackResult, TrainingResult, read_result
+from vitcrypt.report.records import AttackResult, TrainingResult
+from vitcrypt.report.results import read_result
 from vitcrypt.targets import build
 from vitcrypt.targets import check as check_targets
 from vitcrypt.untrusted import renames

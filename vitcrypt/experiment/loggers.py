@@ -20,7 +20,7 @@ from PIL import Image
 
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.identity import published
-from vitcrypt.report.results import TrainingResult
+from vitcrypt.report.records import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
 
 MODES = ("online", "offline", "disabled")

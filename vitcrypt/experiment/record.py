@@ -21,23 +21,20 @@ from vitcrypt.experiment.inputs import Inputs
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.training_run import TrainingRun
 from vitcrypt.report.figures import confusion_matrix, image_grid
-from vitcrypt.report.results import (
-    PICTURES,
+from vitcrypt.report.records import (
     Epoch,
     Hardware,
     Images,
     Key,
     Metrics,
-    Received,
     Training,
     TrainingConfig,
     TrainingResult,
     Validation,
     Versions,
     Weights,
-    finite,
-    write_result,
 )
+from vitcrypt.report.results import PICTURES, finite, write_result
 
 PACKAGES = (
     "torch",
@@ -65,7 +62,7 @@ def record(
         config=TrainingConfig(**published(config)),
         key=describe_key(job, (3, config.data.image_size, config.data.image_size)),
         inputs=inputs.summary(),
-        received=Received(**job.received.summary()) if job.received is not None else None,
+        received=job.received.summary() if job.received is not None else None,
         classes=splits.classes,
         images=Images(train=len(splits.train), val=len(splits.val) if splits.val else 0, test=len(splits.test)),
         metrics=Metrics(**finite(metrics)),

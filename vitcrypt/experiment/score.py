@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vitcrypt.attacks import Observation, Reconstruction
 from vitcrypt.metrics import fold_negative, jigsaw_score, key_shares, psnr, ssim
-from vitcrypt.report.results import AttackMetrics, KeyShare, OpenQuartiles, Quartiles, Similarity, finite
+from vitcrypt.report.records import AttackMetrics, KeyShare, OpenQuartiles, Quartiles, Similarity
+from vitcrypt.report.results import finite
 
 
 def score(

@@ -14,7 +14,8 @@ from rich.text import Text
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.job import Job, shown
-from vitcrypt.report.results import PICTURES, TrainingResult
+from vitcrypt.report.records import TrainingResult
+from vitcrypt.report.results import PICTURES
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:

@@ -1,44 +1,41 @@
 """Break curves: what is restored, against the number of ciphertexts or of known pairs that the attacker holds."""
 
 from pathlib import Path
-from statistics import median
 
-from matplotlib.axes import Axes
+import pandas as pd
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.results import AttackResult, Results, attacked
-from vitcrypt.report.security import ORDER, Case, case_of, restored
-from vitcrypt.report.sheet import Sheet
+from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
+from vitcrypt.report.records import Results
 
 COUNTED = {"ciphertexts": "ciphertexts under one key", "known": "known pairs"}
 BY_NUMBER = {"statistics": "ciphertexts", "jigsaw": "ciphertexts", "gan": "ciphertexts", "known_plaintext": "known"}
 """What an attack gains from more of; `fr` and `itn` go image by image, and what is chosen is chosen to suffice."""
-Line = tuple[str, Case, str]
-"""What is counted, on what, by which attack."""
 
 
-def robustness(results: Results) -> tuple[Sheet, list[str]]:
+def break_curve(results: Results) -> tuple[Table, list[str]]:
     """Return median SSIM by number of ciphertexts (attacks on these alone) or of known pairs, and what was left out.
 
     Several results of one number (other keys, other seeds, other options of the attack) are one cell: their median.
     """
     curves, left_out = _curves(results)
-    counts = sorted({count for curve in curves.values() for count in curve})
+    counts = sorted({count for curve in curves for count in curve["held"]})
     rows = []
-    for (counted, case, attack), curve in curves.items():
-        cells = [f"{median(map(restored, curve[c])):.3f}" if c in curve else "" for c in counts]
-        rows.append([case.data, case.label, case.sizes, attack.replace("_", " "), COUNTED[counted], *cells])
+    for curve in curves:
+        first, medians = curve.iloc[0], curve.groupby("held")["restored"].median().map("{:.3f}".format)
+        words = [first["attack"].replace("_", " "), COUNTED[first["counted"]]]
+        rows.append([*first[LABELS], *words, *medians.reindex(counts, fill_value="")])
     columns = ["data", "scheme", "size / block", "attack", "number of", *map(str, counts)]
     notes = [
         "Median SSIM over the images of a result; of several results with one number, the median of these.",
         "A mirrored image counts as it is: statistics cannot tell left from right where blocks move.",
     ]
-    return Sheet("Break curves (median SSIM)", columns, rows, notes, text=5), left_out
+    return Table("Break curves (median SSIM)", texts(rows, columns), notes, text=5), left_out
 
 
 @literal
-def draw_robustness(results: Results, path: Path) -> Path:
+def draw_break_curve(results: Results, path: Path) -> Path:
     """Draw the break curves, with the span from the lowest lower to the highest upper quartile.
 
     Raises:
@@ -47,14 +44,18 @@ def draw_robustness(results: Results, path: Path) -> Path:
     curves, _ = _curves(results)
     if not curves:
         raise ValueError("no attack was run with several numbers of ciphertexts or known pairs; see experiments/")
-    panels = [counted for counted in COUNTED if any(line[0] == counted for line in curves)]
+    panels = [counted for counted in COUNTED if any(curve["counted"].iloc[0] == counted for curve in curves)]
     figure = Figure(figsize=(6.2 * len(panels), 5), layout="constrained")
     for axis, counted in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        lines = {line: curve for line, curve in curves.items() if line[0] == counted}
-        for number, (line, curve) in enumerate(lines.items()):
-            _draw(axis, curve, line, number)
+        here = [curve for curve in curves if curve["counted"].iloc[0] == counted]
+        for number, curve in enumerate(here):
+            colour, size = f"C{curve['order'].iloc[0]}", number % 8
+            points = curve.groupby("held").agg({"restored": "median", "lower": "min", "upper": "max"})
+            axis.fill_between(points.index, points["lower"], points["upper"], alpha=0.12, color=colour, linewidth=0)
+            style = {"marker": "osD^vP*X"[size], "markersize": 9 - size}  # curves on each other are still told apart
+            axis.plot(points["restored"], color=colour, label=_name(curve), linewidth=1.5, **style)
         axis.set(xscale="log", xlabel=COUNTED[counted], ylabel="median SSIM", ylim=(-0.1, 1.05))
-        ticks = sorted({count for curve in lines.values() for count in curve})
+        ticks = sorted({count for curve in here for count in curve["held"]})
         axis.set_xticks(ticks, [str(count) for count in ticks])
         axis.set_xticks([], minor=True)
         axis.grid(alpha=0.25)
@@ -62,35 +63,15 @@ def draw_robustness(results: Results, path: Path) -> Path:
     return saved(figure, path, dpi=110)
 
 
-def _draw(axis: Axes, curve: dict[int, list[AttackResult]], line: Line, number: int) -> None:
-    scheme = line[1].scheme
-    colour = f"C{ORDER.index(scheme) if scheme in ORDER else len(ORDER)}"
-    counts = sorted(curve)
-    spread = [[r.metrics.restored.ssim for r in curve[count]] for count in counts]
-    lower = [min(quartiles.lower for quartiles in each) for each in spread]
-    upper = [max(quartiles.upper for quartiles in each) for each in spread]
-    axis.fill_between(counts, lower, upper, alpha=0.12, color=colour, linewidth=0)
-    marker = "osD^vP*X"[number % 8]  # curves that lie on each other are still told apart
-    middle = [median(map(restored, curve[count])) for count in counts]
-    axis.plot(counts, middle, marker=marker, color=colour, label=_told(line), linewidth=1.5, markersize=9 - number % 8)
+def _curves(results: Results) -> tuple[list[pd.DataFrame], list[str]]:
+    """Return the attacks of each curve, and which have no second point."""
+    found = attack_frame(results)
+    found["counted"] = found["attack"].map(BY_NUMBER)
+    curves = [curve for _, curve in found.groupby(["counted", *CASE, "attack"])]
+    left_out = [f"{_name(curve)} was run with one number only" for curve in curves if curve["held"].nunique() < 2]
+    return [curve for curve in curves if curve["held"].nunique() > 1], left_out
 
 
-def _curves(results: Results) -> tuple[dict[Line, dict[int, list[AttackResult]]], list[str]]:
-    found: dict[Line, dict[int, list[AttackResult]]] = {}
-    for result in attacked(results):
-        attack = result.config.names.attack
-        if attack not in BY_NUMBER:
-            continue
-        counted = BY_NUMBER[attack]
-        line = counted, case_of(result), attack
-        observed = result.config.attack.observation
-        held = observed.known if counted == "known" else observed.ciphertexts
-        found.setdefault(line, {}).setdefault(held, []).append(result)
-    lines = sorted(found, key=lambda line: (line[0], line[1].place, line[2]))
-    left_out = [f"{_told(line)} was run with one number only" for line in lines if len(found[line]) < 2]
-    return {line: found[line] for line in lines if len(found[line]) > 1}, left_out
-
-
-def _told(line: Line) -> str:
-    _, case, attack = line
-    return f"{case.label} {case.sizes} on {case.data}: {attack.replace('_', ' ')}"
+def _name(curve: pd.DataFrame) -> str:
+    first = curve.iloc[0]
+    return f"{first['label']} {first['sizes']} on {first['data']}: {first['attack'].replace('_', ' ')}"

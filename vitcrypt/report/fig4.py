@@ -11,8 +11,10 @@ from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.results import AttackResult, Results, attacked
-from vitcrypt.report.security import by_attack, in_order
+from vitcrypt.report.frame import CASE
+from vitcrypt.report.records import AttackResult, Results
+from vitcrypt.report.results import attacked
+from vitcrypt.report.security import in_order, strongest
 from vitcrypt.untrusted.documents import MAX_BYTES
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import one_line
@@ -32,26 +34,25 @@ def fig4(results: Results, path: Path, which: int = 0) -> Path:
     Raises:
         ValueError: There are no attacks among the results, or none kept so many images.
     """
-    cases = by_attack(results)
-    if not cases:
+    found = strongest(results)
+    if found.empty:
         raise ValueError("there are no results of attacks to draw; vitcrypt attack writes them")
-    columns = in_order({attack for row in cases.values() for attack in row})
-    several = len({case.data for case in cases}) > 1
+    cases, columns = [case for _, case in found.groupby(CASE)], in_order(found["attack"])
     figure = Figure(figsize=(1.3 * (2 + len(columns)) + 1.2, 1.5 * len(cases) + 0.3), layout="constrained")
     axes = figure.subplots(len(cases), 2 + len(columns), squeeze=False)
-    for axis, title in zip(axes[0], ("plain", "encrypted", *map(_title, columns)), strict=True):
+    titles = [name.upper() if len(name) <= 3 else name.replace("_", "\n") for name in columns]
+    for axis, title in zip(axes[0], ("plain", "encrypted", *titles), strict=True):
         axis.set_title(title, fontsize=10)
-    for line, (case, row) in zip(axes, cases.items(), strict=True):
-        words = [*([case.data] if several else []), case.scheme, case.options, case.sizes]
+    for line, case in zip(axes, cases, strict=True):
+        row, first = dict(zip(case["attack"], case["result"], strict=True)), case.iloc[0]
+        words = [first["data"] if found["data"].nunique() > 1 else "", *first[["scheme", "options", "sizes"]]]
         line[0].set_ylabel("\n".join(filter(None, words)), rotation=0, ha="right", va="center", fontsize=10)
-        shown = next(iter(row.values()))
-        images = _images(shown, which)
+        images = _images(first["result"], which)
         _draw(line[0], images["plain"], "")
-        _draw(line[1], images["encrypted"], f"{shown.first.ciphertext[which]:.3f}")
+        _draw(line[1], images["encrypted"], f"{first['result'].first.ciphertext[which]:.3f}")
         for axis, attack in zip(line[2:], columns, strict=True):
             if attack in row:
-                restored = _images(row[attack], which)["restored"]
-                _draw(axis, restored, f"{row[attack].first.restored[which]:.3f}")
+                _draw(axis, _images(row[attack], which)["restored"], f"{row[attack].first.restored[which]:.3f}")
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
@@ -70,10 +71,6 @@ def with_images(results: Results, which: int = 0) -> tuple[Results, list[str]]:
         else:
             kept.append(result)
     return kept, told
-
-
-def _title(attack: str) -> str:
-    return attack.upper() if len(attack) <= 3 else attack.replace("_", "\n")
 
 
 def _images(result: AttackResult, which: int) -> dict[str, NDArray[np.uint8]]:

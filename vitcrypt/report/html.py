@@ -13,9 +13,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.report.break_curve import break_curve, draw_break_curve
+from vitcrypt.report.fig4 import fig4, with_images
 from vitcrypt.report.figures import confusion_matrix
-from vitcrypt.report.results import Epoch, Results, TrainingResult, trained
-from vitcrypt.report.sheet import Sheet
+from vitcrypt.report.frame import Table
+from vitcrypt.report.records import Epoch, Results, TrainingResult
+from vitcrypt.report.results import trained
+from vitcrypt.report.security import security
+from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line, printable
 
@@ -28,7 +33,7 @@ FOLDERS = re.compile(r"(?<![\w/.~-])~?/(?:[^/\s'\",;]+/)+")
 def html_report(
     path: Path,
     results: Results,
-    sheets: list[Sheet],
+    tables: list[Table],
     left_out: list[str],
     pictures: dict[str, Path],
     root: Path = Path(),
@@ -38,7 +43,7 @@ def html_report(
     Args:
         path: The .html file.
         results: As `read_results` returns them; pictures that lie in their folders are put in.
-        sheets: Tables that stand first.
+        tables: Tables that stand first.
         left_out: What of the results was not used, and why.
         pictures: Further pictures by their caption.
         root: The folder of the results; places are shown from there.
@@ -52,11 +57,30 @@ def html_report(
     runs = [_run(result, root, left_out) for result in trained(results)]
     inlined = {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
     text = environment.get_template("report.html.j2").render(
-        runs=runs, sheets=sheets, left_out=left_out, pictures=inlined, count=len(runs)
+        runs=runs, tables=tables, left_out=left_out, pictures=inlined, count=len(runs)
     )
     with atomic_write(path) as file:
         file.write(text.encode())
     return path
+
+
+def attack_pages(results: Results, folder: Path) -> tuple[list[Table], dict[str, Path], list[str]]:
+    """Return tables and pictures of the attacks, of those that there are results for, and what was left out."""
+    tables, pictures = [security(results)], {}
+    if not tables[0].rows:
+        return [], {}, []
+    curves, _ = break_curve(results)
+    scatter, points, unmet = tradeoff(results)
+    kept, lacking = with_images(results)
+    if kept:
+        pictures["Fig. 4: what attacks restored, with the SSIM of each image"] = fig4(kept, folder / "fig4.png")
+    if curves.rows:
+        tables.append(curves)
+        pictures["Break curves"] = draw_break_curve(results, folder / "break_curve.png")
+    if scatter.rows:
+        tables.append(scatter)
+        pictures["Accuracy against worst restoration"] = draw_tradeoff(results, points, folder / "tradeoff.png")
+    return tables, pictures, [*lacking, *(f"of accuracy against restoration only: {reason}" for reason in unmet)]
 
 
 def curves(history: list[Epoch]) -> bytes:

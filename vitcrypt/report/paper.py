@@ -8,7 +8,7 @@ the best accuracies over all epochs on the test set.
 
 from dataclasses import dataclass
 
-from vitcrypt.report.results import TrainingResult
+from vitcrypt.report.records import TrainingResult
 
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 NETWORKS = {  # the paper's name, and the parameters of its network at 10 classes in millions
@@ -61,15 +61,6 @@ TABLE1 = (
     Row("plain", "shakedrop", 96.70, 83.59, best=True),
     Row("plain", "vit_b16", 99.11, 92.48),
 )
-
-
-def data_of(result: TrainingResult) -> str | None:
-    """Return "cifar10" or "cifar100" if a run says by `names.data` that it is on that data, else None.
-
-    Names of classes say nothing: other data sets have the same.
-    """
-    name = result.config.names.data
-    return name if name in DATA else None
 
 
 def row_of(result: TrainingResult) -> Row | None:

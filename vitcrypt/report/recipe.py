@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from vitcrypt.report.results import TrainingResult
+from vitcrypt.report.records import TrainingResult
 
 Recipe = dict[str, Any]
 """Values by dotted names, as they are set on the command line; besides these `epochs`, `steps` and what was there."""

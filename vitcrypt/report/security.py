@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
 
-from vitcrypt.report.results import AttackResult, Results, TrainingResult, attacked
-from vitcrypt.report.sheet import Sheet
+import pandas as pd
+
+from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
+from vitcrypt.report.records import AttackResult, Results
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
 """The security column of the paper's Table I; it rests on visual inspection under FR, GAN and ITN."""
 
-ORDER = ("plain", "le", "etc", "ele", "pe", "proposed")
 ATTACKS = ("fr", "gan", "itn", "statistics", "jigsaw", "known_plaintext", "chosen_plaintext")
 """The paper's three, then the others; attacks of other names follow."""
 CIPHERTEXT_ONLY = ("fr", "gan", "itn", "statistics", "jigsaw")
@@ -26,87 +26,33 @@ RATE = 1e12
 """Keys a second in the bound of exhaustive search: far more than one machine tries."""
 
 
-class Case(NamedTuple):
-    """What is attacked: data, scheme with its options, size of image and block."""
-
-    data: str
-    scheme: str
-    options: str
-    size: int
-    block: int
-
-    @property
-    def label(self) -> str:
-        """The scheme in words."""
-        return f"{self.scheme}, {self.options}" if self.options else self.scheme
-
-    @property
-    def sizes(self) -> str:
-        """Side of the image, and of the block where there is one."""
-        return f"{self.size} / {self.block}" if self.block > 1 else str(self.size)
-
-    @property
-    def place(self) -> tuple[Any, ...]:
-        """Where it stands in tables: schemes in the paper's order."""
-        place = ORDER.index(self.scheme) if self.scheme in ORDER else len(ORDER)
-        return self.data, place, self.scheme, self.size, self.block, self.options
-
-
-def case_of(result: TrainingResult | AttackResult) -> Case:
-    """Return the case of a training or an attack."""
-    config, encryption = result.config, result.config.encryption or {}
-    options = ["signs only"] if encryption.get("channel_shuffle") is False else []
-    options += ["a key each"] if config.key_scope == "per_image" else []
-    names = config.names
-    return Case(names.data, names.encryption, ", ".join(options), config.image_size, config.block_size)
-
-
-def by_attack(results: Results) -> dict[Case, dict[str, AttackResult]]:
-    """Return for every case the result of each attack: of several, that which restored most from least."""
-    cases: dict[Case, dict[str, AttackResult]] = {}
-    for result in attacked(results):
-        row = cases.setdefault(case_of(result), {})
-        name = result.config.names.attack
-        if name not in row or _success(result) > _success(row[name]):
-            row[name] = result
-    return dict(sorted(cases.items(), key=lambda entry: entry[0].place))
+def strongest(results: Results) -> pd.DataFrame:
+    """Return attacks with their `verdict`, of each on a case the one that restored most from least."""
+    found = attack_frame(results)
+    found["verdict"] = found["result"].map(verdict)
+    found["success"] = found["restored"].round(3)
+    ranked = found.sort_values(["success", "held"], ascending=[False, True], kind="stable")
+    return ranked.drop_duplicates([*CASE, "attack"]).sort_values([*CASE, "attack"])
 
 
 def in_order(attacks: Iterable[str]) -> list[str]:
-    """Return names of attacks, the paper's first."""
-    return sorted(attacks, key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
-
-
-def restored(result: AttackResult) -> float:
-    """Return the median SSIM of what an attack restored."""
-    return result.metrics.restored.ssim.median
-
-
-def held(result: AttackResult) -> int:
-    """Return what an attack worked with: pairs if they were known, images if they were chosen, else ciphertexts."""
-    name, observation = result.config.names.attack, result.config.attack.observation
-    if name == "chosen_plaintext":
-        return result.details.queries
-    return observation.known if name == "known_plaintext" else observation.ciphertexts
-
-
-def _success(result: AttackResult) -> tuple[float, int]:
-    return round(restored(result), 3), -held(result)
+    """Return names of attacks once each, the paper's first."""
+    return sorted(set(attacks), key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
 
 
 def verdict(result: AttackResult) -> str:
     """Judge one attack by `RULE`: "broken", "leaks" or "not by this"."""
-    metrics = result.metrics
-    if restored(result) >= BROKEN or metrics.exact_images >= 0.5:
+    metrics, restored = result.metrics, result.metrics.restored.ssim.median
+    if restored >= BROKEN or metrics.exact_images >= 0.5:
         return "broken"
     floors = [floor.ssim.median for floor in (metrics.ciphertext, metrics.unrelated) if floor is not None]
-    return "leaks" if restored(result) >= max(floors) + LEAKS else "not by this"
+    return "leaks" if restored >= max(floors) + LEAKS else "not by this"
 
 
-def worst(results: Iterable[AttackResult]) -> str:
+def worst(verdicts: Iterable[str]) -> str:
     """Judge several attacks on one scheme: the worst verdict, or "nothing found"."""
-    verdicts = {verdict(result) for result in results}
-    return next((word for word in ("broken", "leaks") if word in verdicts), "nothing found")
+    found = set(verdicts)
+    return next((word for word in ("broken", "leaks") if word in found), "nothing found")
 
 
 def search_years(bits: float, rate: float = RATE) -> str:
@@ -119,49 +65,39 @@ def search_years(bits: float, rate: float = RATE) -> str:
     return f"10^{math.floor((bits - 1) * math.log10(2) - math.log10(rate * 365.25 * 86400))}"
 
 
-def attacks(results: Results) -> Sheet:
+def attacks(results: Results) -> Table:
     """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
-    measured = ("restored", "ciphertext", "unrelated")
-    columns = ["data", "scheme", "attack", "size", "ciphertexts", *measured, "exact", "key"]
-    found = [(case_of(result), result) for result in attacked(results)]
+    columns = ["data", "scheme", "attack", "size", "ciphertexts", "restored", "ciphertext", "unrelated", "exact", "key"]
+    found = attack_frame(results).sort_values([*CASE, "attack"], kind="stable")
     rows = []
-    for case, result in sorted(found, key=lambda entry: (entry[0].place, entry[1].config.names.attack)):
-        metrics = result.metrics
-        key = [share.share for share in metrics.key.values()]
-        similarities = (metrics.restored, metrics.ciphertext, metrics.unrelated)
-        rows.append(
-            [
-                case.data,
-                case.label,
-                result.config.names.attack,
-                case.sizes,
-                str(result.threat_model.ciphertexts),
-                *(f"{found.ssim.median:.3f}" if found else "" for found in similarities),
-                f"{100 * metrics.exact_images:.0f} %",
-                f"{100 * min(key):.1f} %" if key else "",
-            ]
-        )
+    for entry in found.itertuples():
+        metrics = entry.result.metrics
+        floors = [f"{floor.ssim.median:.3f}" if floor else "" for floor in (metrics.ciphertext, metrics.unrelated)]
+        shares = [share.share for share in metrics.key.values()]
+        measured = [str(entry.result.threat_model.ciphertexts), f"{entry.restored:.3f}", *floors]
+        exact, key = f"{100 * metrics.exact_images:.0f} %", f"{100 * min(shares):.1f} %" if shares else ""
+        rows.append([entry.data, entry.label, entry.attack, entry.sizes, *measured, exact, key])
     notes = ["key: the share of the subkey that was recovered worst."]
-    return Sheet("Restoration by attacks (median SSIM)", columns, rows, notes, text=3)
+    return Table("Restoration by attacks (median SSIM)", texts(rows, columns), notes, text=3)
 
 
-def security(results: Results) -> Sheet:
+def security(results: Results) -> Table:
     """Return a table with a row for each scheme at each size, a column for each attack, and the paper's symbol.
 
     Where an attack ran several times, the worst for the owner counts.
     """
-    cases = by_attack(results)
-    names = in_order({name for row in cases.values() for name in row})
-    heads = [name.replace("_", " ") for name in names]
+    found = strongest(results)
+    found["cell"] = [f"{a.verdict} {a.restored:.3f} ({a.held})" for a in found.itertuples()]
+    names = in_order(found["attack"])
     rows = []
-    for case, row in cases.items():
-        cells = [_cell(row[name]) if name in row else "" for name in names]
-        alone = [result for name, result in row.items() if name in CIPHERTEXT_ONLY]
-        bits = next(iter(row.values())).key.effective_bits
+    for _, here in found.groupby(CASE):
+        cells, first = here.set_index("attack")["cell"], here.iloc[0]
+        alone, bits = here[here["attack"].isin(CIPHERTEXT_ONLY)]["verdict"], first["result"].key.effective_bits
+        words = [worst(alone) if len(alone) else "", worst(here["verdict"]), PAPER.get(first["scheme"], "")]
         years = search_years(bits) if bits else ""
-        words = [worst(alone) if alone else "", worst(row.values()), PAPER.get(case.scheme, "")]
-        rows.append([case.data, case.label, case.sizes, *cells, years, *words])
-    columns = ["data", "scheme", "size / block", *heads, "search, years", "ciphertext-only", "verdict", "paper"]
+        rows.append([*first[LABELS], *cells.reindex(names, fill_value=""), years, *words])
+    columns = ["data", "scheme", "size / block", *(name.replace("_", " ") for name in names)]
+    columns += ["search, years", "ciphertext-only", "verdict", "paper"]
     notes = [
         "Cells: verdict, median SSIM, and in brackets from how many ciphertexts, known pairs or chosen images.",
         "ciphertext-only: the verdict over attacks that use no pair and no oracle.",
@@ -170,8 +106,4 @@ def security(results: Results) -> Sheet:
         "the attacks beside it try none.",
         "paper: the symbol in its Table I, from looking at what FR, GAN and ITN restored.",
     ]
-    return Sheet("Attacks on each scheme", columns, rows, notes, text=len(columns))
-
-
-def _cell(result: AttackResult) -> str:
-    return f"{verdict(result)} {restored(result):.3f} ({held(result)})"
+    return Table("Attacks on each scheme", texts(rows, columns), notes, text=len(columns))

@@ -1,30 +1,18 @@
 """Table I: what was published beside what was measured here."""
 
-import json
-import math
-import statistics
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from math import sqrt
 
-from vitcrypt.report.paper import DATA, NETWORKS, TABLE1, Row, data_of, row_of
+import pandas as pd
+
+from vitcrypt.report.frame import Table, texts, training_frame
+from vitcrypt.report.paper import DATA, NETWORKS, STAND_INS, TABLE1, Row, row_of
 from vitcrypt.report.recipe import IMAGES, recipe_of, unlike_the_paper
-from vitcrypt.report.results import Results, TrainingResult, trained
-from vitcrypt.report.sheet import Sheet
+from vitcrypt.report.records import Results, TrainingResult
 
-COLUMNS = [
-    "data",
-    "encryption",
-    "network",
-    "variant",
-    "scale",
-    "paper",
-    "paper is",
-    "ours",
-    "difference",
-    "95 % interval",
-]
-COLUMNS += ["seeds", "sd seeds", "keys", "sd keys", "val last", "val best", "M param.", "images", "epochs", "hardware"]
+COLUMNS = ["data", "encryption", "network", "variant", "scale", "paper", "paper is", "ours", "difference"]
+COLUMNS += ["95 % interval", "seeds", "sd seeds", "keys", "sd keys", "val last", "val best", "M param.", "images"]
+COLUMNS += ["epochs", "hardware"]
 NOTES = [
     "paper is: best, the best over all epochs on the test set (the number of Madono et al. 2020); ?, unsaid.",
     "ours: test accuracy after the last epoch, mean over runs; no epoch is chosen on the test set.",
@@ -36,29 +24,38 @@ NOTES = [
 ]
 
 
-def table1(results: Results, data: Iterable[str] = DATA) -> tuple[Sheet, list[str]]:
+def table1(results: Results, data: Iterable[str] = DATA) -> tuple[Table, list[str]]:
     """Return Table I of the paper with what was measured, and what of the results was left out and why.
 
     Runs that differ in nothing but seed and key are one line, others are lines of their own; a row of the paper that
     nothing was measured for is shown as missing.
     """
-    trainings = trained(results)
-    used, left_out = _usable(trainings)
-    lines: dict[tuple[str, Row], dict[str, list[TrainingResult]]] = defaultdict(lambda: defaultdict(list))
-    for result in used:
-        name, row = data_of(result), row_of(result)
-        assert name is not None
-        assert row is not None
-        lines[name, row][json.dumps(recipe_of(result), sort_keys=True)].append(result)
-    rows = []
+    runs = training_frame(results)
+    runs["row"] = [row_of(run) for run in runs["result"]]
+    runs["reason"] = [_reason(entry.data, entry.row, entry.result) for entry in runs.itertuples()]
+    runs["identity"] = [run.identity for run in runs["result"]]
+    used = runs[runs["reason"] == ""]
+    again = used["identity"].duplicated()
+    folders = used[~again].set_index("identity")["result"]
+    left_out = [f"{run.folder}{reason}" for run, reason in zip(runs["result"], runs["reason"], strict=True) if reason]
+    left_out += [f"{run.folder}: the same run as {folders[run.identity].folder}" for run in used[again]["result"]]
+    used = used[~again]
+    rows, others = [], []
     for name in data:
         for row in TABLE1:
-            runs = sorted(lines[name, row].values(), key=lambda group: -group[0].weights.parameters)
-            rows += [_line(name, row, group) for group in runs] or [_missing(name, row)]
-    versions = sorted({result.versions.torch or "?" for result in used})
-    told = f"{len(used)} of {len(trainings)} results used, with PyTorch {', '.join(versions) or '(none)'}."
-    notes = [*NOTES, *_others(lines), told]
-    return Sheet("Table I: test accuracy (%)", COLUMNS, rows, notes, text=5), left_out
+            start = [DATA[name], row.label, NETWORKS[row.network][0]]
+            here = used[(used["data"] == name) & (used["row"] == row)]
+            groups = [group for _, group in here.groupby("recipe", sort=False)]
+            for group in sorted(groups, key=lambda group: -group["result"].iloc[0].weights.parameters):
+                scale, note = _scale(row, group["result"].iloc[0])
+                rows.append([*start, *_line(name, row, scale, group)])
+                others += [f"other: {', '.join(start)}: {note}."] if note else []
+            if not groups:
+                missing = [*start, "", "", *_published(name, row), "missing"]
+                rows.append(missing + [""] * (len(COLUMNS) - len(missing)))
+    versions = sorted({run.versions.torch or "?" for run in used["result"]})
+    counted = f"{len(used)} of {len(runs)} results used, with PyTorch {', '.join(versions) or '(none)'}."
+    return Table("Table I: test accuracy (%)", texts(rows, COLUMNS), [*NOTES, *others, counted], text=5), left_out
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
@@ -70,84 +67,53 @@ def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]
         '0.9627 0.9698'
     """
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    half = z / (1 + z**2 / count) * sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return centre - half, centre + half
 
 
-def _usable(results: list[TrainingResult]) -> tuple[list[TrainingResult], list[str]]:
-    """Return those that belong to a row, each run once, and why the others do not."""
-    used: dict[str, TrainingResult] = {}
-    left_out = []
-    for result in results:
-        names, folder, adaptation = result.config.names, result.folder, result.config.model.adaptation
-        if data_of(result) is None:
-            left_out.append(f"{folder}: {names.data} is not CIFAR-10 or CIFAR-100 (names.data=cifar10 says it is)")
-        elif row_of(result) is None:
-            behind = f" behind {adaptation}" if adaptation != "none" else ""
-            left_out.append(f"{folder}: Table I has no row {names.encryption} with {names.model}{behind}")
-        elif result.identity in used:
-            left_out.append(f"{folder}: the same run as {used[result.identity].folder}")
-        else:
-            used[result.identity] = result
-    return list(used.values()), left_out
+def _reason(data: str, row: Row | None, run: TrainingResult) -> str:
+    """Return why a run belongs to no row; nothing if it does. Names of classes do not say which data it is."""
+    names, adaptation = run.config.names, run.config.model.adaptation
+    if data not in DATA:
+        return f": {data} is not CIFAR-10 or CIFAR-100 (names.data=cifar10 says it is)"
+    behind = f" behind {adaptation}" if adaptation != "none" else ""
+    return "" if row is not None else f": Table I has no row {names.encryption} with {names.model}{behind}"
 
 
-def _line(data: str, row: Row, runs: list[TrainingResult]) -> list[str]:
-    first = runs[0]
-    ours = statistics.fmean(run.metrics.acc for run in runs)
-    low, high = wilson(ours, first.metrics.images)
-    paper = row.accuracy(data)
-    measured = [run.validation for run in runs if run.validation is not None]
-    scale = _scale(row, first)
+def _line(data: str, row: Row, scale: str, runs: pd.DataFrame) -> list[str]:
+    first: TrainingResult = runs["result"].iloc[0]
+    ours, paper = runs["accuracy"].mean(), row.accuracy(data)
+    low, high = wilson(ours / 100, first.metrics.images)
+    held_out = [run.validation for run in runs["result"] if run.validation is not None]
+    validated = pd.DataFrame([100 * v.last, 100 * v.best] for v in held_out).mean().map("{:.2f}".format)
+    with_key = first.key.fingerprint is not None
     return [
-        DATA[data],
-        row.label,
-        NETWORKS[row.network][0],
         _variant(first),
         scale,
         *_published(data, row),
-        f"{100 * ours:.2f}",
-        f"{100 * ours - paper:+.2f}" if paper is not None and scale == "full" else "-",
+        f"{ours:.2f}",
+        f"{ours - paper:+.2f}" if paper is not None and scale == "full" else "-",
         f"{100 * low:.2f}-{100 * high:.2f}",
-        str(len({_seed(run) for run in runs})),
-        _spread(runs, _seed, _key),
-        str(len({_key(run) for run in runs})) if _key(first) is not None else "-",
-        _spread(runs, _key, _seed) if _key(first) is not None else "-",
-        *(
-            f"{100 * statistics.fmean(getattr(v, name) for v in measured):.2f}" if measured else "-"
-            for name in ("last", "best")
-        ),
+        str(runs["seed"].nunique()),
+        _spread(runs, "seed", "key"),
+        str(runs["key"].nunique()) if with_key else "-",
+        _spread(runs, "key", "seed") if with_key else "-",
+        *(validated if held_out else ("-", "-")),
         f"{first.weights.parameters / 1e6:.2f}",
         str(first.images.train),
-        "/".join(sorted({str(run.training.epochs) for run in runs})),
+        "/".join(sorted({str(run.training.epochs) for run in runs["result"]})),
         first.hardware.device,
     ]
 
 
-def _scale(row: Row, run: TrainingResult) -> str:
-    smaller = run.weights.parameters < 0.98e6 * NETWORKS[row.network][1]
-    smaller = smaller or any(getattr(run.images, split) < count for split, count in IMAGES.items())
-    if smaller or run.metrics.images < IMAGES["test"]:
-        return "small"
-    return "other" if unlike_the_paper(row.network, row.encryption, recipe_of(run)) else "full"
-
-
-def _others(lines: dict[tuple[str, Row], dict[str, list[TrainingResult]]]) -> list[str]:
-    """Say of lines with another recipe what is another in it."""
-    told = []
-    for (data, row), groups in lines.items():
-        for run in (group[0] for group in groups.values()):
-            if _scale(row, run) == "other":
-                unlike = unlike_the_paper(row.network, row.encryption, recipe_of(run))
-                more = f", and {len(unlike) - 3} more" if len(unlike) > 3 else ""
-                what = f"{DATA[data]}, {row.label}, {NETWORKS[row.network][0]}"
-                told.append(f"other: {what}: {'; '.join(unlike[:3])}{more}.")
-    return told
-
-
-def _missing(data: str, row: Row) -> list[str]:
-    start = [DATA[data], row.label, NETWORKS[row.network][0], "", "", *_published(data, row), "missing"]
-    return start + [""] * (len(COLUMNS) - len(start))
+def _scale(row: Row, run: TrainingResult) -> tuple[str, str]:
+    """Return "full", "small" or "other", and of an other recipe what is another in it."""
+    smaller = run.weights.parameters < 0.98e6 * NETWORKS[row.network][1] or run.metrics.images < IMAGES["test"]
+    if smaller or run.images.train < IMAGES["train"] or run.images.test < IMAGES["test"]:
+        return "small", ""
+    unlike = unlike_the_paper(row.network, row.encryption, recipe_of(run))
+    more = f", and {len(unlike) - 3} more" if len(unlike) > 3 else ""
+    return ("other", "; ".join(unlike[:3]) + more) if unlike else ("full", "")
 
 
 def _published(data: str, row: Row) -> tuple[str, str]:
@@ -155,38 +121,24 @@ def _published(data: str, row: Row) -> tuple[str, str]:
     return (f"{accuracy:.2f}", "best" if row.best else "?") if accuracy is not None else ("-", "-")
 
 
-def _variant(result: TrainingResult) -> str:
-    """Say what sets a run apart from the usual form of its scheme and network."""
-    config, names, model = result.config, result.config.names, result.config.model
-    said = []
+def _variant(run: TrainingResult) -> str:
+    """Return what sets a run apart from the usual form of its scheme and network."""
+    names, model, words = run.config.names, run.config.model, []
     if names.encryption == "pe":
-        said.append("signs and colours" if (config.encryption or {}).get("channel_shuffle", True) else "signs only")
-    if config.key_scope == "per_image":
-        said.append("a key for each image")
+        shuffled = (run.config.encryption or {}).get("channel_shuffle", True)
+        words.append("signs and colours" if shuffled else "signs only")
+    if run.config.key_scope == "per_image":
+        words.append("a key for each image")
     if names.model == "vit_b16" and not (model.pretrained or model.weights):
-        said.append("from scratch")
-    if names.model == "vit_micro":
-        said.append("vit_micro, from scratch")
-    return ", ".join(said)
+        words.append("from scratch")
+    if names.model in STAND_INS:
+        words.append(f"{names.model}, from scratch")
+    return ", ".join(words)
 
 
-def _spread(
-    runs: list[TrainingResult], over: Callable[[TrainingResult], Any], within: Callable[[TrainingResult], Any]
-) -> str:
+def _spread(runs: pd.DataFrame, over: str, within: str) -> str:
     """Return the standard deviation over one thing, pooled within groups that share the other."""
-    groups: dict[Any, dict[Any, float]] = defaultdict(dict)
-    for run in runs:
-        groups[within(run)][over(run)] = run.metrics.acc
-    several = [list(group.values()) for group in groups.values() if len(group) > 1]
-    if not several:
-        return "-"
-    squares = sum(statistics.variance(group) * (len(group) - 1) for group in several)
-    return f"{100 * math.sqrt(squares / sum(len(group) - 1 for group in several)):.2f}"
-
-
-def _seed(result: TrainingResult) -> int:
-    return result.config.seed
-
-
-def _key(result: TrainingResult) -> str | None:
-    return result.key.fingerprint
+    groups = runs.drop_duplicates([over, within], keep="last").groupby(within)["accuracy"]
+    freedom = groups.size() - 1
+    squares = groups.var().fillna(0) * freedom
+    return f"{sqrt(squares.sum() / freedom.sum()):.2f}" if freedom.sum() else "-"

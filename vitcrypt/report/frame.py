@@ -1,0 +1,172 @@
+"""Results as DataFrames with a row for each, and the tables of texts that are printed from them."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as RichTable
+
+from vitcrypt.report.recipe import recipe_of
+from vitcrypt.report.records import AttackResult, Results, TrainingResult
+from vitcrypt.report.results import attacked, trained
+
+SCHEMES = ("plain", "le", "etc", "ele", "pe", "proposed")
+CASE = ["data", "order", "scheme", "size", "block", "options"]
+"""The columns that say what was trained on or attacked; sorted by them, schemes stand in the paper's order."""
+LABELS = ["data", "label", "sizes"]
+"""The same in words, for tables."""
+
+
+@dataclass
+class Table:
+    """Texts under headings.
+
+    Args:
+        title: What it shows.
+        frame: The texts.
+        notes: Sentences below it.
+        text: How many columns, from the left, hold text; the others hold numbers and are set to the right.
+    """
+
+    title: str
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+    text: int = 1
+
+    @property
+    def columns(self) -> list[str]:
+        """The headings."""
+        return list(self.frame.columns)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The texts of each row."""
+        return cast("list[list[str]]", self.frame.to_numpy().tolist())
+
+    def rich(self) -> RichTable:
+        """Return it for the terminal, without columns that say nothing in any row."""
+        caption = "\n".join(self.notes) or None
+        table = RichTable(
+            title=self.title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD
+        )
+        shown = [i for i in range(len(self.columns)) if not self.rows or any(row[i].strip("-") for row in self.rows)]
+        for i in shown:
+            table.add_column(self.columns[i], justify="left" if i < self.text else "right", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*(row[i] for i in shown))
+        return table
+
+    def markdown(self) -> str:
+        """Return it as a Markdown table."""
+        sides = ["left" if i < self.text else "right" for i in range(len(self.columns))]
+        cells = self.frame.map(lambda cell: cell.replace("|", r"\|"))
+        table = cells.to_markdown(index=False, disable_numparse=True, colalign=sides if self.rows else None)
+        return (
+            f"**{self.title}**\n\n{table}\n" + "".join(f"\n- {note}" for note in self.notes) + "\n" * bool(self.notes)
+        )
+
+    def csv(self) -> str:
+        """Return it as CSV, headings first, without title and notes."""
+        return str(self.frame.to_csv(index=False, lineterminator="\n"))
+
+    def latex(self) -> str:
+        """Return it as a LaTeX table; needs the package booktabs."""
+        layout = "l" * self.text + "r" * (len(self.columns) - self.text)
+        caption = self.title.replace("%", r"\%")
+        table = self.frame.to_latex(index=False, escape=True, caption=caption, column_format=layout)
+        return "".join(f"% {note}\n" for note in self.notes) + str(table)
+
+
+def texts(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
+    """Return rows of texts as a frame."""
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def training_frame(results: Results) -> pd.DataFrame:
+    """Return the trainings, their accuracy in percent, and `recipe`, which is equal for runs of one recipe."""
+    columns = [*CASE, "label", "sizes", "network", "model", "seed", "key", "accuracy", "recipe", "result"]
+    return pd.DataFrame([_training(result) for result in trained(results)], columns=columns)
+
+
+def attack_frame(results: Results) -> pd.DataFrame:
+    """Return the attacks: median SSIM of what they restored and of the floors, and how much they were given.
+
+    `held` counts known pairs or chosen images where the attack uses them, and else ciphertexts.
+    """
+    columns = [*CASE, "label", "sizes", "attack", "restored", "lower", "upper", "held", "result"]
+    return pd.DataFrame([_attack(result) for result in attacked(results)], columns=columns)
+
+
+def summary(results: Results) -> Table:
+    """Return a table of runs: test accuracy in percent, and its distance from the plain run of the same recipe."""
+    runs = training_frame(results).sort_values(["data", "scheme", "network"], kind="stable")
+    recipes = runs["result"].map(_recipe_but_encryption)
+    is_plain = runs["scheme"] == "plain"
+    plain = runs[is_plain].set_index(recipes[is_plain])["accuracy"].groupby(level=0).last()
+    difference = (runs["accuracy"] - recipes.map(plain)).where(~is_plain)
+    shown = {
+        "data": runs["data"],
+        "encryption": runs["scheme"],
+        "model": runs["network"],
+        "seed": runs["seed"].map(str),
+        "accuracy": runs["accuracy"].map("{:.2f}".format),
+        "to plain": difference.map("{:+.2f}".format, na_action="ignore").fillna(""),
+        "images": runs["result"].map(lambda run: str(run.metrics.images)),
+        "epochs": runs["result"].map(lambda run: str(run.training.epochs)),
+    }
+    hardware = sorted({run.hardware.device for run in runs["result"]})
+    return Table("Test accuracy (%)", pd.DataFrame(shown, dtype=object), [f"on {', '.join(hardware)}"], text=3)
+
+
+def _case(result: TrainingResult | AttackResult) -> dict[str, Any]:
+    config, scheme = result.config, result.config.names.encryption
+    size, block = config.image_size, config.block_size
+    options = ["signs only"] if (config.encryption or {}).get("channel_shuffle") is False else []
+    options += ["a key each"] if config.key_scope == "per_image" else []
+    return {
+        "data": config.names.data,
+        "order": SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES),
+        "scheme": scheme,
+        "size": size,
+        "block": block,
+        "options": ", ".join(options),
+        "label": ", ".join([scheme, *options]),
+        "sizes": f"{size} / {block}" if block > 1 else str(size),
+    }
+
+
+def _training(result: TrainingResult) -> dict[str, Any]:
+    names, adaptation = result.config.names, result.config.model.adaptation
+    return {
+        **_case(result),
+        "network": names.model + (f" behind {adaptation}" if adaptation != "none" else ""),
+        "model": names.model,
+        "seed": result.config.seed,
+        "key": result.key.fingerprint or "",
+        "accuracy": 100 * result.metrics.acc,
+        "recipe": json.dumps(recipe_of(result), sort_keys=True, allow_nan=False),
+        "result": result,
+    }
+
+
+def _attack(result: AttackResult) -> dict[str, Any]:
+    attack, observed, ssim = result.config.names.attack, result.config.attack.observation, result.metrics.restored.ssim
+    held = {"known_plaintext": observed.known, "chosen_plaintext": result.details.queries}
+    return {
+        **_case(result),
+        "attack": attack,
+        "restored": ssim.median,
+        "lower": ssim.lower,
+        "upper": ssim.upper,
+        "held": held.get(attack, observed.ciphertexts),
+        "result": result,
+    }
+
+
+def _recipe_but_encryption(result: TrainingResult) -> str:
+    """Return what a run has in common with its plain counterpart: all but encryption and learning rate."""
+    config = result.config
+    model = {name: value for name, value in config.model.values().items() if name != "optimizer"}
+    return json.dumps([config.data.values(), model, config.trainer, config.seed], sort_keys=True, allow_nan=False)
