@@ -30,7 +30,7 @@ def fold(
     """Fold your key into pretrained weights, so that a provider trains them on encrypted images without loss."""
     key = key_of(key_file)
     from vitcrypt.experiment.command_line import override
-    from vitcrypt.experiment.fold_key import adapt as fold_weights
+    from vitcrypt.experiment.fold_key import fold_weights
 
     needed = fold_weights(weights, out, key, encryption, model, overrides or [])
     console.print(f"weights that carry key {key.fingerprint} in {out}")

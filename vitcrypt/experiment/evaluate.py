@@ -33,7 +33,8 @@ from vitcrypt.experiment.schema import register
 from vitcrypt.experiment.training_run import TrainingRun, classifier_of, data_module_of, splits_of
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.models.networks import check_state
-from vitcrypt.report.results import TrainingResult, finite, read_result
+from vitcrypt.report.records import TrainingResult
+from vitcrypt.report.results import finite, read_result
 from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line
