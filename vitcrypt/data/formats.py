@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 from PIL import Image, Jpeg2KImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin, features  # noqa: F401
 
+from vitcrypt.untrusted.png import SIGNATURE, parts_of
+
 Image.preinit()  # registers BMP, GIF, JPEG, PNG and PPM, as importing does the others: Pillow never looks for more
 with suppress(ImportError):  # Pillow reads it since 11.3
     from PIL import AvifImagePlugin  # noqa: F401
@@ -100,7 +102,7 @@ def unidentified(file: BinaryIO, head: bytes) -> str:
         return f"it begins as {name}, and is damaged or truncated; {REPLACE}"
     if head[4:12] in (b"ftypavif", b"ftypavis"):
         return f"it is AVIF, which this Pillow does not read, or damaged; {CONVERT}, or: pip install -U pillow"
-    return f"it is no image, or its beginning is damaged; {REPLACE}"
+    return f"it is not an image, or its header is corrupt; {REPLACE}"
 
 
 def _tiff_layout(file: BinaryIO) -> str | None:
@@ -152,7 +154,7 @@ def without_metadata(file: BinaryIO) -> io.BytesIO | None:
     """
     file.seek(0)
     data = file.read()
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(SIGNATURE):
         mended = _mended_png(data)
     elif data[:4] in (b"II*\0", b"MM\0*"):
         mended = _mended_tiff(data)
@@ -164,13 +166,11 @@ def without_metadata(file: BinaryIO) -> io.BytesIO | None:
 
 
 def _mended_png(data: bytes) -> bytes:
-    kept, start = [data[:8]], 8
-    while start + 12 <= len(data):
-        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        if not data[start + 4] & 0x20 or data[start + 4 : start + 8] in _OF_PIXELS:
+    kept, end = [SIGNATURE], len(SIGNATURE)
+    for kind, start, end in parts_of(data):
+        if not kind[0] & 0x20 or kind in _OF_PIXELS:
             kept.append(data[start:end])
-        start = end
-    return b"".join([*kept, data[start:]])
+    return b"".join([*kept, data[end:]])
 
 
 def _mended_tiff(data: bytes) -> bytes:

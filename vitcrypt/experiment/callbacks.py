@@ -32,7 +32,6 @@ class EpochHistory(Callback):
     def __init__(self, stop_on_nan: bool = False) -> None:
         self.epochs: list[dict[str, Any]] = []
         self.stop_on_nan = stop_on_nan
-        self.stopped = False
         self._started = 0.0
         self._validated = False
 
@@ -57,13 +56,12 @@ class EpochHistory(Callback):
             told = "  ".join(f"{name} {value:.4f}" for name, value in measures.items())
             of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
             console.print(f"epoch {trainer.current_epoch + 1}{of}  {told}  {seconds:.1f} s")
-        self.stopped = trainer.should_stop  # by another callback: these come after those of the configuration
         if self.stop_on_nan and diverged(self.epochs):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Go into the checkpoint."""
-        return {"epochs": self.epochs, **({"stopped": True} if self.stopped else {})}
+        return {"epochs": self.epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Come out of it."""
@@ -99,6 +97,12 @@ def built(config: Config, logged: bool, unvalidated: str | None) -> list[Callbac
         if logged or not observes(node):
             made.append(callback)
     return made
+
+
+def stopped_early(checkpoint: dict[str, Any]) -> bool:
+    """Return whether early stopping ended the training of a checkpoint."""
+    states: dict[str, Any] = checkpoint["callbacks"]
+    return any(state.get("stopping_reason") for name, state in states.items() if name.startswith("EarlyStopping"))
 
 
 def _check_watched(option: str, monitor: str, unvalidated: str | None) -> None:

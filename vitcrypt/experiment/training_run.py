@@ -183,8 +183,7 @@ class TrainingRun:
         job, trainer = self.job, self.job.config.trainer
         if checkpoint_of(job).exists():
             checkpoint = read_checkpoint(checkpoint_of(job), job.identity, digests_of(job.folder))
-            state = _history(checkpoint)
-            if state.get("stopped") or (trainer.stop_on_nan and diverged(state["epochs"])):
+            if callbacks.stopped_early(checkpoint) or (trainer.stop_on_nan and diverged(_history(checkpoint))):
                 return  # it was stopped there
         if (count := devices.count(trainer)) == 1:
             self.fit_here(loggers)
@@ -206,7 +205,7 @@ class TrainingRun:
         """Test the trained network on one device; return its measures and the history of the training."""
         checkpoint = read_checkpoint(checkpoint_of(self.job), self.job.identity)
         self.classifier.load_state_dict(checkpoint["state_dict"])
-        return self.measure(), _history(checkpoint)["epochs"]
+        return self.measure(), _history(checkpoint)
 
     def measure(self) -> dict[str, Any]:
         """Test the network as it is on one device; return its measures."""
@@ -236,8 +235,7 @@ class TrainingRun:
     def _fitting(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> Trainer:
         job, options, plan, val = self.job, self.job.config.trainer, self.plan, self.data.splits.val
         accumulation = plan.division.accumulation
-        steps = plan.division.steps(len(val) if val is not None else 0)
-        batches = limited("limit_val_batches", options.limit_val_batches, len(steps))
+        batches = limited("limit_val_batches", options.limit_val_batches, len(plan.division.steps(len(val or ()))))
         unvalidated = None if batches else "trainer.limit_val_batches=1.0" if val is not None else "data.validation=0.1"
         added = callbacks.built(job.config, bool(loggers), unvalidated)
         checkpoints = ModelCheckpoint(
@@ -293,8 +291,8 @@ def _found(config: Config) -> tuple[Splits, Path | None]:
     return splits, weights_of(config)
 
 
-def _history(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    return next(state for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
+def _history(checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
+    return next(state["epochs"] for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
 
 
 @contextmanager
