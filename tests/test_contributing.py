@@ -1,6 +1,7 @@
 """CONTRIBUTING.md: its scheme works as it stands there, and what its recipes name exists."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,8 @@ def test_every_file_make_target_and_name_in_it_exists():
 def test_the_scheme_is_a_bijection_that_depends_on_the_key(tmp_path, monkeypatch):
     (tmp_path / "my_scheme.py").write_text(code())
     monkeypatch.syspath_prepend(tmp_path)
-    from my_scheme import NegatedBlocks
-
     shape = (3, 8, 8)
-    scheme, image = NegatedBlocks(4), torch.arange(192, dtype=torch.uint8).view(1, *shape)
+    scheme, image = import_module("my_scheme").NegatedBlocks(4), torch.arange(192, dtype=torch.uint8).view(1, *shape)
     one, other = (scheme.cipher(scheme.subkeys(Key.test(name), shape), shape) for name in ("test-0", "test-1"))
     assert torch.equal(one.inverse()(one(image)), image)
     assert set((one(image) ^ image).unique().tolist()) <= {0, 255}

@@ -48,6 +48,7 @@ def test_attacks_without_training_beat_both_floors(attack, scheme, plain, public
     assert ssim(images, restored).median() > floor(images, ciphertexts) + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", TRAINED, ids=named)
 def test_trained_attacks_beat_both_floors_on_le(attack):
     split = digits()

@@ -213,7 +213,7 @@ def test_verify_names_every_damaged_missing_changed_and_foreign_file(photos, tmp
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"out": "photos/enc"}, "lie in each other"),
+        ({"out": "photos/enc"}, "lie inside the other"),
         ({"source": "nowhere"}, "is no folder"),
         ({"scheme": Proposed(10)}, r"block_size=10 does not divide"),
         ({"interpolation": "nearest"}, "one of bilinear, bicubic"),

@@ -328,7 +328,7 @@ def test_what_lies_at_the_place_of_work_is_kept(tmp_path, enc, form):
 def test_what_cannot_work_is_said(tmp_path, enc, form):
     with pytest.raises(FileNotFoundError, match=r"manifest\.json does not exist; pack takes a folder"):
         FORMS[form](tmp_path / "photos", tmp_path / form)
-    with pytest.raises(ValueError, match="lie in each other"):
+    with pytest.raises(ValueError, match="lie inside the other"):
         FORMS[form](enc, enc / form)
     with alone_in(tmp_path / f"{form}.part"), pytest.raises(BlockingIOError, match="another process is at work"):
         FORMS[form](enc, tmp_path / form)

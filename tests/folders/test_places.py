@@ -77,7 +77,7 @@ def test_a_place_within_or_around_the_images_is_refused(root, command, no_image,
     (root / "link").symlink_to(root / ("photos" if command == "encrypt" else "enc"))
     if {"encrypt": "enc", "decrypt": "photos", "rotate": "photos"}[command] == out.split("/")[0]:
         pytest.skip("that is another folder's")
-    with pytest.raises((ValueError, FileExistsError), match="lie in each other"):
+    with pytest.raises((ValueError, FileExistsError), match="lie inside the other"):
         COMMANDS[command](root, root / out)
     assert not list(root.rglob("*.part"))
 

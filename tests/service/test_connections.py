@@ -52,7 +52,7 @@ def port():
 
 
 def health(port):
-    return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=10).status_code
+    return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, verify=False, timeout=10).status_code
 
 
 def test_connections_in_any_state_end_by_themselves(port):

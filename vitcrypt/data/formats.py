@@ -102,7 +102,7 @@ def unidentified(file: BinaryIO, head: bytes) -> str:
         return f"it begins as {name}, and is damaged or truncated; {REPLACE}"
     if head[4:12] in (b"ftypavif", b"ftypavis"):
         return f"it is AVIF, which this Pillow does not read, or damaged; {CONVERT}, or: pip install -U pillow"
-    return f"it is no image, or its beginning is damaged; {REPLACE}"
+    return f"it is not an image, or its header is corrupt; {REPLACE}"
 
 
 def _tiff_layout(file: BinaryIO) -> str | None:

@@ -1,4 +1,4 @@
-"""Folders that have a manifest: what lies in them, and reading it. Everybody's: no key is needed.
+"""Folders that have a manifest: what lies in them, and reading it. No key is needed.
 
 A folder may come from another party: only regular files are opened, none larger than an image can be, and nothing but
 PNG of the manifest's size is decoded. All that reads such a folder, reads it by these functions.

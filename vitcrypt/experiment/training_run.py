@@ -235,8 +235,7 @@ class TrainingRun:
     def _fitting(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> Trainer:
         job, options, plan, val = self.job, self.job.config.trainer, self.plan, self.data.splits.val
         accumulation = plan.division.accumulation
-        steps = plan.division.steps(len(val) if val is not None else 0)
-        batches = limited("limit_val_batches", options.limit_val_batches, len(steps))
+        batches = limited("limit_val_batches", options.limit_val_batches, len(plan.division.steps(len(val or ()))))
         unvalidated = None if batches else "trainer.limit_val_batches=1.0" if val is not None else "data.validation=0.1"
         added = callbacks.built(job.config, bool(loggers), unvalidated)
         checkpoints = ModelCheckpoint(

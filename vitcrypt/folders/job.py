@@ -112,7 +112,7 @@ def refuse_nesting(source: Path, out: Path) -> None:
     """Raise ValueError if one of them lies in the other."""
     inner, outer = real_place(out), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-        raise ValueError(f"{out} and {source} must not lie in each other; name a folder outside")
+        raise ValueError(f"{out} and {source}: one must not lie inside the other; name a folder outside")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a request brings: encrypted images as PNG or as bare bytes, checked before anything is decoded.
 
-Nothing is repaired here. A resized, converted or recompressed ciphertext is the ciphertext of nothing, so whatever is
+Nothing is repaired here. A resized, converted or recompressed ciphertext can no longer be decrypted, so whatever is
 not exactly an 8-bit RGB image of the right size is refused with the reason.
 """
 

@@ -30,7 +30,7 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     if not data.startswith(SIGNATURE):
         kind = next((name for start, name in KINDS.items() if data.startswith(start)), None)
         lossy = ": lossy compression changes the bytes, and a changed ciphertext decrypts to nothing" if kind else ""
-        raise HTTPException(415, f"{name} is {kind or 'no image, or its beginning is damaged'}{lossy}; send a PNG")
+        raise HTTPException(415, f"{name} is {kind or 'not an image, or its header is corrupt'}{lossy}; send a PNG")
     header, bare = _bare(data, name)
     width, height, depth, colour = struct.unpack_from(">IIBB", header)
     if (width, height) != (size, size):

@@ -1,4 +1,4 @@
-"""What second-order statistics say about series of values: signs, colours, neighbourhood."""
+"""What second-order statistics show of series of values: signs, colours, neighbourhood."""
 
 import itertools
 
