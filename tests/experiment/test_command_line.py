@@ -169,7 +169,7 @@ def test_how_to_replace_a_part_is_said(vitcrypt):
     assert "'~model.network.NAME' '+model.network.wdth=...'" in printed
 
 
-@pytest.mark.parametrize("override", ["logger=[csv,wandb]", "trainer=[cpu,gpu]"])
+@pytest.mark.parametrize("override", ["model=[resnet18,vit_b16]", "trainer=[cpu,gpu]"])
 def test_a_list_is_no_choice(vitcrypt, override):
     group, _, last = override.strip("]").replace("=[", ",").split(",")
     code, printed = vitcrypt("run", override)

@@ -158,7 +158,7 @@ def test_a_target_where_nothing_is_built_is_refused(place):
 
 def test_the_program_s_own_arguments_cannot_be_given_by_a_node():
     node = {"_target_": "vitcrypt.experiment.loggers.csv_logger", "folder": "/"}
-    assert targets.build("logger", node, folder=Path("here"), config={}).save_dir == "here"
+    assert targets.build("logger.csv", node, folder=Path("here"), config={}).save_dir == "here"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_modules_that_are_not_there_are_named(own):
 
 @pytest.mark.parametrize("name", targets.LOGGERS)
 def test_the_names_of_older_configurations_still_hold(name):
-    made = targets.builder("logger", {"_target_": f"vitcrypt.tracking.{name}"})
+    made = targets.builder("logger.csv", {"_target_": f"vitcrypt.tracking.{name}"})
     assert made.func.__module__ == "vitcrypt.experiment.loggers"
 
 

@@ -191,3 +191,11 @@ def test_a_run_that_is_broken_off_twice_names_both_attempts(tmp_path):
         printed, _ = process.communicate(timeout=100)
         (line,) = re.findall(r"^  logged offline; to send it: wandb sync (.*)$", printed, re.MULTILINE)
         assert len(shlex.split(line)) == attempts
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def test_a_logger_whose_package_is_not_here_says_what_to_install(folder, monkeypatch, name):
+    monkeypatch.setattr(loggers, "find_spec", lambda _: None)
+    options = {"experiment": "vitcrypt", "tracking_uri": None} if name == "mlflow" else {}
+    with pytest.raises(ValueError, match=f"pip install {name}, or set logger=csv"):
+        getattr(loggers, f"{name}_logger")(folder, CONFIG, **options)

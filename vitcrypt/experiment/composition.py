@@ -84,6 +84,7 @@ def checked() -> Iterator[None]:
         self: ConfigLoaderImpl, config_name: Any, overrides: list[str], *more: Any, **options: Any
     ) -> Any:
         today = renames.overrides(overrides)
+        _check_choices(today)
         config = compose(self, config_name, today, *more, **options)
         check_composed(config, today)
         return config
