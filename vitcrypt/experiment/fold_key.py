@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from vitcrypt.keys import Key
 
 
-def fold_weights(weights: Path, out: Path, key: Key, encryption: str, model: str, overrides: list[str]) -> dict[str, str]:
+def fold_weights(
+    weights: Path, out: Path, key: Key, encryption: str, model: str, overrides: list[str]
+) -> dict[str, str]:
     """Write a weight file that carries a key: pretrained weights, folded with the cipher of that key.
 
     Args:
