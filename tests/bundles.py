@@ -12,10 +12,12 @@ from unittest import mock
 
 import torch
 from program import environment
+from recorded import changed, training
 
 from vitcrypt.keys import Key
 from vitcrypt.models.networks import build_network
 from vitcrypt.service import Bundle
+from vitcrypt.service.documents import CLIENT_FORMAT
 
 VIT = {
     "network": {
@@ -39,6 +41,24 @@ RESNET = {
     "block_size": 4,
 }
 KEY = Key.test("test-0")
+GOOD = {
+    "format": CLIENT_FORMAT,
+    "image_size": 16,
+    "interpolation": "bilinear",
+    "classes": ["cat", "dog"],
+    "scheme": {"name": "proposed", "block_size": 4},
+    "fingerprint": "0123456789abcdef",
+    "key_scope": "shared",
+}
+RECORD = changed(
+    training("proposed", "vit_micro", data="npz", key=KEY.fingerprint),
+    identity="01234567",
+    config__data__interpolation="bilinear",
+    config__encryption={"_target_": "vitcrypt.encryption.Proposed", "block_size": 4},
+    config__model=VIT,
+    classes=["cat", "dog"],
+    weights__trained_sha256="0" * 64,
+)
 
 
 def described(**changes) -> Bundle:

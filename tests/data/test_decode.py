@@ -62,7 +62,7 @@ FOREIGN = {
     "raw photograph": b"\0\0\0\x18ftypcrx \0\0\0\0isom" + bytes(400),
     "DICOM": bytes(128) + b"DICM" + bytes(40),
     "icon": saved(IMAGE.resize((16, 16)), "ICO"),
-    "no image": saved(IMAGE, "TGA"),
+    "not an image": saved(IMAGE, "TGA"),
     "array of NumPy": b"\x93NUMPY\1\0",
     "web page": b"<!DOCTYPE html><html>404</html>",
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",

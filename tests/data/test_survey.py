@@ -92,7 +92,7 @@ def test_a_folder_hands_over_what_is_to_be_said_and_names_all_of_its_damaged_ima
     assert "1 file has more than one page or frame: the first complete one is read" in notes
     for name in ("y.png", "z.jpg"):
         (tmp_path / "photos" / "bee" / name).write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"(?s)cannot read .*y\.png: .*cannot read .*z\.jpg: it is no image"):
+    with pytest.raises(ValueError, match=r"(?s)cannot read .*y\.png: .*cannot read .*z\.jpg: it is not an image"):
         folder(str(tmp_path / "photos"), 8, in_memory_gib=in_memory_gib)
 
 

@@ -203,6 +203,5 @@ def test_identity_follows_from_what_changes_a_result_and_from_nothing_else():
 
 
 def test_folders_at_different_places_are_different_data():
-    assert identity(typed(Config, composed("data=folder", "data.root=/a")), "f") != identity(
-        composed("data=folder", "data.root=/b"), "f"
-    )
+    one, other = (typed(Config, composed("data=folder", f"data.root={root}")) for root in ("/a", "/b"))
+    assert identity(one, "f") != identity(other, "f")

@@ -10,7 +10,7 @@ from watching import nothing_happens
 
 from vitcrypt import targets
 from vitcrypt.attack import main as attack
-from vitcrypt.experiment.fold_key import adapt
+from vitcrypt.experiment.fold_key import fold_weights
 from vitcrypt.keys import Key
 from vitcrypt.models.networks import build_network
 from vitcrypt.run import main as run
@@ -175,7 +175,9 @@ def test_the_program_s_own_arguments_cannot_be_given_by_a_node():
 )
 def test_adapting_builds_no_more_than_training(tmp_path, override):
     with nothing_happens(), pytest.raises(ValueError, match=r"model\.network|encryption|interpolation") as error:
-        adapt(tmp_path / "w.pth", tmp_path / "o.safetensors", Key.test("test-0"), "proposed", "vit_tiny", [override])
+        fold_weights(
+            tmp_path / "w.pth", tmp_path / "o.safetensors", Key.test("test-0"), "proposed", "vit_tiny", [override]
+        )
     assert PRIVATE not in str(error.value)
 
 

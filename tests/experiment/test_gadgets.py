@@ -9,9 +9,9 @@ import zipfile
 
 import pytest
 import torch
-from bundles import VIT, written
+from bundles import RECORD, VIT, written
 from gadgets import PRIVATE, networks
-from recorded import changed, stored, training
+from recorded import stored
 from watching import nothing_happens
 
 from vitcrypt.experiment.export import export
@@ -72,17 +72,6 @@ def test_nothing_is_built_anywhere_else_in_a_bundle(bundle, tmp_path, place):
         (foreign / "bundle.json").write_text(json.dumps(changed))
         with nothing_happens():
             refused(Bundle.read, foreign)
-
-
-RECORD = changed(
-    training("proposed", "vit_tiny", data="npz", key=OLD.fingerprint),
-    identity="01234567",
-    config__data__interpolation="bilinear",
-    config__encryption={"_target_": "vitcrypt.encryption.Proposed", "block_size": 4},
-    config__model=VIT,
-    classes=["cat", "dog"],
-    weights__trained_sha256="0" * 64,
-)
 
 
 def test_no_record_of_a_run_is_anything_but_data(tmp_path):

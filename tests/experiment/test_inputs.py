@@ -13,7 +13,7 @@ from made import arrays, photos, picture
 from vitcrypt.experiment import inputs
 from vitcrypt.experiment.inputs import FILENAME, settle
 
-FINISHED = {"inputs": None}
+FINISHED = SimpleNamespace(inputs=None)
 
 
 @pytest.fixture(autouse=True)
@@ -187,19 +187,19 @@ def test_a_record_alone_is_compared_too():
     photos(Path("photos"))
     made_from = json.loads(json.dumps(settled("photos").summary()))
     Path("job", FILENAME).unlink()
-    settled("photos", result={"inputs": made_from})
+    settled("photos", result=SimpleNamespace(inputs=made_from))
     Path("job", FILENAME).unlink()
     picture(Path("photos/cat/003.png"), 999)
     with pytest.raises(ValueError, match="as many, and not the same"):
-        settled("photos", result={"inputs": made_from})
+        settled("photos", result=SimpleNamespace(inputs=made_from))
 
 
 def test_a_job_of_an_earlier_version_says_that_its_data_were_not_compared(capsys):
     photos(Path("photos"))
-    settled("photos", result={})
+    settled("photos", result=FINISHED)
     assert "was not compared" in capsys.readouterr().out
     assert not Path("job", FILENAME).exists()
-    settled(None, "digits", result={})
+    settled(None, "digits", result=FINISHED)
     assert "was not compared" not in capsys.readouterr().out
 
 

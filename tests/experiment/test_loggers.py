@@ -17,15 +17,15 @@ from program import SMALL, start
 from recorded import training, typed
 
 from vitcrypt.experiment import loggers
+from vitcrypt.experiment.config import Config, DataConf, ModelConf, Names
 
-CONFIG = {
-    "names": {"data": "digits", "encryption": "le", "model": "vit_tiny"},
-    "model": {"adaptation": "none", "weights": "/srv/secret-place/w.pth"},
-    "data": {"root": "/srv/secret-place/photos"},
-    "key": "/srv/secret-place/key.txt",
-    "results": "/srv/secret-place/results",
-    "seed": 0,
-}
+CONFIG = Config(
+    names=Names(data="digits", encryption="le", model="vit_micro"),
+    model=ModelConf(weights="/srv/secret-place/w.pth"),
+    data=DataConf(root="/srv/secret-place/photos"),
+    key="/srv/secret-place/key.txt",
+    results="/srv/secret-place/results",
+)
 RESULT = typed(training(key="0123456789abcdef", classes=["cat", "dog"]))
 
 

@@ -13,6 +13,7 @@ from program import SMALL, finish, results, start
 
 from vitcrypt import run
 from vitcrypt.data import digits
+from vitcrypt.experiment import job
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.models import ImageClassifier
 from vitcrypt.report.results import FORMAT
@@ -170,7 +171,7 @@ def test_two_processes_do_not_write_into_one_run(program, tmp_path):
         (["encryption.block_size=3"], "does not divide"),
         (["logger=null"], "a group of the configuration takes a name"),
         (["data.augment=provider"], "augment=provider"),
-        (["trainer=gpu"], "say trainer=cpu") if not torch.cuda.is_available() else (["trainer.devices=99"], "99"),
+        (["trainer=gpu"], "set trainer=cpu") if not torch.cuda.is_available() else (["trainer.devices=99"], "99"),
         (["data.batch_size=33", "trainer.devices=2"], "does not divide by 2 devices"),
     ],
 )
@@ -183,7 +184,7 @@ def test_what_a_user_gets_wrong_is_a_message_without_traceback_and_leaves_nothin
 
 
 def test_a_bug_keeps_its_traceback(program, monkeypatch):
-    monkeypatch.setattr(run, "identity", lambda *_: [][0])
+    monkeypatch.setattr(job, "identity", lambda *_: [][0])
     code, printed = program()
     assert code == 1
     assert "IndexError" in printed

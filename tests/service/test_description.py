@@ -3,19 +3,10 @@
 import json
 
 import pytest
+from bundles import GOOD
 
 from vitcrypt.encryption import SCHEMES, Scheme
-from vitcrypt.service.documents import CLIENT_FORMAT, read_description
-
-GOOD = {
-    "format": CLIENT_FORMAT,
-    "image_size": 16,
-    "interpolation": "bilinear",
-    "classes": ["cat", "dog"],
-    "scheme": {"name": "proposed", "block_size": 4},
-    "fingerprint": "0123456789abcdef",
-    "key_scope": "shared",
-}
+from vitcrypt.service.documents import read_description
 
 
 def reading(tmp_path, content):

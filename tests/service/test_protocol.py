@@ -7,7 +7,7 @@ import pytest
 import torch
 from bundles import ran, serving
 from program import finish, results
-from test_secrecy import everything_below, forms, permutation_forms
+from secret_forms import everything_below, forms, permutation_forms
 
 from vitcrypt.data import digits, normalise, resize
 from vitcrypt.encryption import ImageEncryption, Proposed

@@ -7,10 +7,8 @@ import shutil
 
 import pytest
 import torch
-from bundles import VIT, described, written
+from bundles import GOOD, RECORD, VIT, described, written
 from mutations import mutations
-from test_description import GOOD
-from test_gadgets import RECORD
 from watching import nothing_happens
 
 from vitcrypt.data import Manifest

@@ -136,7 +136,7 @@ def _read(folder: Path) -> dict[str, Any]:
     sections = ("data", "model", "trainer", "encryption", "names")
     if not isinstance(values, dict) or not all(isinstance(values.get(name), dict) for name in sections):
         raise ValueError(f"{path} is not the configuration of a run: it lacks {', '.join(sections)}")
-    if "${" in json.dumps(values, default=str):
+    if "${" in str(values):
         raise ValueError(f"{path} holds an interpolation, as no configuration of a run does")
     today: dict[str, Any] = renames.config(values)
     if not isinstance(today["data"].get("source"), dict):

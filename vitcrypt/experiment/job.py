@@ -18,11 +18,10 @@ from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.composition import resolved
 from vitcrypt.experiment.config import AttackConfig, C, Config, typed
 from vitcrypt.experiment.identity import identity, with_plain_paths
-from vitcrypt.experiment.validate import validate, validate_attack
+from vitcrypt.experiment.validate import check_blocks, validate, validate_attack
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import expanded
 from vitcrypt.jobs.pool import give_back
-from vitcrypt.keys import Key, open_key
 from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.report.results import read_result
 from vitcrypt.targets import build
@@ -33,6 +32,7 @@ from vitcrypt.untrusted.text import console
 if TYPE_CHECKING:
     from vitcrypt.data.manifest import Manifest
     from vitcrypt.experiment.inputs import Inputs
+    from vitcrypt.keys import Key
 
 R = TypeVar("R", TrainingResult, AttackResult)
 
@@ -50,6 +50,8 @@ def configured(schema: type[C], values: dict[str, Any]) -> tuple[C, Scheme | Non
     check_targets(values, values["allow_targets"])
     config: C = typed(schema, values)
     scheme: Scheme | None = None
+    if isinstance(config, Config):
+        check_blocks(config)
     if config.encryption["_target_"] is not None:
         with blame("encryption", config.encryption):
             scheme = build("encryption", config.encryption, config.allow_targets)
@@ -96,7 +98,7 @@ class Job(Generic[C]):
         config: C
         config, scheme = configured(schema, with_plain_paths(values))
         received = _manifest(config) if isinstance(config, Config) else None
-        key = open_key(config.key) if scheme is not None and not scheme.is_plain else None
+        key = _opened(config.key) if scheme is not None and not scheme.is_plain else None
         fingerprint = key.fingerprint if key is not None else received.fingerprint if received is not None else None
         digest = received.digest if received is not None else None
         names = [*(["attacks"] if isinstance(config, AttackConfig) else []), *vars(config.names).values()]
@@ -174,6 +176,12 @@ def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R], value: Callabl
 def shown(path: Path) -> str:
     """Return a path as short as a person would type it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _opened(name: str) -> Key:
+    from vitcrypt.keys import open_key  # a provider's process holds no code of keys
+
+    return open_key(name)
 
 
 def _manifest(config: Config) -> Manifest | None:

@@ -19,15 +19,16 @@ def validate(config: Config, scheme: Scheme | None) -> None:
     block = config.encryption.get("block_size")
     _check_adaptation(config.model, block)
     _check_patch_embedding(config, scheme)
-    _check_sizes(config, scheme, 1 if block is None else block)
+    _check_patches(config, scheme)
     if config.model.pretrained and config.model.weights is None and "model_name" not in config.model.network:
         raise ValueError(
             f"{config.names.model} has no pretrained weights; set model.pretrained=false or model.weights=FILE"
         )
 
 
-def _check_sizes(config: Config, scheme: Scheme | None, block: int) -> None:
-    size, patch = config.data.image_size, config.model.patch_size
+def check_blocks(config: Config) -> None:
+    """Raise ValueError if blocks do not divide the images; the message says which sizes do."""
+    size, block = config.data.image_size, _block(config)
     if block < 1 or size % block:
         fits = [str(b) for b in (2, 4, 8, 16, 32) if size % b == 0]
         ways = [f"encryption.block_size={' or '.join(fits)}"] * bool(fits)
@@ -36,6 +37,15 @@ def _check_sizes(config: Config, scheme: Scheme | None, block: int) -> None:
             f"encryption.block_size={block} does not divide images of {size} x {size} (data.image_size); "
             f"set {', or '.join(ways)}"
         )
+
+
+def _block(config: Config) -> int:
+    side = config.encryption.get("block_size")
+    return 1 if side is None else int(side)
+
+
+def _check_patches(config: Config, scheme: Scheme | None) -> None:
+    size, patch, block = config.data.image_size, config.model.patch_size, _block(config)
     if patch and size % patch:
         fitting = patch * (size // patch + 1)
         raise ValueError(
