@@ -132,8 +132,8 @@ TEXT_BOMB = chunk(b"zTXt", b"name\0\0" + zlib.compress(bytes(30_000_000)))
 PROFILE = chunk(b"iCCP", TEXT_BOMB[8:-4])
 ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 BAD = {
-    "nothing": (b"", 415, "no image"),
-    "text": (b"hello", 415, "no image"),
+    "nothing": (b"", 415, "not an image"),
+    "text": (b"hello", 415, "not an image"),
     "jpeg": (encoded(IMAGES[0], "JPEG"), 415, "JPEG: lossy"),
     "webp": (encoded(IMAGES[0], "WEBP"), 415, "WebP"),
     "signature alone": (GOOD[:8], 422, "truncated"),

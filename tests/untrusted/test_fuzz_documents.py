@@ -98,7 +98,7 @@ def test_manifests(tmp_path):
 
 
 def test_records_of_runs(tmp_path):
-    document = {"format": "vitcrypt result 1", **copy.deepcopy(RECORD), "training": {"epochs": 1}, "more": [1, "x"]}
+    document = {"format": "vitcrypt result 1", **copy.deepcopy(RECORD), "more": [1, "x"]}
     document["config"]["model"] = {**VIT, "epochs": 5, "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1}}
 
     def read(_):

@@ -1,4 +1,4 @@
-"""Old names of groups, options and keys beside the names of today: standard library only.
+"""Old names of groups, options and keys beside the names of today.
 
 What was typed or written under an old name works, with a line that names the new one. Identities keep hashing the old
 names of keys, so that runs of before are found.
@@ -7,10 +7,11 @@ names of keys, so that runs of before are found.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
+
+from vitcrypt.untrusted.text import error_console
 
 GROUPS = {"data_model": "recipe", "encryption_model": "recipe@_global_"}
 GONE = {"encryption_data": "data.augment=auto does what it did"}
@@ -162,4 +163,4 @@ def _say(old: str, now: str) -> None:
     """Print a line, once for each old name; what is printed is of the tables above, and never of a file."""
     if old not in _shown:
         _shown.add(old)
-        print(f"{old}: {now}" if old in GONE else f"{old} {now}", file=sys.stderr)
+        error_console.print(f"{old}: {now}" if old in GONE else f"{old} {now}")
