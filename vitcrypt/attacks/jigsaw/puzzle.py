@@ -104,39 +104,35 @@ def _largest_tree(right: Floats, below: Floats, rows: int, columns: int) -> Part
     return max(parts, key=len)
 
 
-def _beside(layout: Ints, ys: Ints, xs: Ints, pieces: Ints, right: Floats, below: Floats) -> tuple[Floats, Ints]:
-    """Return the costs [n, pieces] of pieces at n places beside what stands around them, and how many stand there."""
-    cost, neighbours = np.zeros((len(ys), len(pieces))), np.zeros(len(ys), int)
-    around = np.pad(layout, 1, constant_values=-1)
-    for dy, dx, added in ((0, -1, right), (0, 1, right.T), (-1, 0, below), (1, 0, below.T)):
-        beside = around[ys + 1 + dy, xs + 1 + dx]
-        there = beside >= 0
-        cost[there] += added[np.ix_(beside[there], pieces)]
-        neighbours += there
-    return cost, neighbours
-
-
 def _grown(part: Part, right: Floats, below: Floats, rows: int, columns: int) -> Ints:
     """Add the other pieces to a part, the clearest first, until the frame, which floats as long as it can, is full."""
     canvas = np.full((2 * rows + 1, 2 * columns + 1), -1)
+    left_over = np.ones(len(right), bool)
+    # of every piece at every place beside what stands around it, and how many stand there: kept, not counted anew
+    cost, neighbours = np.zeros((*canvas.shape, len(right))), np.zeros(canvas.shape, int)
+
+    def put(piece: int, y: int, x: int) -> None:
+        canvas[y, x], left_over[piece] = piece, False
+        around = ((0, 1, right[piece]), (0, -1, right[:, piece]), (1, 0, below[piece]), (-1, 0, below[:, piece]))
+        for dy, dx, added in around:
+            cost[y + dy, x + dx] += added
+            neighbours[y + dy, x + dx] += 1
+
     y_least, x_least = np.min(list(part.values()), 0)
     for piece, (y, x) in part.items():
-        canvas[y - y_least + (rows + 1) // 2, x - x_least + (columns + 1) // 2] = piece
-    left_over = np.ones(len(right), bool)
-    left_over[list(part)] = False
+        put(piece, y - y_least + (rows + 1) // 2, x - x_least + (columns + 1) // 2)
     while left_over.any():
         free, filled = np.flatnonzero(left_over), canvas >= 0
         ys, xs = np.nonzero(filled)
+        # the rim of the canvas stays empty
         top, left = max(ys.max() - rows + 1, 1), max(xs.max() - columns + 1, 1)
-        # the rim of the canvas stays empty, so nothing is rolled over it
-        beside = np.any([np.roll(filled, shift, axis) for shift in (-1, 1) for axis in (0, 1)], 0) & ~filled
-        ys, xs = np.nonzero(beside[top : ys.min() + rows, left : xs.min() + columns])
+        bottom, end = min(ys.min() + rows, len(canvas) - 1), min(xs.min() + columns, canvas.shape[1] - 1)
+        ys, xs = np.nonzero((~filled & (neighbours > 0))[top:bottom, left:end])
         ys, xs = ys + top, xs + left
-        costs, neighbours = _beside(canvas, ys, xs, free, right, below)
+        costs = cost[ys, xs][:, free]
         margin = np.diff(np.partition(costs, 1, 1)[:, :2])[:, 0] if len(free) > 1 else -costs[:, 0]
-        cell = int((margin - 0.1 * (costs.min(1) / neighbours)).argmax())
-        piece = free[costs[cell].argmin()]
-        canvas[ys[cell], xs[cell]], left_over[piece] = piece, False
+        cell = int((margin - 0.1 * (costs.min(1) / neighbours[ys, xs])).argmax())
+        put(free[costs[cell].argmin()], ys[cell], xs[cell])
     ys, xs = np.nonzero(canvas >= 0)
     return canvas[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
 
@@ -149,7 +145,11 @@ def _improved(layout: Ints, right: Floats, below: Floats, rounds: int = 20) -> I
     for turn in range(2 * rounds):
         ys, xs = np.nonzero(white == turn % 2)
         pieces = layout[ys, xs]
-        cost, _ = _beside(layout, ys, xs, pieces, right, below)
+        cost = np.zeros((len(pieces), len(pieces)))
+        around = np.pad(layout, 1, constant_values=-1)
+        for dy, dx, added in ((0, -1, right), (0, 1, right.T), (-1, 0, below), (1, 0, below.T)):
+            beside = around[ys + 1 + dy, xs + 1 + dx]
+            cost[beside >= 0] += added[np.ix_(beside[beside >= 0], pieces)]
         layout[ys, xs] = pieces[linear_sum_assignment(cost)[1]]
         now = total(layout, right, below)
         if turn % 2 and now >= least - 1e-9:
