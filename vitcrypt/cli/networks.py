@@ -6,26 +6,20 @@ from typing import Annotated
 
 import typer
 
-from vitcrypt.cli.options import KeyFile, NewKey, OldKey, key_of
-from vitcrypt.untrusted.text import console, error_console
+from vitcrypt.cli.options import KeyFile, NewKey, OldKey, keep_old_name, key_of
+from vitcrypt.untrusted.text import console
 
 app = typer.Typer()
-
-Weights = Annotated[Path, typer.Argument(help="Pretrained weights, or the checkpoint of a run.")]
-Folded = Annotated[Path, typer.Argument(metavar="OUT", help="The new .safetensors file, for the provider.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="As for vitcrypt run: model.image_size=32 ...")]
-Encryption = Annotated[str, typer.Option(help="The scheme, as for vitcrypt run.")]
-Model = Annotated[str, typer.Option(help="The network, a ViT.")]
 
 
 @app.command()
 def fold(
-    weights: Weights,
-    out: Folded,
+    weights: Annotated[Path, typer.Argument(help="Pretrained weights, or the checkpoint of a run.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new .safetensors file, for the provider.")],
     key_file: KeyFile,
-    overrides: Overrides = None,
-    encryption: Encryption = "proposed",
-    model: Model = "vit_b16",
+    overrides: Annotated[list[str] | None, typer.Argument(help="As for vitcrypt run: model.image_size=32 ...")] = None,
+    encryption: Annotated[str, typer.Option(help="The scheme, as for vitcrypt run.")] = "proposed",
+    model: Annotated[str, typer.Option(help="The network, a ViT.")] = "vit_b16",
 ) -> None:
     """Fold your key into pretrained weights, so that a provider trains them on encrypted images without loss."""
     key = key_of(key_file)
@@ -41,18 +35,7 @@ def fold(
     console.print("Anyone with this file and the original weights can read your key from the two.", style="yellow")
 
 
-@app.command(hidden=True)
-def adapt(
-    weights: Weights,
-    out: Folded,
-    key_file: KeyFile,
-    overrides: Overrides = None,
-    encryption: Encryption = "proposed",
-    model: Model = "vit_b16",
-) -> None:
-    """Fold as `vitcrypt fold` does: this is its old name."""
-    error_console.print("vitcrypt adapt is now called vitcrypt fold", style="yellow")
-    fold(weights, out, key_file, overrides, encryption, model)
+keep_old_name(app, "adapt", fold, "vitcrypt adapt is now called vitcrypt fold")
 
 
 @app.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -47,6 +48,17 @@ def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
     return SCHEMES[name](16 if block_size is None else block_size)
+
+
+def keep_old_name(app: typer.Typer, old: str, command: Callable[..., None], line: str) -> None:
+    """Let a command be called by its old name too, unlisted; a line tells the new one."""
+
+    @functools.wraps(command)
+    def called(*arguments: Any, **options: Any) -> None:
+        error_console.print(line, style="yellow")
+        command(*arguments, **options)
+
+    app.command(name=old, hidden=True)(called)
 
 
 def print_lines(lines: list[str]) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.measure import Measurement
 from typer.core import TyperGroup
 
+from vitcrypt.cli.options import keep_old_name
 from vitcrypt.report.frame import Table, summary
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import read_results
@@ -92,11 +93,7 @@ def print_break_curve(results: Folder = Path("results"), format: Printed = Forma
     error_console.print(str(draw_break_curve(found, results / "break_curve.png")))
 
 
-@app.command(hidden=True)
-def robustness(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
-    """Print the break curves, by the earlier name of that command."""
-    error_console.print("vitcrypt report robustness is now vitcrypt report break-curve")
-    print_break_curve(results, format)
+keep_old_name(app, "robustness", print_break_curve, "vitcrypt report robustness is now vitcrypt report break-curve")
 
 
 @app.command(name="fig4")

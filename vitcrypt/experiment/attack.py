@@ -14,7 +14,7 @@ import vitcrypt
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.identity import published
-from vitcrypt.experiment.job import Job, shown
+from vitcrypt.experiment.job import Job
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.report import records
 from vitcrypt.report.records import AttackResult
@@ -144,6 +144,4 @@ def _tell(job: Job[AttackConfig], result: AttackResult, how: str) -> None:
     if metrics.blocks:
         joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
         console.print(f"  blocks: {joined}")
-    for file in ("result.json", "images.png"):
-        if (job.folder / file).exists():
-            console.print(f"  {shown(job.folder / file)}")
+    job.print_files()

@@ -129,11 +129,11 @@ def _with_debug(config: DictConfig, typed: list[str]) -> DictConfig:
     values = _raw(config).get("debug") or {}
     if not values:
         return config
-    config = copy.deepcopy(config)
+    config, said = copy.deepcopy(config), _said(typed)
     for name, value in values.items():
         if str(name).partition(".")[0] not in DEBUGGED:
             raise ValueError(f"debug.{printable(name, 60)}: a debug run changes {', '.join(DEBUGGED)} alone; remove it")
-        if name not in _said(typed):
+        if name not in said:
             OmegaConf.update(config, str(name), value)
     config.results = f"{config.results}/debug"
     return config

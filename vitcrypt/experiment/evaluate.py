@@ -29,6 +29,7 @@ from vitcrypt.experiment.export import trained_tensors
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import planned
+from vitcrypt.experiment.record import state_sha256
 from vitcrypt.experiment.schema import register
 from vitcrypt.experiment.training_run import TrainingRun, classifier_of, data_module_of, splits_of
 from vitcrypt.jobs.atomic import atomic_write
@@ -88,7 +89,7 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
         "config": published(job.config),
         "key": {"fingerprint": job.fingerprint},
         "metrics": metrics,
-        "trained_sha256": training.trained_sha256(),
+        "trained_sha256": state_sha256(classifier.network),
         "vitcrypt": vitcrypt.__version__,
     }
     with atomic_write(path) as file:

@@ -96,16 +96,16 @@ class Job(Generic[C]):
             FileNotFoundError: There is no such key file.
         """
         config: C
-        config, scheme = configured(schema, with_plain_paths(values))
+        respelled = with_plain_paths(values)
+        config, scheme = configured(schema, respelled)
         received = _manifest(config) if isinstance(config, Config) else None
         key = _opened(config.key) if scheme is not None and not scheme.is_plain else None
         fingerprint = key.fingerprint if key is not None else received.fingerprint if received is not None else None
         digest = received.digest if received is not None else None
         names = [*(["attacks"] if isinstance(config, AttackConfig) else []), *vars(config.names).values()]
         places = [Path(config.results, *spelled).absolute() for spelled in renames.places(names)]
-        identities = dict.fromkeys(
-            identity(spelled, fingerprint, digest) for spelled in (config, typed(schema, values))
-        )
+        spellings = [config] if respelled == values else [config, typed(schema, values)]
+        identities = dict.fromkeys(identity(spelled, fingerprint, digest) for spelled in spellings)
         folders = {
             place / f"{form.format(fingerprint or 'none', config.seed)}-{digits}": digits
             for place in places
@@ -135,6 +135,13 @@ class Job(Generic[C]):
         from vitcrypt.experiment.inputs import settle  # takes seconds
 
         return settle(self.config, self.folder, result)
+
+    def print_files(self) -> None:
+        """Print where the result and the pictures are, as short as a person would type it."""
+        here = Path.cwd()
+        for path in (self.folder / "result.json", self.folder / "images.png"):
+            if path.exists():
+                console.print(f"  {path.relative_to(here) if path.is_relative_to(here) else path}")
 
     def once(self, kind: type[R], work: Callable[[Job[C]], R], finished_before: Callable[[Job[C], R], None]) -> R:
         """Do the work of a job that has no result yet, alone in its folder; return the result.
@@ -171,11 +178,6 @@ def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R], value: Callabl
             names = " x ".join(map(str, reversed(values["names"].values())))
             console.print(Text.assemble((f"{names} failed:", "bold red"), f" {error}"))
         raise
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as a person would type it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _opened(name: str) -> Key:

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import shlex
-from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import Image
 
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.identity import published
+from vitcrypt.report.recipe import flat
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.untrusted.text import console, one_line
 
@@ -42,7 +42,7 @@ def tensorboard_logger(folder: Path, config: Config) -> TensorBoardLogger:
     """
     _require("tensorboard")
     logger = TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
-    logger.log_hyperparams(dict(_flat(published(config))))
+    logger.log_hyperparams(dict(flat(published(config))))
     return logger
 
 
@@ -74,7 +74,7 @@ def mlflow_logger(folder: Path, config: Config, experiment: str, tracking_uri: s
         if not file.exists():
             made = client.create_run(number, tags=asdict(names), run_name=_title(config))
             file.write_text(made.info.run_id)
-            for name, value in _flat(published(config)):
+            for name, value in flat(published(config)):
                 client.log_param(made.info.run_id, name, str(value)[:500])
     except MlflowException as error:
         raise ValueError(f"logger=mlflow cannot log to {uri}: {one_line(error)}; set logger=csv") from error
@@ -84,14 +84,6 @@ def mlflow_logger(folder: Path, config: Config, experiment: str, tracking_uri: s
 def _require(package: str) -> None:
     if find_spec(package) is None:
         raise ValueError(f"logger={package} needs a package that is not here: pip install {package}, or set logger=csv")
-
-
-def _flat(node: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{place}{name}.")
-        else:
-            yield f"{place}{name}", value
 
 
 def _title(config: Config) -> str:

@@ -1,5 +1,6 @@
 """What a finished run leaves behind: result.json and its pictures."""
 
+import hashlib
 import math
 import os
 import platform
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import vitcrypt
 from vitcrypt.data import ImageDataModule
@@ -78,7 +80,7 @@ def record(
         weights=Weights(
             parameters=sum(p.numel() for p in classifier.network.parameters()),
             pretrained_sha256=training.weights_sha256,
-            trained_sha256=training.trained_sha256(),
+            trained_sha256=state_sha256(classifier.network),
         ),
         versions=Versions(
             vitcrypt=vitcrypt.__version__,
@@ -89,6 +91,15 @@ def record(
     )
     write_result(job.folder, result)
     return result
+
+
+def state_sha256(network: nn.Module) -> str:
+    """Return the SHA-256 of a network's state, name by name: equal only for equal networks."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def describe_key(job: Job[Any], shape: Shape) -> Key:

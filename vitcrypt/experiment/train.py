@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import Config
-from vitcrypt.experiment.job import Job, shown
+from vitcrypt.experiment.job import Job
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.report.results import PICTURES
 from vitcrypt.untrusted.text import console
@@ -113,6 +113,4 @@ def _tell(job: Job[Config], result: TrainingResult, how: str) -> None:
         )
     peak = [f"peak memory {gib:.2f} GiB" for epoch in training.history[-1:] if (gib := epoch.measure("peak_gib"))]
     console.print(", ".join([f"  {training.epochs} epochs in {training.seconds:.0f} s", *peak]))
-    for file in ("result.json", "images.png"):
-        if (job.folder / file).exists():
-            console.print(f"  {shown(job.folder / file)}")
+    job.print_files()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -155,20 +154,25 @@ class TrainingRun:
             ValueError: Parts do not fit together.
         """
         config = job.config
-        splits, weights = _found(config)
+        found = _found(config)
         devices.check(config.trainer)
         beforehand.check_compiler(config)
         beforehand.check_clipping(config)
-        data = data_module_of(job, splits)
-        plan = planned(config.trainer, len(splits.train), data.division(devices.count(config.trainer)))
-        classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights)
-        run = cls(job, data, classifier, plan, sha256)
+        run = cls.built(job, *found)
         with blame("trainer"):
             run._fitting([])
         with blame("model.optimizer", config.model.optimizer):
-            beforehand.check_optimizer(classifier)
-        beforehand.check_network(classifier.network, data.num_classes, plan, config)
+            beforehand.check_optimizer(run.classifier)
+        beforehand.check_network(run.classifier.network, run.data.num_classes, run.plan, config)
         return run
+
+    @classmethod
+    def built(cls, job: Job[Config], splits: Splits, weights: Path | None) -> TrainingRun:
+        """Build all parts from images and weights, without trying whether they work."""
+        config, data = job.config, data_module_of(job, splits)
+        plan = planned(config.trainer, len(splits.train), data.division(devices.count(config.trainer)))
+        classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights)
+        return cls(job, data, classifier, plan, sha256)
 
     def loggers(self) -> list[Logger]:
         """Return the loggers for this run."""
@@ -223,14 +227,6 @@ class TrainingRun:
         if metrics["images"] != count:
             raise RuntimeError(f"evaluated {metrics['images']} of {count} test images: this is a bug")
         return metrics
-
-    def trained_sha256(self) -> str:
-        """Return the SHA-256 of the network's state, name by name: equal only for equal networks."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.classifier.network.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
 
     def _fitting(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> Trainer:
         job, options, plan, val = self.job, self.job.config.trainer, self.plan, self.data.splits.val
@@ -311,7 +307,8 @@ def main() -> None:
     folder, identity = Path(sys.argv[1]), sys.argv[2]
     values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     with errors.explained("config"):
-        run = TrainingRun.of(replace(Job.of(Config, values), folder=folder, identity=identity))
+        job = replace(Job.of(Config, values), folder=folder, identity=identity)
+        run = TrainingRun.built(job, *_found(job.config))  # all was tried where the processes were started
         run.fit_here(run.loggers())
 
 

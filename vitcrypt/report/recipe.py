@@ -75,7 +75,7 @@ def recipe_of(result: TrainingResult) -> Recipe:
     parts |= {"images": result.images.values(), "key_scope": config.key_scope}
     parts |= {"epochs": result.training.epochs, "steps": result.training.steps}
     parts |= {"pretrained": bool(model.pretrained or model.weights)}
-    return dict(_flat(parts)) | {"device": result.hardware.device}
+    return dict(flat(parts)) | {"device": result.hardware.device}
 
 
 def unlike_the_paper(network: str, encryption: str, recipe: Recipe) -> list[str]:
@@ -100,9 +100,10 @@ def told_apart(recipes: Iterable[Recipe]) -> list[str]:
     return [", ".join(f"{name}={str(recipe.get(name))[:30]}" for name in differing[:SHOWN]) for recipe in recipes]
 
 
-def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values below nested dicts by their dotted names."""
     for name, value in node.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
