@@ -5,6 +5,7 @@ from vitcrypt.attacks.jigsaw import Jigsaw as Jigsaw
 from vitcrypt.attacks.learned import GAN as GAN
 from vitcrypt.attacks.learned import ITN as ITN
 from vitcrypt.attacks.observation import Attack as Attack
+from vitcrypt.attacks.observation import Budget as Budget
 from vitcrypt.attacks.observation import Observation as Observation
 from vitcrypt.attacks.observation import Oracle as Oracle
 from vitcrypt.attacks.observation import Reconstruction as Reconstruction

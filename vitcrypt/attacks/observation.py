@@ -148,6 +148,21 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What a learned attack is trained with.
+
+    Args:
+        steps: Steps of the optimiser of the network that restores.
+        images: Different images it is trained on: its own pairs, or ciphertexts.
+        parameters: Of the network that restores.
+    """
+
+    steps: int
+    images: int
+    parameters: int
+
+
+@dataclass(frozen=True)
 class Reconstruction:
     """What an attack makes of an observation.
 
@@ -155,11 +170,15 @@ class Reconstruction:
         images: uint8 [n, C, H, W], a guess of the plain image for each ciphertext.
         subkeys: A guess of the victim's subkeys, as `Scheme.cipher` takes them; empty where the attack guesses none.
         details: What the attack cost and what else it found; plain values.
+        spent: What a learned attack was trained with; None of an attack that learns nothing.
+        published: What it is trained with in its publication, on images of this size.
     """
 
     images: Tensor
     subkeys: dict[str, Tensor] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    spent: Budget | None = None
+    published: Budget | None = None
 
 
 class Attack(Protocol):
