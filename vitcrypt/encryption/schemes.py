@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitcrypt.encryption import primitives
+from vitcrypt.encryption import invariants, primitives
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -36,6 +36,10 @@ class Plain(Scheme):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Return the identity."""
         return SignedPermutation.identity(math.prod(shape))
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """All values."""
+        return images.flatten(1).float()
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,10 @@ class PE(Scheme):
             index = primitives.shuffle_channels(index[None], subkeys["channel_permutation"].view(1, -1))
         index = index.flatten()
         return SignedPermutation(index, (subkeys["negation"].flatten() * FULL[8]).to(torch.uint8)[index])
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Folded values, sorted within a pixel where channels are shuffled."""
+        return invariants.folded_pixels(images, self.channel_shuffle)
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,10 @@ class LE(Scheme):
 
         return SignedPermutation(flatten(shuffled), flatten(mask), bits=4)
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """How the folded nibbles of each block are distributed."""
+        return invariants.folded_nibbles(images, self.block_size, sort_blocks=False)
+
 
 @dataclass(frozen=True)
 class ELE(LE):
@@ -141,6 +153,10 @@ class ELE(LE):
         nibbles = self.shuffle_nibbles(subkeys["nibble_permutation"], subkeys["nibble_inversion"], shape)
         blocks = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
         return SignedPermutation(blocks.flatten()) @ nibbles
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """The same of blocks that may stand anywhere."""
+        return invariants.folded_nibbles(images, self.block_size, sort_blocks=True)
 
 
 @dataclass(frozen=True)
@@ -182,6 +198,10 @@ class EtC(Scheme):
         )
         return SignedPermutation(index, mask)
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """Contrasts within blocks that may stand anywhere: neither sign nor brightness counts."""
+        return invariants.block_contrasts(images, self.block_size)
+
 
 @dataclass(frozen=True)
 class Proposed(Scheme):
@@ -222,6 +242,10 @@ class Proposed(Scheme):
         scrambled = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
         shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
         return SignedPermutation(shuffled.flatten())
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Means of quarters of blocks and quantiles of values, channel by channel, less the mean."""
+        return invariants.quarter_means(images, self.block_size)
 
 
 SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})
