@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ def _counted(node: DataConf | ModelConf | TrainerConf) -> dict[str, Any]:
     values = asdict(node)
     for entry in fields(node):
         rule = entry.metadata.get("identity")
-        if rule == "never" or (rule == "unless default" and values[entry.name] == entry.default):
+        default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+        if rule == "never" or (rule == "unless default" and values[entry.name] == default):
             del values[entry.name]
         elif "hashed" in entry.metadata:
             values[entry.metadata["hashed"]] = values.pop(entry.name)

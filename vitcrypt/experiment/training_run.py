@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vitcrypt.data import ImageDataModule, Splits
+from vitcrypt.data.augmentation import Transform
 from vitcrypt.data.datamodule import Augment
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.experiment import beforehand, callbacks, devices, errors
@@ -31,7 +32,7 @@ from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights, zero_classifier
 from vitcrypt.models.classifier import Schedule
 from vitcrypt.models.networks import build_network
 from vitcrypt.targets import build, builder
@@ -72,6 +73,15 @@ def weights_of(config: Config) -> Path | None:
 
 def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
     """Return the data module of a job: its images, augmented, encrypted and normalised on the device."""
+    data, transforms = job.config.data, []
+    for number, node in enumerate(data.transforms):
+        with blame(place := f"data.transforms.{number}", node):
+            transforms.append(build(place, node, job.config.allow_targets))
+    with blame("data.transforms"):
+        return _data_module(job, splits, transforms)
+
+
+def _data_module(job: Job[Config], splits: Splits, transforms: list[Transform]) -> ImageDataModule:
     data = job.config.data
     return ImageDataModule(
         splits,
@@ -84,6 +94,7 @@ def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
         augment=cast("Augment", data.augment),
         crop_padding=data.crop_padding,
         flip=data.flip,
+        transforms=transforms,
         interpolation=data.interpolation,
         num_workers=data.num_workers,
         resident_gib=data.resident_gib,
@@ -99,6 +110,8 @@ def classifier_of(
     seed_everything(config.seed, verbose=False)
     with blame("model.network", model.network):
         network = build_network(asdict(model), config.data.image_size, num_classes, config.allow_targets)
+    if model.zero_head:
+        zero_classifier(network)
     sha256 = load_weights(network, weights) if weights is not None else None
     if model.fold_key and encryption is not None:
         network = _with_key_folded(network, encryption, config)
@@ -110,6 +123,8 @@ def classifier_of(
         milestones=model.milestones,
         warmup_steps=model.warmup_steps,
         label_smoothing=model.label_smoothing,
+        mixup=model.mixup,
+        cutmix=model.cutmix,
         compile=model.compile,
         channels_last=model.channels_last,
     )
