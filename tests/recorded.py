@@ -4,7 +4,7 @@ import copy
 import json
 from pathlib import Path
 
-from vitcrypt.report.recipe import RECIPES
+from vitcrypt.report.recipe import BLOCKS, RECIPES
 from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.report.results import FORMAT
 
@@ -23,6 +23,8 @@ def training(
         "key_scope": "shared",
     }
     recipe = RECIPES.get(model, {})
+    if recipe and encryption in BLOCKS:
+        config["encryption"]["block_size"] = BLOCKS[encryption]
     for name, value in recipe.items():
         if "." in name:
             change(config, name, value)

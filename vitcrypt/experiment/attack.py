@@ -63,7 +63,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     result = AttackResult(
         kind="attack",
         identity=job.identity,
-        inputs=inputs.summary(),
+        inputs=inputs.summary(victim.splits.content),
         config=records.AttackConfig(**published(config)),
         threat_model=records.ThreatModel(**observation.threat_model),
         key=describe_key(job, observation.shape),

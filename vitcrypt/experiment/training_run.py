@@ -22,6 +22,7 @@ from torch import nn
 
 from vitcrypt.data import ImageDataModule, Splits
 from vitcrypt.data.augmentation import Transform
+from vitcrypt.data.content import content_of
 from vitcrypt.data.datamodule import Augment
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.experiment import beforehand, callbacks, devices, errors
@@ -53,6 +54,7 @@ def splits_of(config: Config) -> Splits:
     data = config.data
     with blame("data.source", data.source):
         splits: Splits = build("data.source", data.source, config.allow_targets).usable()
+    splits = replace(splits, content=content_of(splits))
     splits = splits.limit(data.limit_train, data.limit_test, data.split_seed, data.skip_train)
     return splits.hold_out(data.validation, data.split_seed)
 

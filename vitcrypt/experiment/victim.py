@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
+from vitcrypt.data.content import content_of
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.config import AttackConfig
@@ -45,6 +47,7 @@ class Victim:
         """The images."""
         data = self.config.data
         splits: Splits = build("data.source", data.source, self.config.allow_targets)
+        splits = replace(splits, content=content_of(splits))
         return splits.limit(data.limit_train, data.limit_test, data.split_seed)
 
     @property

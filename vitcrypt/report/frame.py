@@ -8,6 +8,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
+from vitcrypt.report.paper import data_of
 from vitcrypt.report.recipe import recipe_of
 from vitcrypt.report.records import AttackResult, Results, TrainingResult
 from vitcrypt.report.results import attacked, trained
@@ -120,13 +121,23 @@ def summary(results: Results) -> Table:
     return Table("Test accuracy (%)", pd.DataFrame(shown, dtype=object), [f"on {', '.join(hardware)}"], text=3)
 
 
+def ciphers(frame: pd.DataFrame) -> list[str]:
+    """Return a line for each scheme whose results on one data set are of several ciphers: other sizes or blocks."""
+    told = []
+    for (data, scheme), same in frame[frame["scheme"] != "plain"].groupby(["data", "scheme"]):
+        if same["sizes"].nunique() > 1:
+            each = [f"{', '.join(sorted(set(part['network'])))} at {sizes}" for sizes, part in same.groupby("sizes")]
+            told.append(f"{scheme} on {data}: not one cipher; {'; '.join(each)} (size / block). Do not compare these.")
+    return told
+
+
 def _case(result: TrainingResult | AttackResult) -> dict[str, Any]:
     config, scheme = result.config, result.config.names.encryption
     size, block = config.image_size, config.block_size
     options = ["signs only"] if (config.encryption or {}).get("channel_shuffle") is False else []
     options += ["a key each"] if config.key_scope == "per_image" else []
     return {
-        "data": config.names.data,
+        "data": data_of(result),
         "order": SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES),
         "scheme": scheme,
         "size": size,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.frame import CASE, LABELS, Table, texts, training_frame
+from vitcrypt.report.frame import CASE, LABELS, Table, ciphers, texts, training_frame
 from vitcrypt.report.recipe import told_apart
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import attacked, trained
@@ -48,6 +48,7 @@ def tradeoff(results: Results) -> tuple[Table, pd.DataFrame, list[str]]:
         "accuracy: of the test images in percent after the last epoch, mean over the runs of a network by one recipe.",
         "ciphertext-only, any attack: the largest median SSIM over the attacks that were run. Others may restore more.",
         *RULE,
+        *ciphers(points),
         f"{len(attacked(results))} attacks and {len(trained(results))} trainings read, {len(points)} points.",
     ]
     table = Table("Accuracy against worst restoration", texts(rows, COLUMNS), notes, text=4)
