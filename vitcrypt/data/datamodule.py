@@ -226,9 +226,9 @@ class ImageDataModule(LightningDataModule):
         self, dataset: ImageDataset, seed: int | None = None, augmentation: Augmentation | None = None
     ) -> DataLoader[dict[str, Any]]:
         division = self.division(self.trainer.world_size)
-        at_hand = isinstance(dataset, ArrayDataset) and augmentation is None
-        resident = at_hand and dataset.images.nbytes <= self.resident_gib * 2**30
-        workers = 0 if at_hand else self.num_workers
+        at_hand = dataset if isinstance(dataset, ArrayDataset) and augmentation is None else None
+        resident = at_hand is not None and at_hand.images.nbytes <= self.resident_gib * 2**30
+        workers = self.num_workers if at_hand is None else 0
         return DataLoader(
             _MicroBatches(dataset, resident, augmentation),
             batch_size=None,  # the sampler chooses whole batches

@@ -101,7 +101,6 @@ class DataConf(Strict):
     augment: Annotated[str, one_of("auto", "owner", "provider", "none")] = "auto"
     crop_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     flip: bool = False
-    # of torchvision.transforms.v2, each with a _target_: what is done to an image before crop and flip
     transforms: list[Any] = field(default_factory=list, metadata=LATER)
     batch_size: Count = "${model.batch_size}"  # type: ignore[assignment]
     micro_batch_size: Count | None = "${model.micro_batch_size}"  # type: ignore[assignment]
@@ -135,10 +134,8 @@ class ModelConf(Strict):
     milestones: list[int] = field(default_factory=list)
     warmup_steps: NotNegative = 0
     label_smoothing: Share = 0.0
-    # parameters of the Beta distribution by which encrypted images are mixed, 0 for none; of both, one by chance
     mixup: Amount = field(default=0.0, metadata=LATER)
     cutmix: Amount = field(default=0.0, metadata=LATER)
-    # a new classifier begins at zero instead of at random
     zero_head: bool = field(default=False, metadata=LATER)
     gradient_clip: Amount | None = None
     compile: bool = False

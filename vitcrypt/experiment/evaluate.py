@@ -27,11 +27,12 @@ from vitcrypt.experiment.composition import checked, settled
 from vitcrypt.experiment.config import CONF, Config
 from vitcrypt.experiment.export import trained_tensors
 from vitcrypt.experiment.identity import published
+from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import planned
 from vitcrypt.experiment.record import state_sha256
 from vitcrypt.experiment.schema import register
-from vitcrypt.experiment.training_run import TrainingRun, classifier_of, data_module_of, splits_of
+from vitcrypt.experiment.training_run import TrainingRun, classifier_of
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.models.networks import check_state
 from vitcrypt.report.records import TrainingResult

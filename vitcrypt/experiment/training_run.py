@@ -21,15 +21,13 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vitcrypt.data import ImageDataModule, Splits
-from vitcrypt.data.augmentation import Transform
-from vitcrypt.data.content import content_of
-from vitcrypt.data.datamodule import Augment
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.config import Config
+from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
@@ -44,21 +42,6 @@ def checkpoint_of(job: Job[Config]) -> Path:
     return job.folder / "last.ckpt"
 
 
-def splits_of(config: Config) -> Splits:
-    """Return the images of a configuration.
-
-    Raises:
-        FileNotFoundError: They are not there; the message names each way to provide them.
-        ValueError: They cannot be used.
-    """
-    data = config.data
-    with blame("data.source", data.source):
-        splits: Splits = build("data.source", data.source, config.allow_targets).usable()
-    splits = replace(splits, content=content_of(splits))
-    splits = splits.limit(data.limit_train, data.limit_test, data.split_seed, data.skip_train)
-    return splits.hold_out(data.validation, data.split_seed)
-
-
 def weights_of(config: Config) -> Path | None:
     """Return the file of pretrained weights, which may be downloaded; None if the network starts at random.
 
@@ -71,37 +54,6 @@ def weights_of(config: Config) -> Path | None:
     if not model.pretrained:
         return None
     return fetch_pretrained(model.network["model_name"])
-
-
-def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
-    """Return the data module of a job: its images, augmented, encrypted and normalised on the device."""
-    data, transforms = job.config.data, []
-    for number, node in enumerate(data.transforms):
-        with blame(place := f"data.transforms.{number}", node):
-            transforms.append(build(place, node, job.config.allow_targets))
-    with blame("data.transforms"):
-        return _data_module(job, splits, transforms)
-
-
-def _data_module(job: Job[Config], splits: Splits, transforms: list[Transform]) -> ImageDataModule:
-    data = job.config.data
-    return ImageDataModule(
-        splits,
-        image_size=data.image_size,
-        encryption=job.encryption(data.image_size),
-        received=job.received,
-        seed=job.config.seed,
-        batch_size=data.batch_size,
-        micro_batch_size=data.micro_batch_size,
-        augment=cast("Augment", data.augment),
-        crop_padding=data.crop_padding,
-        flip=data.flip,
-        transforms=transforms,
-        interpolation=data.interpolation,
-        num_workers=data.num_workers,
-        resident_gib=data.resident_gib,
-        compile=data.compile,
-    )
 
 
 def classifier_of(
