@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +28,7 @@ from vitcrypt.untrusted.text import console
 if TYPE_CHECKING:
     from torch import Tensor
 
+CHECKPOINT = "attack.ckpt"  # how far an attack is that trains a network
 SHOWN = 8  # images that are drawn and kept
 NO_CLASSIFIER = "classifier= names no run on plain images"
 
@@ -42,6 +44,7 @@ def run(values: dict[str, Any]) -> AttackResult:
 
 def attack(job: Job[AttackConfig]) -> AttackResult:
     """Attack what the configuration gives to the attacker, score what they restored, and record it."""
+    from vitcrypt.attacks.observation import Resumable
     from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.score import first, score
     from vitcrypt.experiment.victim import Victim
@@ -62,6 +65,8 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     for part, words in observation.threat_model.items():
         console.print(f"  {part.replace('_', ' ')}: {words}")
     method = build("attack.method", config.attack.method, config.allow_targets)
+    if isinstance(method, Resumable):
+        method = replace(cast("Any", method), checkpoint=folder / CHECKPOINT)
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
@@ -85,6 +90,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         first=first(truth.plain, reconstruction.images, observation.ciphertexts, SHOWN),
     )
     write_result(folder, result)  # with it the attack is finished
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
     rows = {"plain": truth.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}

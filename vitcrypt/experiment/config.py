@@ -216,6 +216,9 @@ class ObservationConf(Strict):
 
     ciphertexts: Count = 100
     labels: bool = False
+    # more ciphertexts under the same key, of training images; both_roles: the public images are the same ones in plain
+    intercepted: NotNegative = field(default=0, metadata=LATER)
+    both_roles: bool = field(default=False, metadata=LATER)
     public_images: NotNegative = 0
     known: NotNegative = 0
     queries: NotNegative = 0
@@ -276,14 +279,10 @@ class AttackConfig(Strict):
     classifier: PathText | None = None
 
     @property
-    def checkpoint(self) -> str | None:
-        """The weights of the classifier."""
-        return None if self.classifier is None else str(Path(self.classifier, "last.ckpt"))
-
-    @property
     def weight_files(self) -> dict[str, str | None]:
         """Paths of weights that the result depends on, by the option that names them."""
-        return {"lpips_weights": self.lpips_weights, "classifier": self.checkpoint}
+        checkpoint = None if self.classifier is None else str(Path(self.classifier, "last.ckpt"))
+        return {"lpips_weights": self.lpips_weights, "classifier": checkpoint}
 
 
 C = TypeVar("C", Config, AttackConfig)
