@@ -5,17 +5,17 @@
     python experiments/paper_scale.py --slice 2h --only '*vit_b16*' --data cifar --weights vit_b16.safetensors
     python experiments/paper_scale.py --scale small --slice 10m         the same plan with tiny networks, on a CPU
 
-Jobs are done in the order of value by minute. When the slice is over the job that runs is asked to stop, as by Ctrl-C; a
-training goes on from its last epoch and a learned attack from its last minute. Whatever is broken off, the plan itself
-too, is taken up by the same command. A job that fails says why and does not stop the others; it is tried again when they
-are done, or with --only.
+Jobs are done in the order of value by minute. When the slice is over the job that runs is asked to stop, as by Ctrl-C;
+a training goes on from its last epoch and a learned attack from its last minute. Whatever is broken off, the plan too,
+is taken up by the same command. A job that fails says why and does not stop the others; it is tried again when they are
+done, or with --only.
 
 How far everything is lies in the results alone: a folder for each job, with its result.json, its checkpoint and its
 output. Where a machine is bare at the start of each slice, carry between slices:
 
-    results    a checkpoint of ViT-B/16 with the momentum of SGD takes 690 MB, of ShakeDrop 230 MB, of ResNet-18 90 MB, of
-               SIA-GAN 360 MB. Finished jobs keep theirs, 10 GB in the end; with --keep results they do not, and what
-               must be carried is that of the jobs that are begun, mostly one
+    results    a checkpoint of ViT-B/16 with the momentum of SGD takes 690 MB, of ShakeDrop 230 MB, of ResNet-18 90 MB,
+               of SIA-GAN 360 MB. Finished trainings keep theirs, 6 GB in the end; with --keep results they do not, and
+               only the jobs that are begun have one, mostly a single one
     data       150 MB for each of CIFAR-10 and CIFAR-100
     weights    340 MB, ViT-B/16 pretrained on ImageNet-21k
 

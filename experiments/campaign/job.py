@@ -45,7 +45,7 @@ class Job:
         group: Which row of the overview it belongs to.
         command: What follows `python`; RESULTS stands for the folder of the job.
         gives: What it gives, and what is expected.
-        value: What that is worth, a judgement: 10 is a main result of the paper.
+        value: What that is worth, a judgement: the paper's main result is 100.
         seconds: How long it takes, all in all, expected.
         lasting: How long until something is done that stays, expected: the start, and the time between checkpoints.
         epochs: Of a training; None where it counts none.

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from campaign.job import Job
-
 from vitcrypt.jobs.atomic import atomic_write
 
 EPOCH = re.compile(r"\bepoch (\d+)")
@@ -97,7 +96,7 @@ class Place:
             return 0.0
         spent, part = self.read().seconds, min(self.epoch / (self.job.epochs or 1), 0.99)
         if self.job.epochs and self.epoch:
-            return max(spent * (1 - part) / part, 1.0)
+            return max(spent * (1 - part) / part, 0.1)
         return max(self.job.seconds - (spent if self.job.resumes else 0), self.job.lasting)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,6 @@ from pathlib import Path
 
 from campaign.job import Job
 from campaign.progress import ROOT, Place, reason
-
 from vitcrypt.jobs.pool import end_with_parent
 
 NOTED_SECONDS = 5.0  # how much of the time spent is forgotten if the plan itself is killed
@@ -116,10 +116,8 @@ def _stop(process: subprocess.Popen[bytes], grace: float) -> bool:
         return False
     process.send_signal(signal.SIGINT)
     _wait(process, grace)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     return True
 
