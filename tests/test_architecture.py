@@ -12,7 +12,7 @@ BELOW = {"jobs", "untrusted"}  # what every room may use
 ROOMS = {  # what else it may use
     "__main__": {"cli"},
     "attack": {"experiment"},
-    "attacks": {"encryption"},
+    "attacks": {"encryption", "models"},  # one of them trains a classifier
     "cli": {"attack", "data", "encryption", "experiment", "folders", "keys", "report", "run", "service"},
     "data": {"encryption"},
     "encryption": set(),  # it is handed keys

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from vitcrypt.encryption import Scheme, Shape
 
 State = dict[str, Tensor]
 WORDS = {
+    "intercepted": "more ciphertexts under the same key, not to be restored",
     "labels": "their labels",
     "public_images": "plain images of public origin",
     "known": "known pairs of plain and encrypted images",
@@ -61,8 +63,9 @@ class Observation:
         scheme: The public algorithm with its sizes; no key in it.
         ciphertexts: uint8 [n, C, H, W], the images to be restored.
         shared_key: Whether all ciphertexts and pairs are under one key; the attacker knows whether they are.
-        labels: int64 [n], classes of the ciphertexts.
-        public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them the victim's.
+        intercepted: uint8 [k, C, H, W], more ciphertexts under the same key, which need not be restored.
+        labels: int64 [n + k], classes of the ciphertexts and then of the intercepted ones.
+        public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them to be restored.
         known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
         oracle: Encrypts under the victim's key.
         weights: Tensors of a network that carries the key, and of the public network that it was made from.
@@ -75,6 +78,7 @@ class Observation:
     scheme: Scheme
     ciphertexts: Tensor
     shared_key: bool = True
+    intercepted: Tensor | None = None
     labels: Tensor | None = None
     public_images: Tensor | None = None
     known: tuple[Tensor, Tensor] | None = None
@@ -84,8 +88,9 @@ class Observation:
     def __post_init__(self) -> None:
         """Check that all images have one type and size."""
         batches = {"ciphertexts": self.ciphertexts}
-        if self.public_images is not None:
-            batches["public_images"] = self.public_images
+        for name in ("public_images", "intercepted"):
+            if (held := getattr(self, name)) is not None:
+                batches[name] = held
         if self.known is not None:
             plain, encrypted = self.known
             batches |= {"known plain images": plain, "known ciphertexts": encrypted}
@@ -103,9 +108,14 @@ class Observation:
                 )
         if not len(self.ciphertexts):
             raise ValueError("there is no ciphertext to attack")
-        if self.labels is not None and len(self.labels) != len(self.ciphertexts):
-            raise ValueError(f"got {len(self.labels)} labels for {len(self.ciphertexts)} ciphertexts")
+        if self.labels is not None and len(self.labels) != len(self.all_ciphertexts):
+            raise ValueError(f"got {len(self.labels)} labels for {len(self.all_ciphertexts)} ciphertexts")
         self.scheme.check_shape(self.shape)
+
+    @property
+    def all_ciphertexts(self) -> Tensor:
+        """Those to be restored and then the intercepted ones, uint8 [n + k, C, H, W]."""
+        return self.ciphertexts if self.intercepted is None else torch.cat([self.ciphertexts, self.intercepted])
 
     @property
     def shape(self) -> Shape:
@@ -133,7 +143,7 @@ class Observation:
 
         Args:
             attack: Its name, for the message.
-            part: One of labels, public_images, known, oracle, weights; None: nothing is returned.
+            part: One of intercepted, labels, public_images, known, oracle, weights; None: nothing is returned.
             schemes: Names of the schemes that it attacks; empty: all.
             shared: Whether the images must be under one key.
         """
@@ -154,7 +164,7 @@ class Budget:
     Args:
         steps: Steps of the optimiser of the network that restores.
         images: Different images it is trained on: its own pairs, or ciphertexts.
-        parameters: Of the network that restores.
+        parameters: Of the network that restores; of a GAN, with its discriminator's.
     """
 
     steps: int
@@ -179,6 +189,13 @@ class Reconstruction:
     details: dict[str, Any] = field(default_factory=dict)
     spent: Budget | None = None
     published: Budget | None = None
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An attack that keeps how far it is in a file, and goes on from there; a dataclass with the field `checkpoint`."""
+
+    checkpoint: Path | None
 
 
 class Attack(Protocol):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,7 @@ from vitcrypt.report.records import AttackResult
 from vitcrypt.report.results import finite, write_result
 from vitcrypt.untrusted.text import console
 
+CHECKPOINT = "attack.ckpt"  # how far an attack is that trains a network
 SHOWN = 8  # images that are drawn and kept
 
 
@@ -35,6 +37,7 @@ def run(values: dict[str, Any]) -> AttackResult:
 
 def attack(job: Job[AttackConfig]) -> AttackResult:
     """Attack what the configuration gives to the attacker, score what they restored, and record it."""
+    from vitcrypt.attacks.observation import Resumable
     from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.score import score
     from vitcrypt.experiment.victim import Victim
@@ -54,6 +57,8 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     for part, words in observation.threat_model.items():
         console.print(f"  {part.replace('_', ' ')}: {words}")
     method = build("attack.method", config.attack.method, config.allow_targets)
+    if isinstance(method, Resumable):
+        method = replace(cast("Any", method), checkpoint=folder / CHECKPOINT)
     started = time.perf_counter()
     reconstruction = method(observation)
     seconds = time.perf_counter() - started
@@ -77,6 +82,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         ),
     )
     write_result(folder, result)  # with it the attack is finished
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
     rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}

@@ -216,6 +216,9 @@ class ObservationConf(Strict):
 
     ciphertexts: Count = 100
     labels: bool = False
+    # more ciphertexts under the same key, of training images; both_roles: the public images are the same ones in plain
+    intercepted: NotNegative = field(default=0, metadata=LATER)
+    both_roles: bool = field(default=False, metadata=LATER)
     public_images: NotNegative = 0
     known: NotNegative = 0
     queries: NotNegative = 0

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from vitcrypt.experiment.config import AttackConfig, Config, DataConf, ModelConf, TrainerConf
+from vitcrypt.experiment.config import AttackConfig, Config, DataConf, ModelConf, ObservationConf, TrainerConf
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.place import expanded
 from vitcrypt.targets import PUBLISHED, observes
@@ -70,7 +70,7 @@ def _of_run(config: Config, received: str | None) -> dict[str, Any]:
 def _of_attack(config: AttackConfig) -> dict[str, Any]:
     counted = ("source", "interpolation", "limit_train", "limit_test", "split_seed")
     what: dict[str, Any] = {
-        "attack": asdict(config.attack),
+        "attack": {"method": dict(config.attack.method), "observation": _counted(config.attack.observation)},
         "data": {name: getattr(config.data, name) for name in counted},
     }
     what["image_size"] = config.image_size
@@ -83,7 +83,7 @@ def _of_attack(config: AttackConfig) -> dict[str, Any]:
     return what
 
 
-def _counted(node: DataConf | ModelConf | TrainerConf) -> dict[str, Any]:
+def _counted(node: DataConf | ModelConf | TrainerConf | ObservationConf) -> dict[str, Any]:
     """Return the options of a group that count, by their metadata."""
     values = asdict(node)
     for entry in fields(node):

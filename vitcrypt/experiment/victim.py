@@ -26,7 +26,7 @@ class Victim:
     """Images, scheme and key of a configuration.
 
     Test images are encrypted and attacked. What the attacker has in plain (known and public images) are training
-    images, no image in two roles; which ones depends on `seed` alone.
+    images, no image in two roles unless `both_roles` is set; which ones depends on `seed` alone.
 
     Args:
         job: An attack.
@@ -68,22 +68,29 @@ class Victim:
         images, labels, index = self._test
         held = self.config.attack.observation
         known, public = held.known, held.public_images
-        if known + public > len(self.splits.train):
+        taken = known + (max(public, held.intercepted) if held.both_roles else public + held.intercepted)
+        if taken > len(self.splits.train):
             raise ValueError(
-                f"attack.observation.known={known} and attack.observation.public_images={public} are "
-                f"{known + public} images, but there are {len(self.splits.train)} training images; ask for fewer"
+                f"attack.observation.known={known}, public_images={public} and intercepted={held.intercepted} are "
+                f"{taken} images, but there are {len(self.splits.train)} training images; ask for fewer"
             )
         order = self._order(len(self.splits.train))
-        if self.subkeys is None and (known or held.queries):
-            raise ValueError("with key_scope=per_image no pair and no query is under the key of another image")
+        if self.subkeys is None and (known or held.queries or held.intercepted):
+            raise ValueError("with key_scope=per_image no other image or query is under the key of an image")
         pairs = None
         if known:
             plain = self._sized(self.splits.train.batch(order[:known])["image"])
             pairs = (plain, self.encryption(plain))
+        intercepted = None
+        if held.intercepted:
+            first = known if held.both_roles else known + public
+            more = self.splits.train.batch(order[first : first + held.intercepted])
+            intercepted, labels = self.encryption(self._sized(more["image"])), torch.cat([labels, more["label"]])
         return Observation(
             self.scheme,
             self.encryption(images, index),
             shared_key=self.subkeys is not None,
+            intercepted=intercepted,
             labels=labels if held.labels else None,
             public_images=(
                 self._sized(self.splits.train.batch(order[known : known + public])["image"]) if public else None

@@ -1,14 +1,10 @@
-"""What the attacks that train a network share: ranges, batches, steps, and a seed that leaves the global one alone."""
+"""What the attacks that train a network share: ranges, steps, precision, a seed that leaves the global one alone."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from rich.progress import track
 from torch import Tensor, nn
-
-from vitcrypt.encryption import Scheme, Shape, SignedPermutation
 
 
 def to_signal(images: Tensor) -> Tensor:
@@ -29,16 +25,14 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
         yield torch.Generator().manual_seed(seed)
 
 
-def epochs(count: int, what: str) -> Iterator[int]:
-    """Count epochs, with a progress bar on terminals."""
-    yield from track(range(count), description=what, disable=not sys.stderr.isatty())
+def autocast(device: str) -> torch.autocast:
+    """Return the precision of a training: bfloat16 on a GPU, float32 on a CPU."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=is_gpu(device))
 
 
-def batches(count: int, size: int, random: torch.Generator) -> Iterator[Tensor]:
-    """Yield positions 0..count-1 in random order, `size` at once; a single last one is left out (batch statistics)."""
-    for positions in torch.split(torch.randperm(count, generator=random), size):
-        if len(positions) > 1:
-            yield positions
+def is_gpu(device: str) -> bool:
+    """Whether it is a CUDA device."""
+    return torch.device(device).type == "cuda"
 
 
 def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -50,7 +44,7 @@ def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 @torch.no_grad()
 def apply(network: nn.Module, images: Tensor, batch_size: int, device: str) -> Tensor:
-    """Run uint8 images through a trained network and return uint8 on the CPU."""
+    """Run uint8 images through a trained network, in float32, and return uint8 on the CPU."""
     network.eval()
     restored = [to_values(network(to_signal(part.to(device)))) for part in torch.split(images, batch_size)]
     return torch.cat([values.clamp(0, 255).to(torch.uint8).cpu() for values in restored])
@@ -61,13 +55,17 @@ def pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def own_cipher(scheme: Scheme, shape: Shape, random: torch.Generator) -> SignedPermutation:
-    """Return a cipher under subkeys that the attacker draws for themselves: the algorithm is public."""
-    subkeys = {}
-    for name, stage in scheme.stages(shape).items():
-        if stage.kind == "permutation":
-            subkeys[name] = torch.rand(stage.shape, generator=random).argsort(-1)
-        else:
-            drawn = torch.randint(0, stage.bound, stage.shape, generator=random)
-            subkeys[name] = drawn.bool() if stage.kind == "bits" else drawn
-    return scheme.cipher(subkeys, shape)
+def flip(images: Tensor, random: torch.Generator) -> Tensor:
+    """Mirror every other image of [B, ...], by chance: left and right are the last dimension."""
+    mirrored = torch.rand(len(images), generator=random) < 0.5
+    return torch.where(mirrored.to(images.device).view(-1, *[1] * (images.dim() - 1)), images.flip(-1), images)
+
+
+def crop(images: Tensor, random: torch.Generator) -> Tensor:
+    """Move each image of uint8 [B, C, H, W] by up to an eighth of its side, black where nothing is (4 of 32 pixels)."""
+    height, width = images.shape[2:]
+    padded = nn.functional.pad(images, (width // 8,) * 2 + (height // 8,) * 2)
+    tops = torch.randint(0, height // 8 * 2 + 1, (len(images),), generator=random).tolist()
+    lefts = torch.randint(0, width // 8 * 2 + 1, (len(images),), generator=random).tolist()
+    places = zip(padded, tops, lefts, strict=True)
+    return torch.stack([image[:, top : top + height, left : left + width] for image, top, left in places])

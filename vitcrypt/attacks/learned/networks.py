@@ -1,21 +1,24 @@
-"""Networks of the learned attacks: some turn encrypted images into plain ones, some judge them. All work on [-1, 1].
+"""Networks of Ito et al.'s evaluations, and one of our own: they turn encrypted images into plain ones, or judge them.
 
-Sizes are those of the publications by default; `width` scales them down for CPUs.
+All work on [-1, 1]. Sizes are those of the publications by default; `width` scales them down for CPUs. Layers, biases
+and initialisation were compared with the public code, of which nothing is copied:
+ito-hiroki/learnable_encryption_robustness (`BlockInverse`, `SmallDiscriminator`) and ito-hiroki/image_to_perturbation
+(`UNet`).
 """
 
 import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, max_pool2d, normalize, unfold
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.utils import spectral_norm
 
 from vitcrypt.attacks.learned.loop import to_values
 
 
 def _layer(before: int, after: int, size: int = 1, stride: int = 1, padding: int = 0) -> nn.Sequential:
     """Return convolution, batch normalisation and ReLU."""
-    convolution = nn.Conv2d(before, after, size, stride, padding, bias=False)
+    convolution = nn.Conv2d(before, after, size, stride, padding)
     return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
@@ -23,13 +26,23 @@ class BlockInverse(nn.Sequential):
     """The small network of the attack evaluation by Ito et al.: the same map for every block (or pixel).
 
     A B x B convolution with stride B and 1 x 1 ones see one block each; nothing is passed between blocks. Maps float
-    [B, C, H, W] to the same.
+    [B, C, H, W] to the same. Published for blocks of 4 x 4 (48, 48 and 32 channels: as many as a block has values, so
+    that no map of a block is out of reach) and for pixels (64, 128, 256). Larger blocks get as many as they have
+    values.
+
+    Args:
+        channels: Channels of the images.
+        block_size: Block size of the scheme.
+        width: Channels of the first two layers, 64 of the first for pixels; None: as published.
     """
 
-    def __init__(self, channels: int, block_size: int, width: int = 48) -> None:
-        sizes = [width, width, max(4, width * 2 // 3) * block_size**2]
+    def __init__(self, channels: int, block_size: int, width: int | None = None) -> None:
         if block_size == 1:
-            sizes = [width * 4 // 3, width * 8 // 3, width * 16 // 3]
+            first = width or 64
+            sizes = [first, 2 * first, 4 * first]
+        else:
+            first = width or channels * block_size**2
+            sizes = [first, first, 32 * block_size**2]
         super().__init__(
             _layer(channels, sizes[0], block_size, block_size),
             _layer(sizes[0], sizes[1]),
@@ -59,7 +72,8 @@ class NibbleInverse(nn.Module):
 class UNet(nn.Module):
     """The U-Net of the inverse transformation network attack (Ito, Kinoshita, Kiya, IEEE Access 2021).
 
-    Maps float [B, C, H, W] to the same; H and W must divide by 2^(levels - 1).
+    Maps float [B, C, H, W] in [-1, 1] to the same; H and W must divide by 2^(levels - 1). Inside it works on [0, 1], as
+    published: its output is a sigmoid.
     """
 
     def __init__(self, channels: int, width: int = 64, levels: int = 5) -> None:
@@ -72,140 +86,48 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(twice(before, after) for before, after in itertools.pairwise([channels, *sizes]))
         self.widen = nn.ModuleList(_layer(after, before, 3, padding=1) for before, after in itertools.pairwise(sizes))
         self.up = nn.ModuleList(twice(2 * size, size) for size in sizes[:-1])
-        self.out = nn.Sequential(nn.Conv2d(width, channels, 1), nn.Tanh())
+        self.out = nn.Sequential(nn.Conv2d(width, channels, 1), nn.Sigmoid())
 
     def forward(self, image: Tensor) -> Tensor:
         """Restore an image."""
-        skipped = []
+        image, skipped = (image + 1) / 2, []
         for level, block in enumerate(self.down):
             image = block(max_pool2d(image, 2) if level else image)
             skipped.append(image)
         for widen, up, skip in list(zip(self.widen, self.up, skipped[:-1], strict=True))[::-1]:
             image = up(torch.cat([skip, widen(interpolate(image, scale_factor=2))], 1))
         restored: Tensor = self.out(image)
-        return restored
-
-
-class PerBlock(nn.Module):
-    """A linear map for each block, each divided by its largest singular value (one power iteration per step).
-
-    Maps float [B, C, H, W] to float [B, features, H / block_size, W / block_size].
-    """
-
-    direction: Tensor
-
-    def __init__(self, channels: int, block_size: int, blocks: int, features: int) -> None:
-        super().__init__()
-        size = channels * block_size**2
-        self.block_size = block_size
-        self.weight = nn.Parameter(torch.randn(blocks, features, size) / size**0.5)
-        self.register_buffer("direction", normalize(torch.randn(blocks, size, 1), dim=1))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Cut, map, and put the features where the block was."""
-        batch, _, height, width = image.shape
-        blocks = unfold(image, self.block_size, stride=self.block_size)  # [B, C * s * s, N]
-        with torch.no_grad():
-            across = normalize(self.weight @ self.direction, dim=1)
-            if self.training:
-                self.direction.copy_(normalize(self.weight.mT @ across, dim=1))
-        largest = (across.mT @ self.weight @ self.direction).clamp_min(1e-6)
-        mapped = torch.einsum("bkn,nfk->bfn", blocks, self.weight / largest)
-        return mapped.reshape(batch, -1, height // self.block_size, width // self.block_size)
-
-
-class SIAGenerator(nn.Module):
-    """The generator of SIA-GAN (Madono et al., IEEE Access 2021): a map for each block, then convolutions over all.
-
-    Args:
-        channels: Channels of the images.
-        block_size: Block size of the scheme; 1 for PE.
-        blocks: Blocks in an image; 1 shares one map among all (pixels of PE have one each in the publication).
-        width: Channels of the convolutions.
-    """
-
-    def __init__(self, channels: int, block_size: int, blocks: int, width: int = 64) -> None:
-        super().__init__()
-        seen = max(4, width // 4)
-        features = seen * block_size**2
-        self.blocks = nn.Sequential(
-            PerBlock(channels, block_size, blocks, features),
-            nn.BatchNorm2d(features),
-            nn.LeakyReLU(0.1),
-            nn.PixelShuffle(block_size),
-            nn.Conv2d(seen, width, 3, padding=1),
-        )
-
-        def normalised() -> nn.Sequential:
-            convolution = nn.Conv2d(width, width, 3, padding=1, bias=False)
-            return nn.Sequential(spectral_norm(convolution), nn.BatchNorm2d(width))
-
-        self.residuals = nn.ModuleList(nn.Sequential(normalised(), nn.LeakyReLU(0.1), normalised()) for _ in range(3))
-        last = nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(width, channels, 3, padding=1)
-        self.out = nn.Sequential(*last, nn.Tanh())
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Restore float [B, C, H, W]."""
-        features: Tensor = self.blocks(image)
-        for residual in self.residuals:
-            features = features + residual(features)
-        restored: Tensor = self.out(features)
-        return restored
-
-
-class SelfAttention(nn.Module):
-    """Attention over places, added with a learnt weight that starts at 0 (Zhang et al., SAGAN, 2019)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        inner = max(1, width // 8)
-        self.query, self.key = (spectral_norm(nn.Conv2d(width, inner, 1)) for _ in range(2))
-        self.value = spectral_norm(nn.Conv2d(width, width, 1))
-        self.weight = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Attend over places of float [B, width, H, W]."""
-        query, key, value = (layer(x).flatten(2) for layer in (self.query, self.key, self.value))
-        attention = (query.mT @ key).softmax(-1)
-        attended: Tensor = value @ attention.mT
-        return x + self.weight * attended.view_as(x)
-
-
-class SIADiscriminator(nn.Sequential):
-    """The discriminator of SIA-GAN: spectrally normalised convolutions with self-attention, one score per image."""
-
-    def __init__(self, channels: int, width: int = 128) -> None:
-        layers: list[nn.Module] = []
-        before = channels
-        for size in (width, 2 * width, 4 * width):
-            layers += [spectral_norm(nn.Conv2d(before, size, 3, padding=1)), nn.LeakyReLU(0.1)]
-            layers += [spectral_norm(nn.Conv2d(size, size, 4, 2, 1)), nn.LeakyReLU(0.1)]
-            before = size
-        layers += [SelfAttention(before), spectral_norm(nn.Conv2d(before, 2 * before, 3, padding=1)), nn.LeakyReLU(0.1)]
-        layers += [SelfAttention(2 * before), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        super().__init__(*layers, spectral_norm(nn.Linear(2 * before, 1)), nn.Flatten(0))
+        return 2 * restored - 1
 
 
 class SmallDiscriminator(nn.Sequential):
-    """The DCGAN-like discriminator of the evaluation by Ito et al.: one logit per image, the mean over places."""
+    """The DCGAN-like discriminator of the evaluation by Ito et al.: one logit per image.
+
+    At 32 x 32 its last map has one place, as published; of larger images it is the mean over places.
+    """
 
     def __init__(self, channels: int, width: int = 64) -> None:
         super().__init__(
-            nn.Conv2d(channels, width, 4, 2, 1),
+            nn.Conv2d(channels, width, 4, 2, 1, bias=False),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, 2 * width, 4, 2, 1)),
+            spectral_norm(nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False)),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * width, 1, 4),
+            nn.Conv2d(2 * width, 1, 4, bias=False),
             nn.MaxPool2d(3),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(0),
         )
 
 
-class SmallClassifier(nn.Sequential):
-    """Three convolutions and a linear layer: logits of the classes."""
+@torch.no_grad()
+def initialise_as_dcgan(module: nn.Module) -> None:
+    """Draw weights of convolutions from N(0, 0.02) and of batch normalisations from N(1, 0.02); for `Module.apply`.
 
-    def __init__(self, channels: int, classes: int, width: int = 64) -> None:
-        sizes = [channels, width, 2 * width, 4 * width]
-        layers = [_layer(before, after, 3, 2, 1) for before, after in itertools.pairwise(sizes)]
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))
+    Convolutions under spectral norm keep torch's, as in the public code, where the draw is overwritten; their scale is
+    divided out anyway.
+    """
+    if isinstance(module, nn.Conv2d) and not hasattr(module, "weight_orig"):
+        module.weight.normal_(0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        module.weight.normal_(1, 0.02)
+        module.bias.zero_()
