@@ -109,6 +109,8 @@ def remaining(jobs: Sequence[Job], results: Path, slice_seconds: float | None = 
             lines.append(f"failed: {place.job.name}: {failed}")
         elif slice_seconds is not None and place.needed > slice_seconds:
             lines.append(f"too long for this slice: {place.job.name} needs {duration(place.needed)} at once")
+    held = sum(file.stat().st_size for file in results.rglob("*.ckpt"))
+    lines += [f"{results} holds {held / 1e6:,.0f} MB of checkpoints"] if held else []
     going = [place.job.name for place in waiting if not place.read().failed]
     return "\n".join([*lines, *([f"next: {', '.join(going[:3])}; repeat the command"] if going else [])])
 

@@ -9,30 +9,26 @@ START_SECONDS = 40.0  # Python, images and weights, and the test at the end
 
 
 class Speed(NamedTuple):
-    """How fast a network is trained, on an H200 in bf16: an assumption, not a measurement.
-
-    `checkpoint_mb` counts weights and the state of the optimiser.
-    """
+    """How fast a network is trained, on an H200 in bf16: an assumption, not a measurement."""
 
     images_per_second: float
     because: str
-    checkpoint_mb: float
 
 
 SPEEDS = {
-    "vit_b16": Speed(2500, "105 GFLOP an image at a third of 790 TFLOP/s", 690),
-    "resnet18": Speed(40_000, "3.3 GFLOP an image; a step of 128 takes 3 ms to launch", 90),
-    "resnet18, a key for each image": Speed(1500, "keys are drawn on one core of the CPU", 90),
-    "shakedrop": Speed(6000, "28 GFLOP an image, 225 MB of activations; widths that no kernel likes: 20 %", 230),
-    "sia": Speed(1500, "38 GFLOP an image, three quarters of it PyramidNet-110's; steps of 64 are short", 360),
-    "small": Speed(12_000, "a step of 64 takes 5 ms to launch", 5),
-    "block": Speed(30_000, "a step of 128 takes 4 ms to launch", 5),
-    "unet": Speed(12_000, "6 GFLOP an image; steps of 128 are short", 250),
-    "sia at 224": Speed(400, "470 GFLOP an image at a quarter of 790 TFLOP/s", 400),
-    "small at 224": Speed(2000, "the discriminator sees 49 times the pixels", 20),
-    "block at 224": Speed(5000, "19 MB of bytes in a step of 128, gathered on the CPU", 20),
-    "unet at 224": Speed(700, "300 GFLOP an image at a quarter of 790 TFLOP/s", 250),
-    "tiny": Speed(100, "whatever a small plan trains on a CPU", 1),
+    "vit_b16": Speed(2500, "105 GFLOP an image at a third of 790 TFLOP/s"),
+    "resnet18": Speed(40_000, "3.3 GFLOP an image; a step of 128 takes 3 ms to launch"),
+    "resnet18, a key for each image": Speed(1500, "keys are drawn on one core of the CPU"),
+    "shakedrop": Speed(6000, "28 GFLOP an image, 225 MB of activations; widths that no kernel likes: 20 %"),
+    "sia": Speed(1500, "38 GFLOP an image, three quarters of it PyramidNet-110's; steps of 64 are short"),
+    "small": Speed(12_000, "a step of 64 takes 5 ms to launch"),
+    "block": Speed(30_000, "a step of 128 takes 4 ms to launch"),
+    "unet": Speed(12_000, "6 GFLOP an image; steps of 128 are short"),
+    "sia at 224": Speed(400, "470 GFLOP an image at a quarter of 790 TFLOP/s"),
+    "small at 224": Speed(2000, "the discriminator sees 49 times the pixels"),
+    "block at 224": Speed(5000, "19 MB of bytes in a step of 128, gathered on the CPU"),
+    "unet at 224": Speed(700, "300 GFLOP an image at a quarter of 790 TFLOP/s"),
+    "tiny": Speed(100, "whatever a small plan trains on a CPU"),
 }
 
 
