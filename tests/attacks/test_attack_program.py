@@ -4,11 +4,15 @@ import json
 
 import pytest
 import recorded
+import torch
 from configurations import attack_values as config
 
+from vitcrypt.attacks.learned import loop, training
 from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.config import CONF, AttackConfig, typed
 from vitcrypt.experiment.identity import identity
+from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.victim import Victim
 from vitcrypt.report.frame import summary
 from vitcrypt.report.records import AttackResult
 from vitcrypt.report.results import read_results
@@ -102,3 +106,40 @@ def test_what_an_attack_is_decides_its_identity(tmp_path):
 def test_bad_input_is_named(tmp_path, scheme, method, overrides, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         attack(config(tmp_path, scheme, method, *overrides))
+
+
+def test_a_killed_training_goes_on_with_the_same_command(tmp_path, monkeypatch):
+    real, steps = loop.step, iter(range(9))
+    monkeypatch.setattr(training, "EVERY", 0)
+    values = ["attack.observation.ciphertexts=9", "attack.observation.public_images=40"]
+    values += ["attack.method.epochs=4", "attack.method.batch_size=12"]
+
+    def step(*arguments):
+        if next(steps) == 7:
+            raise RuntimeError("killed")
+        real(*arguments)
+
+    monkeypatch.setattr(loop, "step", step)
+    job = config(tmp_path / "killed", "le", "itn", *values)
+    with pytest.raises(RuntimeError, match="killed"):
+        attack(job)
+    [checkpoint] = tmp_path.rglob("attack.ckpt")
+    monkeypatch.setattr(loop, "step", real)
+    resumed, unbroken = attack(job), attack(config(tmp_path / "unbroken", "le", "itn", *values))
+    assert resumed.metrics == unbroken.metrics
+    assert not checkpoint.exists()
+
+
+def test_intercepted_images_are_training_images_in_two_roles_only_if_asked(tmp_path):
+    def held(*overrides):
+        values = ["attack.observation.ciphertexts=9", "attack.observation.public_images=40", *overrides]
+        return Victim(Job.of(AttackConfig, config(tmp_path, "plain", "gan", *values))).observation()
+
+    apart = held("attack.observation.intercepted=30")
+    both = held("attack.observation.intercepted=30", "attack.observation.both_roles=true")
+    assert len(apart.labels) == len(apart.all_ciphertexts) == 39
+    assert apart.threat_model["intercepted"].endswith(": 30")
+    assert torch.equal(both.intercepted, both.public_images[:30])
+    assert not (apart.intercepted[:, None] == apart.public_images[None]).flatten(2).all(2).any()
+    with pytest.raises(ValueError, match="intercepted=1400 are 1440 images, but there are 1437"):
+        held("attack.observation.intercepted=1400")

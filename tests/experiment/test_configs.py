@@ -50,6 +50,14 @@ def test_every_experiment_composes_and_says_what_it_is(path):
         configured(Config, composed(name=path.stem, folder=path.parent))
 
 
+@pytest.mark.parametrize("column", ["gan", "itn"])
+def test_every_size_of_a_column_of_fig4_composes(column):
+    sizes = sorted(path.stem for path in (EXPERIMENTS[0].parent / column).glob("*.yaml"))
+    assert len(sizes) == 4
+    for size in sizes:
+        configured(AttackConfig, composed(f"{column}={size}", name=f"fig4_{column}", folder=EXPERIMENTS[0].parent))
+
+
 ROWS = sorted(path.stem for path in (EXPERIMENTS[0].parent / "row").glob("*.yaml"))
 
 

@@ -77,4 +77,4 @@ def _memory_of(device: str) -> int:
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
