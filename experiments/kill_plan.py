@@ -24,7 +24,7 @@ from typing import Any
 
 from kill_jobs import lasting
 
-JOBS = ("proposed_vit_b16-cifar10", "etc_shakedrop-cifar10", "block-pe-32", "small-le-32")
+JOBS = ("proposed_vit_b16-cifar10", "etc_shakedrop-cifar10", "itn_block-pe-32", "gan_small-le-32")
 
 
 def kill(folder: Path, kills: int, draw: random.Random, jobs: Sequence[str] = JOBS) -> list[str]:
@@ -36,7 +36,8 @@ def kill(folder: Path, kills: int, draw: random.Random, jobs: Sequence[str] = JO
     whole, broken, moments = folder / "whole", folder / "broken", list[str]()
     started = time.monotonic()
     start(whole, jobs, "1h").wait()
-    seconds = (time.monotonic() - started) / len(jobs)
+    seconds, expected = (time.monotonic() - started) / len(jobs), results(whole)
+    assert len(expected) == len(jobs), f"without a break there are {len(expected)} results of {len(jobs)}"
     while len(moments) < kills:
         length = draw.uniform(0.7, 2.5) * seconds
         plan = start(broken, jobs, f"{length:.1f}s")
@@ -48,8 +49,7 @@ def kill(folder: Path, kills: int, draw: random.Random, jobs: Sequence[str] = JO
             moments.append(f"{time.monotonic() - started:.0f} s of {length:.0f}")
         plan.wait()
     start(broken, jobs, "1h").wait()
-    expected, found = results(whole), results(broken)
-    assert len(expected) == len(jobs), f"without a break there are {len(expected)} results of {len(jobs)}"
+    found = results(broken)
     assert found == expected, f"they differ: {[name for name in expected if found.get(name) != expected[name]]}"
     return moments
 

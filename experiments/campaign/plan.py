@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ VALUES = {"proposed_vit_b16": 100, "plain_vit_b16": 90, "pe_resnet18": 12, "plai
 TINY = {
     "vit_micro": ("model.network.embed_dim=16", "model.network.depth=1", "model.network.num_heads=2"),
     "resnet18": ("model.network.width=4",),
-    "shakedrop": ("model.network.depth=11", "model.network.alpha=4"),
+    "shakedrop": ("model.network.depth=8", "model.network.alpha=3"),
 }
 TINY_DATA = ("data.limit_train=256", "data.limit_test=64")
 
@@ -47,8 +47,8 @@ ATTACKS = {
     "itn_unet_fresh": Attack("ITN, U-Net, fresh keys", "unet", ("itn", "unet", FRESH), 45_000, 200, 5),
 }
 TINY_ATTACKS = {
-    "sia": ("attack.method.width=0.05",),
-    "small": ("attack.method.width=0.1",),
+    "sia": ("attack.method.width=0.05", "attack.observation.intercepted=64"),
+    "small": ("attack.method.width=0.1", "attack.observation.intercepted=64"),
     "block": ("attack.method.width=8",),
     "unet": ("attack.method.width=4",),
 }
@@ -75,7 +75,8 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """Return all jobs."""
-        return [*self._table1(), *self._variants(), *self._fig4(), *self._speed()]
+        found = [*self._table1(), *self._variants(), *self._fig4(), *self._speed()]
+        return [replace(job, gives=f"a tiny one of: {job.gives}") for job in found] if self.small else found
 
     def _table1(self) -> Iterator[Job]:
         for row in _rows():
@@ -125,16 +126,16 @@ class Plan:
     def _attack(
         self, name: str, attack: Attack, scheme: str, size: int, block_size: int, speed: str, value: float
     ) -> Job:
-        (kind, form, *options), images, epochs = attack.options, attack.images, attack.epochs
-        options += [f"image_size={size}", f"block_size={block_size}"] if size > 32 else []
+        (kind, form, *options), images, epochs, device = attack.options, attack.images, attack.epochs, "cuda"
+        sizes = [f"image_size={size}", f"block_size={block_size}"] if size > 32 else []
         options += ["attack.method.maps=shared"] if (form, size) == ("sia", 224) else []
-        device = "cuda"
         if self.small:
-            options += [*TINY_ATTACKS[form], *FEW, *TINY_DATA, "image_size=32", f"block_size={min(block_size, 8)}"]
+            sizes = [f"block_size={min(block_size, 8)}"]
+            options += [*TINY_ATTACKS[form], *FEW, *TINY_DATA]
             speed, images, epochs, device = "tiny", 64, 4, "cpu"
         seconds, lasting = time_of(speed, images, epochs)
         config = ("--config-dir", "experiments", "--config-name", f"fig4_{kind}", "hydra.mode=RUN", f"{kind}={form}")
-        named = f"encryption={scheme}", *self._images("cifar10"), *options, f"attack.method.device={device}"
+        named = f"encryption={scheme}", *self._images("cifar10"), *sizes, *options, f"attack.method.device={device}"
         return Job(
             f"{name}-{scheme}-{size}",
             "Fig. 4 at published budgets",
