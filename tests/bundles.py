@@ -8,9 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
+from forked import Forked
 from program import environment
 from recorded import changed, training
 
@@ -96,30 +98,27 @@ def written(folder: Path, **changes) -> Bundle:
         return bundle.write(folder, network_of(bundle))
 
 
-def program(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "vitcrypt", *map(str, arguments)]
-
-
 def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess:
     """Run a verb of the console script to its end."""
-    return subprocess.run(
-        program(*arguments), cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=120
-    )
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as errors:
+        process = Forked("vitcrypt", arguments, folder, environment(**variables), printed, errors)
+        code = process.wait(120)
+        for file in (printed, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(process.args, code, printed.read(), errors.read())
 
 
 @contextmanager
-def serving(folder: Path, *options: str, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """Run `vitcrypt serve` as a process of its own; give the process and its address."""
+def serving(folder: Path, *options: str, log: Path, fresh: bool = False, **variables: str) -> Iterator[tuple[Any, str]]:
+    """Run `vitcrypt serve` as a process of its own, `fresh`: one with nothing imported; give it and its address."""
+    arguments, variables = ["serve", str(folder), "--port", "0", *options], environment(**variables)
     with log.open("w") as file:
-        process = subprocess.Popen(
-            program("serve", folder, "--port", "0", *options),
-            env=environment(PYTHONUNBUFFERED="1", **variables),
-            cwd=log.parent,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
+        if fresh:
+            command = [sys.executable, "-um", "vitcrypt", *arguments]
+            pipes = {"stdout": subprocess.PIPE, "stderr": file, "stdin": subprocess.DEVNULL, "text": True}
+            process = subprocess.Popen(command, env=variables, cwd=log.parent, **pipes)
+        else:
+            process = Forked("vitcrypt", arguments, log.parent, variables, errors=file)
     try:
         line = process.stdout.readline()
         assert "http://" in line, log.read_text()

@@ -2,10 +2,9 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
+
+from forked import Forked
 
 SMALL = [
     "data=digits",
@@ -20,10 +19,6 @@ SMALL = [
 ]
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "vitcrypt.run", *arguments]
-
-
 def environment(**variables: str) -> dict[str, str]:
     """The environment with no way to the internet and no account of anyone."""
     offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "WANDB_MODE": "offline"}
@@ -32,23 +27,9 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **offline, **variables}
 
 
-def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen:
-    """Start `python -m vitcrypt.run` in a folder of its own, all output in one pipe."""
-    return subprocess.Popen(
-        command(*arguments),
-        cwd=folder,
-        env=environment(PYTHONUNBUFFERED="1", **variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=hear_ctrl_c,
-    )
-
-
-def hear_ctrl_c() -> None:
-    """Undo that shells let what they start in the background ignore it: the tests may run there."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def start(*arguments: str, folder: Path, **variables: str) -> Forked:
+    """Start `vitcrypt run` in a folder of its own, all output in one pipe."""
+    return Forked("vitcrypt.run", arguments, folder, environment(PYTHONUNBUFFERED="1", **variables))
 
 
 def finish(*arguments: str, folder: Path, code: int = 0, **variables: str) -> str:

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from program import environment, hear_ctrl_c
+from forked import Forked
+from program import environment
 from samples import class_folders
 
 from vitcrypt.data import Manifest
@@ -117,22 +116,15 @@ def test_a_place_that_cannot_be_written_is_named(vitcrypt, photos, tmp_path):
 @pytest.mark.slow
 def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     class_folders(tmp_path / "photos", {"ant": 150, "bee": 150})
-    command = [sys.executable, "-m", "vitcrypt", "encrypt", "photos", "enc", "--key-file", "test-0"]
-    options = {
-        "cwd": tmp_path,
-        "env": environment(),
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.STDOUT,
-        "text": True,
-    }
-    first = subprocess.Popen(command, **options, preexec_fn=hear_ctrl_c)
+    command = "vitcrypt", ["encrypt", "photos", "enc", "--key-file", "test-0"], tmp_path, environment()
+    first = Forked(*command)
     journal = tmp_path / "enc.part" / "journal"
     while first.poll() is None and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.002)
     first.send_signal(signal.SIGSTOP)  # in the middle of its work, for as long as another one tries
-    second = subprocess.run(command, **options, timeout=300)
+    second = Forked(*command)
+    assert "another process is at work" in second.communicate(timeout=300)[0]
     assert second.returncode == 1
-    assert "another process is at work" in second.stdout
     first.send_signal(signal.SIGINT)
     first.send_signal(signal.SIGCONT)
     printed, _ = first.communicate(timeout=300)
@@ -140,6 +132,6 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path):
     assert "Traceback" not in printed
     assert "Run the same command again to resume" in printed
     assert not (tmp_path / "enc").exists()
-    third = subprocess.run(command, **options, timeout=300)
+    third = Forked(*command)
+    assert "300 images in enc" in third.communicate(timeout=300)[0]
     assert third.returncode == 0
-    assert "300 images in enc" in third.stdout

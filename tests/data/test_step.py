@@ -110,10 +110,10 @@ def test_devices_do_not_change_the_gradient_of_a_step(images, micro, world_size)
 def test_neither_processes_nor_micro_batches_change_the_weights_of_a_run(tmp_path):
     arguments = [*SMALL, "data.limit_train=37", "data.validation=0.12", "data.limit_test=5", "data.batch_size=16"]
     arguments += ["data.crop_padding=1", "model.warmup_steps=1", "model.label_smoothing=0.1", "encryption=ele"]
-    sweep = [*arguments, "trainer.devices=1,2", "data.micro_batch_size=null,7"]
-    assert "failed" not in finish("-m", *sweep, folder=tmp_path)
+    for division in (["trainer.devices=1"], ["trainer.devices=2", "data.micro_batch_size=7"]):
+        finish(*arguments, *division, folder=tmp_path)
     found = results(tmp_path)
-    assert len(found) == 4
+    assert len(found) == 2
     assert len({tuple(epoch["step"] for epoch in result["training"]["history"]) for result in found}) == 1
     states = [torch.load(path, weights_only=True)["state_dict"] for path in tmp_path.rglob("last.ckpt")]
     for state in states[1:]:

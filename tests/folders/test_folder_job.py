@@ -4,13 +4,13 @@ import errno
 import os
 import random
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
+import kill_jobs
 import pytest
 import torch
+from forked import Forked
 from program import environment
 from samples import class_folders, noise, save
 
@@ -266,18 +266,16 @@ def test_the_number_of_threads_of_torch_is_put_back(photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_and_repeated_every_job_is_complete(tmp_path):
-    jobs = ("encrypt", "decrypt", "rotate", "pack.npz", "pack")
-    script = Path(__file__).parents[2] / "experiments" / "kill_jobs.py"
-    seed = random.randrange(10**6)
-    options = ("--images", "100", "--kills", "2", "--seed", str(seed), "--folder", tmp_path, "--jobs", *jobs)
-    done = subprocess.run(
-        [sys.executable, script, *options],
-        env=environment(PYTHONPATH=str(script.parent.parent)),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, f"seed {seed}: {done.stdout}{done.stderr}"
+def test_killed_at_random_moments_and_repeated_every_job_is_complete(tmp_path, monkeypatch, capsys):
+    def start(job, folder, out):
+        arguments = [argument.replace("OUT", str(out)) for argument in job.arguments]
+        return Forked("vitcrypt", arguments, folder, environment())
+
+    monkeypatch.setattr(kill_jobs.Job, "start", start)
+    jobs, seed = ("encrypt", "decrypt", "rotate", "pack.npz", "pack"), random.randrange(10**6)
+    options = ["--images", "100", "--kills", "2", "--seed", str(seed), "--folder", str(tmp_path), "--jobs", *jobs]
+    monkeypatch.setattr("sys.argv", ["kill_jobs.py", *options])
+    kill_jobs.main()
+    printed = capsys.readouterr().out
     for name in jobs:
-        assert f"{name}: 2 kills" in done.stdout
+        assert f"{name}: 2 kills" in printed, f"seed {seed}"

@@ -1,13 +1,13 @@
 """SIGKILL at any moment of export and rekey: the same command finishes, and nothing stays beside the result."""
 
 import signal
-import subprocess
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
-from bundles import program, ran, written
+from bundles import ran, written
+from forked import Forked
 from program import environment
 
 from vitcrypt.service import Bundle
@@ -19,9 +19,7 @@ BUNDLE = ["bundle.json", "client.json", "model.onnx", "model.safetensors"]
 def killed_until_done(folder, arguments, marks) -> None:
     """Kill a command as soon as each of these names appears in the folder, then let it finish."""
     for mark in marks:
-        process = subprocess.Popen(
-            program(*arguments), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = Forked("vitcrypt", arguments, folder, environment())
         while process.poll() is None and not list(folder.glob(mark)):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)

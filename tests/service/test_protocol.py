@@ -62,7 +62,7 @@ def test_the_service_gives_the_pipelines_labels_and_its_side_holds_no_key_and_no
     assert confusion.tolist() == result["metrics"]["confusion"], "these labels are those of the run's own test"
 
     home = {"HOME": str(provider), "TMPDIR": str(provider), "VITCRYPT_KEY_FILE": ""}
-    with serving(provider / "bundle", log=provider / "log.txt", **home) as (process, url):
+    with serving(provider / "bundle", log=provider / "log.txt", fresh=True, **home) as (process, url):
         client = Client(url, Key.read(owner / "key.txt"), provider / "bundle" / "client.json")
         predictions = client.predict(batch["image"])
         with pytest.raises(ValueError, match="wrong key"):

@@ -17,6 +17,7 @@ from vitcrypt.untrusted.text import printable
 
 LITERAL = {"parse_math": False, "usetex": False}
 LONGEST = 24
+GAP = 0.06  # between images of a grid, in parts of one
 
 
 def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titles: list[str]) -> Path:
@@ -27,16 +28,17 @@ def image_grid(path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], titl
         rows: For each label n images, uint8 [H, W, 3].
         titles: One for each column.
     """
-    columns = len(titles)
-    figure = Figure(figsize=(1.15 * columns + 1.1, 1.25 * len(rows) + 0.25), layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for line, (label, images) in zip(axes, rows.items(), strict=True):
-        for axis, image in zip(line, images, strict=True):
-            axis.imshow(image, interpolation="nearest")
-            axis.set(xticks=[], yticks=[])
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(_short(title), fontsize=9, **LITERAL)
+    figure = Figure(figsize=(1.15 * len(titles) + 1.1, 1.25 * len(rows) + 0.25), layout="constrained")
+    axis = figure.subplots()  # one for all images: each more would take as long as drawing one
+    axis.set_axis_off()
+    for row, (label, images) in enumerate(rows.items()):
+        axis.text(-GAP, row + 0.5, label, ha="right", va="center", **LITERAL)
+        for (column, _), image in zip(enumerate(titles), images, strict=True):
+            box = (column, column + 1 - GAP, row + 1 - GAP, row)
+            axis.imshow(image, interpolation="nearest", extent=box)
+    for column, title in enumerate(titles):
+        axis.text(column + (1 - GAP) / 2, -GAP, _short(title), ha="center", va="bottom", fontsize=9, **LITERAL)
+    axis.set(xlim=(0, len(titles) - GAP), ylim=(len(rows) - GAP, 0))
     return saved(figure, path, dpi=150)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ FORMAT = "vitcrypt result 1"
 FILENAME = "result.json"
 PICTURES = ("images.png", "confusion.png")  # of a training, beside it
 LONGEST, DEEPEST, LARGEST = 1000, 20, 1e39  # a diverged loss reaches 3.4e38
+NUMBERS = re.compile(r"\[[-\d.,\s]+\]")  # a row of a confusion matrix is one line
 R = TypeVar("R", TrainingResult, AttackResult)
 
 
@@ -31,6 +33,7 @@ def write_result(folder: Path, result: Result) -> Path:
     """
     path = folder / FILENAME
     text = json.dumps(finite({"format": FORMAT, **result.values()}), indent=2, allow_nan=False) + "\n"
+    text = NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
     try:
         with atomic_write(path) as file:
             file.write(text.encode())

@@ -1,0 +1,83 @@
+"""Kill paper_scale.py and all that it started at random moments of slices of random length, and compare with no break.
+
+    python experiments/kill_plan.py --kills 10 --seed 13
+
+At `--scale small`, so that a CPU suffices. Each job is done once without a break. Then the plan works in slices, and in
+each of them the whole group of processes is killed (SIGKILL) at a random moment, or the slice ends before; when it was
+killed so often it may finish. Every result.json must be the same, less times and memory: the hash of the trained
+network, all measures, what attacks restored.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kill_jobs import lasting
+
+JOBS = ("proposed_vit_b16-cifar10", "etc_shakedrop-cifar10", "itn_block-pe-32", "gan_small-le-32")
+
+
+def kill(folder: Path, kills: int, draw: random.Random, jobs: Sequence[str] = JOBS) -> list[str]:
+    """Do jobs without a break and with so many kills; return when each kill was.
+
+    Raises:
+        AssertionError: The results differ.
+    """
+    whole, broken, moments = folder / "whole", folder / "broken", list[str]()
+    started = time.monotonic()
+    start(whole, jobs, "1h").wait()
+    seconds, expected = (time.monotonic() - started) / len(jobs), results(whole)
+    assert len(expected) == len(jobs), f"without a break there are {len(expected)} results of {len(jobs)}"
+    while len(moments) < kills:
+        length = draw.uniform(0.7, 2.5) * seconds
+        plan = start(broken, jobs, f"{length:.1f}s")
+        started = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            plan.wait(draw.uniform(0.3, 1.0) * length)
+        if plan.poll() is None:
+            os.killpg(plan.pid, signal.SIGKILL)
+            moments.append(f"{time.monotonic() - started:.0f} s of {length:.0f}")
+        plan.wait()
+    start(broken, jobs, "1h").wait()
+    found = results(broken)
+    assert found == expected, f"they differ: {[name for name in expected if found.get(name) != expected[name]]}"
+    return moments
+
+
+def start(results: Path, jobs: Sequence[str], length: str) -> subprocess.Popen[bytes]:
+    """Begin a slice, as the leader of a group of processes."""
+    script = str(Path(__file__).with_name("paper_scale.py"))
+    options = ("--scale", "small", "--results", str(results), "--slice", length, "--only", *jobs)
+    return subprocess.Popen([sys.executable, script, *options], start_new_session=True, stdout=subprocess.DEVNULL)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """Return every result below a folder, less what another run of the same would not repeat."""
+    paths = sorted(folder.rglob("result.json"))
+    return {path.relative_to(folder).as_posix(): lasting(json.loads(path.read_text())) for path in paths}
+
+
+def main() -> None:
+    """Kill, repeat, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", nargs="+", default=JOBS, help="of the plan; default: %(default)s")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        moments = kill(Path(folder), asked.kills, random.Random(asked.seed), asked.jobs)
+    print(f"seed {asked.seed}, {len(moments)} kills, after {', '.join(moments)}; {len(asked.jobs)} results are equal")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Make the tables of the documents anew from the records of results that stand in this repository.
+
+    python experiments/tables.py            rewrite them
+    python experiments/tables.py --check    only say which are not what their command prints
+
+A table stands between two comments, the first of which names the command that prints it:
+
+    <!-- made by: vitcrypt report table1 experiments/results/table1_small --format md -->
+    <!-- end -->
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "experiments/README.md", "docs/*.md")
+MADE = re.compile(r"(<!-- made by: vitcrypt (report .+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def printed(command: str) -> str:
+    """Return what `vitcrypt` prints for a command, which runs in the root of the repository."""
+    program = [sys.executable, "-m", "vitcrypt", *shlex.split(command)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"vitcrypt {command} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def remade(text: str) -> str:
+    """Return a document with its tables as their commands print them."""
+    return MADE.sub(lambda found: f"{found[1]}\n{printed(found[2]).strip()}\n\n{found[4]}", text)
+
+
+def main() -> None:
+    """Rewrite or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where a table is another")
+    arguments = parser.parse_args()
+    differing = []
+    for path in sorted(path for pattern in DOCUMENTS for path in ROOT.glob(pattern)):
+        text = path.read_text()
+        if (made := remade(text)) != text:
+            differing.append(str(path.relative_to(ROOT)))
+            if not arguments.check:
+                path.write_text(made)
+    if differing:
+        print(("not as their commands print them: " if arguments.check else "rewritten: ") + ", ".join(differing))
+    sys.exit(bool(differing) and arguments.check)
+
+
+if __name__ == "__main__":
+    main()
