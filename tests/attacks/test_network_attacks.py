@@ -71,6 +71,7 @@ def test_an_attack_that_was_killed_ends_as_one_that_was_not(attack, steps, image
     resumed = kept(observation)
     assert torch.equal(resumed.images, unbroken.images)
     assert (resumed.spent, resumed.details) == (unbroken.spent, unbroken.details)
+    assert resumed.earlier > unbroken.earlier == 0
     with pytest.raises(ValueError, match="checkpoint of another attack; remove it"):
         replace(kept, seed=3)(observation)
     kept.checkpoint.write_bytes(b"no checkpoint")
