@@ -18,7 +18,7 @@ class Speed(NamedTuple):
 SPEEDS = {
     "vit_b16": Speed(2500, "105 GFLOP an image at a third of 790 TFLOP/s"),
     "resnet18": Speed(40_000, "3.3 GFLOP an image; a step of 128 takes 3 ms to launch"),
-    "resnet18, a key for each image": Speed(1500, "keys are drawn on one core of the CPU"),
+    "resnet18, a key for each image": Speed(1000, "a key is drawn in 1 ms, on one core of the CPU"),
     "shakedrop": Speed(6000, "28 GFLOP an image, 225 MB of activations; widths that no kernel likes: 20 %"),
     "sia": Speed(1500, "38 GFLOP an image, three quarters of it PyramidNet-110's; steps of 64 are short"),
     "small": Speed(12_000, "a step of 64 takes 5 ms to launch"),

@@ -82,7 +82,8 @@ class Plan:
         for row in _rows():
             for data in DATA:
                 value = VALUES.get(row, 12) * (1.0 if data == "cifar10" else 0.5)
-                yield self._training(f"{row}-{data}", row, data, "Table I", _published(row, data), value)
+                group = "Table I, PE in its variants" if row.endswith("per_image") else "Table I"
+                yield self._training(f"{row}-{data}", row, data, group, _published(row, data), value)
 
     def _variants(self) -> Iterator[Job]:
         for row in (row for row in _rows() if row.startswith("pe_")):
