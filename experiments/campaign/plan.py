@@ -111,7 +111,7 @@ class Plan:
         given += ["trainer=gpu", *(["data.num_workers=8", "model.micro_batch_size=256"] * (network == FINE_TUNED))]
         if self.small:
             row, network = (name.replace(FINE_TUNED, "vit_micro") for name in (row, network))
-            speed, images, epochs = "tiny", 256, 4
+            speed, images, epochs = "tiny", 256, 12
             given = [*options, *TINY[network], *TINY_DATA, f"model.epochs={epochs}", "trainer=cpu"]
         named = f"row={row}", "hydra.mode=RUN", *self._images(data), *given, "results=RESULTS"
         config = "table1_small" if self.small else "table1"
