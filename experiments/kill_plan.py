@@ -3,9 +3,9 @@
     python experiments/kill_plan.py --kills 10 --seed 13
 
 At `--scale small`, so that a CPU suffices. Each job is done once without a break. Then the plan works in slices, and in
-each of them the whole group of processes is killed (SIGKILL) at a random moment, half of them soon after a checkpoint was
-written, or the slice ends before; when it was killed so often it may finish. Every result.json must be the same, less times and memory: the hash of the trained
-network, all measures, what attacks restored.
+each of them the whole group of processes is killed (SIGKILL) at a random moment, half of them soon after a checkpoint
+was written, or the slice ends before; when it was killed so often it may finish. Every result.json must be the same,
+less times and memory: the hash of the trained network, all measures, what attacks restored.
 """
 
 import argparse
