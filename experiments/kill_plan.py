@@ -32,38 +32,43 @@ def kill(folder: Path, kills: int, draw: random.Random, jobs: Sequence[str] = JO
     """Do jobs without a break and with so many kills; return when each kill was.
 
     Raises:
-        AssertionError: The results differ.
+        AssertionError: The results differ, or a slice ends before it is killed, again and again.
     """
     whole, broken, moments = folder / "whole", folder / "broken", list[str]()
     started = time.monotonic()
     start(whole, jobs, "1h").wait()
     seconds, expected = (time.monotonic() - started) / len(jobs), results(whole)
     assert len(expected) == len(jobs), f"without a break there are {len(expected)} results of {len(jobs)}"
-    while len(moments) < kills:
-        length = draw.uniform(0.7, 2.5) * seconds
-        started, before, trains = time.monotonic(), checkpoints(broken), draw.random() < 0.5
-        plan, latest = start(broken, jobs, f"{length:.1f}s"), draw.uniform(0.3, 1.0) * length
-        while (
-            plan.poll() is None
-            and time.monotonic() - started < latest
-            and not (trains and checkpoints(broken) - before)
-        ):
-            time.sleep(0.01)
-        time.sleep(draw.uniform(0.0, 1.0) * trains)
-        if plan.poll() is None:
-            written = " after a checkpoint" if checkpoints(broken) - before else ""
-            os.killpg(plan.pid, signal.SIGKILL)
-            moments.append(f"{time.monotonic() - started:.0f} s{written}")
-        plan.wait()
-        if len(moments) == kills:
+    for _ in range(20 * kills):
+        moments += killed(broken, jobs, draw, seconds)
+        if last := len(moments) == kills:
             start(broken, jobs, "1h").wait()
-        if len(found := results(broken)) == len(jobs):
+        found = results(broken)
+        if last or len(found) == len(jobs):
             differing = [name for name in expected if found.get(name) != expected[name]]
-            assert not differing, f"what was killed differs from what was not: {differing}"
-            shutil.rmtree(broken)  # all is done before it was killed so often: once more
-        else:
-            assert len(moments) < kills, f"in the end there are {len(found)} results of {len(jobs)}"
-    return moments
+            assert not differing, f"what was killed differs from what was not, or is not there: {differing}"
+            shutil.rmtree(broken)  # if all was done before it was killed so often: once more
+        if last:
+            return moments
+    raise AssertionError(f"{len(moments)} kills in {20 * kills} slices: they end before they are killed")
+
+
+def killed(folder: Path, jobs: Sequence[str], draw: random.Random, seconds: float) -> list[str]:
+    """Do a slice and kill it, if it does not end before; return when that was."""
+    length, in_training = draw.uniform(0.7, 2.5) * seconds, draw.random() < 0.5
+    latest, before, started = draw.uniform(0.3, 1.0) * length, checkpoints(folder), time.monotonic()
+    plan = start(folder, jobs, f"{length:.1f}s")
+    while plan.poll() is None and time.monotonic() - started < latest:
+        if in_training and checkpoints(folder) - before:
+            time.sleep(draw.uniform(0.0, 1.0))
+            break
+        time.sleep(0.01)
+    if plan.poll() is not None:
+        return []
+    written = " after a checkpoint" if checkpoints(folder) - before else ""
+    os.killpg(plan.pid, signal.SIGKILL)
+    plan.wait()
+    return [f"{time.monotonic() - started:.0f} s{written}"]
 
 
 def start(results: Path, jobs: Sequence[str], length: str) -> subprocess.Popen[bytes]:

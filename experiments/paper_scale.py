@@ -32,7 +32,7 @@ from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
-from campaign.job import SPEEDS, Job
+from campaign.job import SPEEDS, TINY, Job
 from campaign.plan import Plan
 from campaign.progress import Place
 from campaign.slices import duration, in_order, run_slice
@@ -120,7 +120,9 @@ def assumptions(plan: Plan) -> str:
     """Return what the expected times stand on."""
     if plan.small:
         return "Times are guesses for a CPU until a job has begun."
-    lines = [f"  {name}: {speed.images_per_second:,.0f} ({speed.because})" for name, speed in SPEEDS.items()]
+    lines = [
+        f"  {name}: {speed.images_per_second:,.0f} ({speed.because})" for name, speed in SPEEDS.items() if name != TINY
+    ]
     told = "Times are expected, not measured, until a job has begun. They assume an H200 that trains images a second as"
     return "\n".join([told, *lines])
 
