@@ -108,9 +108,14 @@ class Observation:
                 )
         if not len(self.ciphertexts):
             raise ValueError("there is no ciphertext to attack")
-        if self.labels is not None and len(self.labels) != len(self.all_ciphertexts):
-            raise ValueError(f"got {len(self.labels)} labels for {len(self.all_ciphertexts)} ciphertexts")
+        if self.labels is not None and len(self.labels) != self.count:
+            raise ValueError(f"got {len(self.labels)} labels for {self.count} ciphertexts")
         self.scheme.check_shape(self.shape)
+
+    @property
+    def count(self) -> int:
+        """How many ciphertexts there are, with the intercepted ones."""
+        return len(self.ciphertexts) + (0 if self.intercepted is None else len(self.intercepted))
 
     @property
     def all_ciphertexts(self) -> Tensor:

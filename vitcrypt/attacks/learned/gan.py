@@ -20,7 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from vitcrypt.attacks.learned import loop, memory
 from vitcrypt.attacks.learned.networks import BlockInverse, NibbleInverse, SmallDiscriminator, initialise_as_dcgan
 from vitcrypt.attacks.learned.sia import SIADiscriminator, SIAGenerator
-from vitcrypt.attacks.learned.training import Part, Training, described
+from vitcrypt.attacks.learned.training import Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
 from vitcrypt.models import PyramidNet
 from vitcrypt.untrusted.text import console
@@ -96,7 +96,7 @@ class GAN:
             nn.ModuleList(part for part in networks if part is not None).to(device)
             steps = self._train(networks, observation, public.cpu(), labels, random, epochs, device)
             images = loop.apply(networks.generator, observation.ciphertexts, self.batch_size, device)
-        spent = Budget(steps, len(observation.all_ciphertexts), memory.parameters(*networks[:2]))
+        spent = Budget(steps, observation.count, memory.parameters(*networks[:2]))
         return Reconstruction(images, details={"epochs": epochs}, spent=spent, published=self._published(observation))
 
     def _needs(self, observation: Observation) -> tuple[Tensor, Tensor | None]:
@@ -105,6 +105,7 @@ class GAN:
             raise ValueError(f"variant must be one of {', '.join(RECIPES)}; got {self.variant!r}")
         if self.maps not in ("own", "shared"):
             raise ValueError(f"maps must be 'own' or 'shared', got {self.maps!r}")
+        check_sizes(self.name, self.epochs, self.batch_size)
         schemes = ("le",) if self.variant == "nibbles" else ()
         public: Tensor = observation.need(self.name, "public_images", schemes=schemes, shared=True)
         labelled = self.variant == "sia" and self.label_weight
@@ -182,7 +183,7 @@ class GAN:
         device = loop.pick_device(self.device)
         with loop.seeded(0), torch.device("meta"):
             generator, discriminator, classifier = self._networks(observation, labels)
-            batch = memory.blank(observation.shape, min(self.batch_size, len(observation.all_ciphertexts)))
+            batch = memory.blank(observation.shape, min(self.batch_size, observation.count))
             restored, made = memory.kept(generator, batch, device)
             _, judged = memory.kept(discriminator, restored, device)
             sorted_ = memory.kept(classifier, restored, device)[1] if classifier else 0

@@ -19,7 +19,7 @@ from torch.nn.functional import mse_loss
 
 from vitcrypt.attacks.learned import loop, memory, own_keys
 from vitcrypt.attacks.learned.networks import BlockInverse, UNet
-from vitcrypt.attacks.learned.training import Best, Part, Training, described
+from vitcrypt.attacks.learned.training import Best, Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
 from vitcrypt.untrusted.text import console
 
@@ -122,6 +122,7 @@ class ITN:
             raise ValueError(f"network must be 'block' or 'unet', got {self.network!r}")
         if self.keys not in ("fixed", "fresh"):
             raise ValueError(f"keys must be 'fixed' or 'fresh', got {self.keys!r}")
+        check_sizes(self.name, self.epochs, self.batch_size)
         if self.network == "unet" and (height % 2 ** (self.levels - 1) or width % 2 ** (self.levels - 1)):
             raise ValueError(
                 f"a U-Net of {self.levels} levels cannot halve {height} x {width} so often; set fewer levels"
@@ -198,5 +199,5 @@ class Pairs:
         return total / len(self._held)
 
     def _encrypt(self, plain: Tensor, random: torch.Generator) -> Tensor:
-        subkeys = own_keys.draw(self._scheme, self._shape, len(plain), random)
+        subkeys = own_keys.draw(self._scheme, self._shape, len(plain), random, self._device)
         return own_keys.encrypt(self._scheme, plain.to(self._device), subkeys)

@@ -130,6 +130,14 @@ class Training:
         console.print(f"  goes on in epoch {self._epoch + 1} after {self.steps:,} steps")
 
 
+def check_sizes(attack: str, epochs: int | None, batch_size: int) -> None:
+    """Raise ValueError unless there is something to train on: batch statistics need two images."""
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"{attack} trains for at least 1 epoch, got epochs={epochs}; null: as published")
+    if batch_size < 2:
+        raise ValueError(f"{attack} needs at least 2 images in a batch, got batch_size={batch_size}")
+
+
 def described(attack: object, observation: Observation) -> str:
     """Return attack and observation as a few digits, by which a checkpoint is recognised."""
     seen = hashlib.sha256(repr((attack, observation.scheme, observation.threat_model)).encode())
