@@ -11,11 +11,11 @@ is taken up by the same command. A job that fails says why and does not stop the
 done, or with --only.
 
 How far everything is lies in the results alone: a folder for each job, with its result.json, its checkpoint and its
-output. Where a machine is bare at the start of each slice, carry between slices:
+output; without its folder a job is done anew. Where a machine is bare at the start of each slice, carry between slices:
 
     results    a checkpoint of ViT-B/16 with the momentum of SGD takes 690 MB, of ShakeDrop 230 MB, of ResNet-18 90 MB,
-               of SIA-GAN 360 MB. Finished trainings keep theirs, 6 GB in the end; with --keep results they do not, and
-               only the jobs that are begun have one, mostly a single one
+               of SIA-GAN 500 MB, of the U-Net 370 MB. Finished trainings keep theirs, 7 GB in the end; with --keep
+               results they do not, and only the jobs that are begun have one, mostly a single one
     data       150 MB for each of CIFAR-10 and CIFAR-100
     weights    340 MB, ViT-B/16 pretrained on ImageNet-21k
 
@@ -32,7 +32,7 @@ from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
-from campaign.job import SPEEDS, Job
+from campaign.job import SPEEDS, TINY, Job
 from campaign.plan import Plan
 from campaign.progress import Place
 from campaign.slices import duration, in_order, run_slice
@@ -100,7 +100,7 @@ def overview(jobs: Sequence[Job]) -> str:
 
 
 def remaining(jobs: Sequence[Job], results: Path, slice_seconds: float | None = None) -> str:
-    """Return what is done and what remains, in words."""
+    """Return what is done and what remains, in words; after a slice also which jobs such a slice is too short for."""
     waiting = in_order(jobs, results)
     left = sum(place.left for place in waiting)
     lines = [f"{len(jobs) - len(waiting)} of {len(jobs)} jobs are done; {duration(left)} remain"]
@@ -110,16 +110,19 @@ def remaining(jobs: Sequence[Job], results: Path, slice_seconds: float | None = 
         elif slice_seconds is not None and place.needed > slice_seconds:
             lines.append(f"too long for this slice: {place.job.name} needs {duration(place.needed)} at once")
     held = sum(file.stat().st_size for file in results.rglob("*.ckpt"))
-    lines += [f"{results} holds {held / 1e6:,.0f} MB of checkpoints"] if held else []
+    lines += [f"{results} holds {held / 1e6:,.0f} MB of checkpoints"] if held > 1e6 else []
     going = [place.job.name for place in waiting if not place.read().failed]
-    return "\n".join([*lines, *([f"next: {', '.join(going[:3])}; repeat the command"] if going else [])])
+    how = "--slice 9m does them" if slice_seconds is None else "repeat the command"
+    return "\n".join([*lines, *([f"next: {', '.join(going[:3])}; {how}"] if going else [])])
 
 
 def assumptions(plan: Plan) -> str:
     """Return what the expected times stand on."""
     if plan.small:
         return "Times are guesses for a CPU until a job has begun."
-    lines = [f"  {name}: {speed.images_per_second:,.0f} ({speed.because})" for name, speed in SPEEDS.items()]
+    lines = [
+        f"  {name}: {speed.images_per_second:,.0f} ({speed.because})" for name, speed in SPEEDS.items() if name != TINY
+    ]
     told = "Times are expected, not measured, until a job has begun. They assume an H200 that trains images a second as"
     return "\n".join([told, *lines])
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from campaign.job import START_SECONDS, Job, time_of
+from campaign.job import START_SECONDS, TINY, Job, time_of
 from campaign.progress import ROOT
 from vitcrypt.report.paper import DATA, NETWORKS, TABLE1
 
 IMAGES = 50_000  # for training, of CIFAR-10 and of CIFAR-100
 FINE_TUNED = "vit_b16"
 VALUES = {"proposed_vit_b16": 100, "plain_vit_b16": 90, "pe_resnet18": 12, "plain_resnet18": 12}
-TINY = {
+TINY_NETWORKS = {
     "vit_micro": ("model.network.embed_dim=16", "model.network.depth=1", "model.network.num_heads=2"),
     "resnet18": ("model.network.width=4",),
     "shakedrop": ("model.network.depth=8", "model.network.alpha=3"),
@@ -82,7 +82,8 @@ class Plan:
         for row in _rows():
             for data in DATA:
                 value = VALUES.get(row, 12) * (1.0 if data == "cifar10" else 0.5)
-                yield self._training(f"{row}-{data}", row, data, "Table I", _published(row, data), value)
+                group = "Table I, PE in its variants" if row.endswith("per_image") else "Table I"
+                yield self._training(f"{row}-{data}", row, data, group, _published(row, data), value)
 
     def _variants(self) -> Iterator[Job]:
         for row in (row for row in _rows() if row.startswith("pe_")):
@@ -110,8 +111,8 @@ class Plan:
         given += ["trainer=gpu", *(["data.num_workers=8", "model.micro_batch_size=256"] * (network == FINE_TUNED))]
         if self.small:
             row, network = (name.replace(FINE_TUNED, "vit_micro") for name in (row, network))
-            speed, images, epochs = "tiny", 256, 4
-            given = [*options, *TINY[network], *TINY_DATA, f"model.epochs={epochs}", "trainer=cpu"]
+            speed, images, epochs = TINY, 256, 12
+            given = [*options, *TINY_NETWORKS[network], *TINY_DATA, f"model.epochs={epochs}", "trainer=cpu"]
         named = f"row={row}", "hydra.mode=RUN", *self._images(data), *given, "results=RESULTS"
         config = "table1_small" if self.small else "table1"
         command = ("-m", "vitcrypt.run", "--config-dir", "experiments", "--config-name", config, *named)
@@ -132,7 +133,7 @@ class Plan:
         if self.small:
             sizes = [f"block_size={min(block_size, 8)}"]
             options += [*TINY_ATTACKS[form], *FEW, *TINY_DATA]
-            speed, images, epochs, device = "tiny", 64, 4, "cpu"
+            speed, images, epochs, device = TINY, 64, 4, "cpu"
         seconds, lasting = time_of(speed, images, epochs)
         config = ("--config-dir", "experiments", "--config-name", f"fig4_{kind}", "hydra.mode=RUN", f"{kind}={form}")
         named = f"encryption={scheme}", *self._images("cifar10"), *sizes, *options, f"attack.method.device={device}"

@@ -7,6 +7,7 @@ import re
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from campaign.job import Job
 from vitcrypt.jobs.atomic import atomic_write
@@ -111,4 +112,4 @@ def reason(log: Path, offset: int) -> str:
     lines = [line.strip() for line in log.read_bytes()[offset:].decode(errors="replace").splitlines() if line.strip()]
     errors = [place for place, line in enumerate(lines) if line.startswith("error:")]
     told = lines[errors[-1] :] if errors else lines[-1:]
-    return " ".join(told).removeprefix("error: ")[:500] or "no output"
+    return shorten(" ".join(told).removeprefix("error: "), 300, placeholder=" ...") or "no output"

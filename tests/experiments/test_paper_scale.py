@@ -141,6 +141,14 @@ def test_the_plan_is_whole():
     assert all((one.lasting if one.resumes else one.seconds) < 520 for one in jobs)
 
 
+def test_images_are_taken_from_the_folder_that_is_given(tmp_path):
+    (tmp_path / "cifar10.npz").touch()
+    (tmp_path / "cifar100").mkdir()
+    commands = {one.name: one.command for one in Plan(data=tmp_path).jobs()}
+    assert {"data=npz", f"data.root={tmp_path}/cifar10.npz"} < set(commands["plain_resnet18-cifar10"])
+    assert {"data=folder", f"data.root={tmp_path}/cifar100"} < set(commands["plain_resnet18-cifar100"])
+
+
 @pytest.mark.parametrize("small", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_option_of_the_plan_exists(small, tmp_path):
     """Of each kind one job: the configuration that its command asks for can be composed (rows: test_configs.py)."""
