@@ -187,6 +187,7 @@ class Reconstruction:
         details: What the attack cost and what else it found; plain values.
         spent: What a learned attack was trained with; None of an attack that learns nothing.
         published: What it is trained with in its publication, on images of this size.
+        earlier: Seconds of earlier calls that were broken off, and from whose checkpoint this one went on.
     """
 
     images: Tensor
@@ -194,6 +195,7 @@ class Reconstruction:
     details: dict[str, Any] = field(default_factory=dict)
     spent: Budget | None = None
     published: Budget | None = None
+    earlier: float = 0.0
 
 
 @runtime_checkable

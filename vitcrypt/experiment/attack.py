@@ -69,7 +69,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         method = replace(cast("Any", method), checkpoint=folder / CHECKPOINT)
     started = time.perf_counter()
     reconstruction = method(observation)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started + reconstruction.earlier
     truth = victim.truth
     metrics = score(truth, observation, reconstruction, lpips(weights) if weights else None, classify)
     absent = {"lpips_absent": why_not, "recognised_absent": None if classify else NO_CLASSIFIER}

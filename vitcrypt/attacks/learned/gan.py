@@ -94,10 +94,15 @@ class GAN:
         with loop.seeded(self.seed) as random:
             networks = self._networks(observation, labels)
             nn.ModuleList(part for part in networks if part is not None).to(device)
-            steps = self._train(networks, observation, public.cpu(), labels, random, epochs, device)
+            trained = self._train(networks, observation, public.cpu(), labels, random, epochs, device)
             images = loop.apply(networks.generator, observation.ciphertexts, self.batch_size, device)
-        spent = Budget(steps, observation.count, memory.parameters(*networks[:2]))
-        return Reconstruction(images, details={"epochs": epochs}, spent=spent, published=self._published(observation))
+        return Reconstruction(
+            images,
+            details={"epochs": epochs},
+            spent=Budget(trained.steps, observation.count, memory.parameters(*networks[:2])),
+            published=self._published(observation),
+            earlier=trained.earlier,
+        )
 
     def _needs(self, observation: Observation) -> tuple[Tensor, Tensor | None]:
         """Return public images and labels, after all checks."""
@@ -128,8 +133,8 @@ class GAN:
         random: torch.Generator,
         epochs: int,
         device: str,
-    ) -> int:
-        """Train the networks; return the number of steps."""
+    ) -> Training:
+        """Train the networks; return the training, which is at its end."""
         generator, discriminator, classifier = networks
         ciphertexts, recipe, sia = observation.all_ciphertexts.cpu(), RECIPES[self.variant], self.variant == "sia"
         trained = chain(generator.parameters(), classifier.parameters() if classifier else ())
@@ -154,7 +159,7 @@ class GAN:
                 if logits is not None and labels is not None:
                     loss = loss + self.label_weight * cross_entropy(logits.float(), labels[chosen].to(device))
                 loop.step(optimizer, loss)
-        return training.steps
+        return training
 
     def _networks(self, observation: Observation, labels: Tensor | None) -> Networks:
         """Build the networks on torch's default device, in training mode."""

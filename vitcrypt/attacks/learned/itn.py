@@ -88,17 +88,21 @@ class ITN:
         pairs = Pairs(self, observation, public, device)
         with loop.seeded(self.seed) as random:
             network = self._build(observation).to(device)
-            steps = self._train(network, best, pairs, random, described(self, observation), device)
+            trained = self._train(network, best, pairs, random, described(self, observation), device)
             network.load_state_dict(best.network)
             images = loop.apply(network, observation.ciphertexts, self.batch_size, device)
-        spent = Budget(steps, len(pairs.trained), memory.parameters(network))
-        details = {"own_pairs": len(public), "validation_loss": best.loss}
-        return Reconstruction(images, details=details, spent=spent, published=self._published(observation))
+        return Reconstruction(
+            images,
+            details={"own_pairs": len(public), "validation_loss": best.loss},
+            spent=Budget(trained.steps, len(pairs.trained), memory.parameters(network)),
+            published=self._published(observation),
+            earlier=trained.earlier,
+        )
 
     def _train(
         self, network: nn.Module, best: Best, pairs: "Pairs", random: torch.Generator, what: str, device: str
-    ) -> int:
-        """Train a network and keep the best; return the number of steps."""
+    ) -> Training:
+        """Train a network and keep the best; return the training, which is at its end."""
         recipe = RECIPES[self.network]
         epochs, rate = self.epochs or recipe.epochs, self.learning_rate or recipe.rate
         optimizer = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=5e-4)
@@ -114,7 +118,7 @@ class ITN:
                     restored = network(encrypted)
                 loop.step(optimizer, recipe.loss * mse_loss(restored.float(), plain))
             best.offer(recipe.loss * pairs.validate(network, self.batch_size), network)
-        return training.steps
+        return training
 
     def _check(self, observation: Observation, count: int) -> None:
         height, width = observation.shape[1:]
