@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from campaign.job import Job
@@ -47,9 +48,9 @@ def run_slice(
             tell(f"{time.strftime('%H:%M:%S')} {place.job.name}: {place.job.gives}")
             tell(f"  {place.command}")
             tell(f"  {attempt(place, left, grace)}")
-        if not keep and place.done:
-            for checkpoint in place.folder.rglob("*.ckpt"):
-                checkpoint.unlink()
+    finished = () if keep else (place for job in jobs if (place := Place(job, results)).done)
+    for checkpoint in chain.from_iterable(place.folder.rglob("*.ckpt") for place in finished):
+        checkpoint.unlink()
 
 
 def attempt(place: Place, seconds: float, grace: float) -> str:
@@ -73,17 +74,23 @@ def attempt(place: Place, seconds: float, grace: float) -> str:
     lasts = place.job.resumes and place.checkpoint != before
     if stopped and not lasts:
         progress.stuck = max(progress.stuck, took)
+    if not stopped and not place.done and not progress.finished:
+        signalled = f"ended by signal {-process.returncode}; " if process.returncode < 0 else ""
+        progress.failed = signalled + reason(place.log, offset)
     place.write(progress)
+    return _outcome(place, took, lasts)
+
+
+def _outcome(place: Place, took: float, lasts: bool) -> str:
+    """Return in words what came of an attempt."""
+    progress = place.read()
     if place.done:
         return f"done, {duration(progress.seconds)} in all"
-    if stopped and lasts:
+    if progress.failed:
+        return f"failed after {duration(took)}: {progress.failed}\n  all it said: {place.log}"
+    if lasts:
         return f"stopped after {duration(took)}, about {duration(place.left)} left"
-    if stopped:
-        return f"stopped after {duration(took)}, and nothing came of it that stays: it needs more time at once"
-    signalled = f"ended by signal {-process.returncode}; " if process.returncode < 0 else ""
-    progress.failed = signalled + reason(place.log, offset)
-    place.write(progress)
-    return f"failed after {duration(took)}: {progress.failed}\n  all it said: {place.log}"
+    return f"stopped after {duration(took)}, and nothing came of it that stays: it needs more time at once"
 
 
 def _start(place: Place, log: object) -> subprocess.Popen[bytes]:
