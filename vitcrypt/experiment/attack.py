@@ -22,7 +22,7 @@ from vitcrypt.jobs.place import expanded
 from vitcrypt.report import records
 from vitcrypt.report.records import AttackResult
 from vitcrypt.report.results import finite, write_result
-from vitcrypt.report.verdict import VERSIONS, identified_words, judge
+from vitcrypt.report.verdict import LEAKS, VERSIONS, identified_words, judge
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
@@ -168,7 +168,10 @@ def _lines(result: AttackResult) -> Iterator[str]:
     metrics, judged = result.metrics, judge(result)
     other = f", {100 * metrics.exact:.0f} % up to a symmetry" if metrics.exact != metrics.exact_images else ""
     yield f"{metrics.images} images, {100 * metrics.exact_images:.0f} % restored exactly{other}, {result.seconds:.1f} s"
-    if metrics.symmetry not in (None, "as it is") and judged.word in ("broken", "leaks"):
+    if (
+        metrics.symmetry not in (None, "as it is")
+        and metrics.restored.best.median >= metrics.restored.ssim.median + LEAKS
+    ):
         yield f"most alike as a set when they are {metrics.symmetry}"
     for name, share in metrics.key.items():
         yield f"{name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)"

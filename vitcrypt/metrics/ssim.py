@@ -61,13 +61,13 @@ def flat_ssim(colours: Tensor, target: Tensor) -> Tensor:
 
 
 def _window_sums(x: Tensor) -> Tensor:
-    # adding shifted copies is several times faster than pooling or convolving
+    # adding shifted copies is several times faster than pooling or convolving; 7 are 4 and 2 and 1
     for axis in (-1, -2):
-        length = x.shape[axis] - WINDOW + 1
-        first, *others = (x.narrow(axis, shift, length) for shift in range(WINDOW))
-        x = first.clone()
-        for part in others:
-            x += part
+        count = x.shape[axis]
+        length = count - WINDOW + 1
+        twos = x.narrow(axis, 0, count - 1) + x.narrow(axis, 1, count - 1)
+        fours = twos.narrow(axis, 0, length) + twos.narrow(axis, 2, length)
+        x = fours.add_(twos.narrow(axis, 4, length)).add_(x.narrow(axis, 6, length))
     return x
 
 
