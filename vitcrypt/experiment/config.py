@@ -279,11 +279,14 @@ class AttackConfig(Strict):
     resume: bool = True
     allow_targets: list[str] = field(default_factory=list)
     lpips_weights: PathText | None = None
+    # the folder of a finished run on plain images; at null it does not count for the identity
+    classifier: PathText | None = None
 
     @property
     def weight_files(self) -> dict[str, str | None]:
         """Paths of weights that the result depends on, by the option that names them."""
-        return {"lpips_weights": self.lpips_weights}
+        checkpoint = None if self.classifier is None else str(Path(self.classifier, "last.ckpt"))
+        return {"lpips_weights": self.lpips_weights, "classifier": checkpoint}
 
 
 C = TypeVar("C", Config, AttackConfig)

@@ -13,7 +13,7 @@ from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.place import expanded
 from vitcrypt.targets import PUBLISHED, observes
 
-INPUTS = ("root", "weights", "public_weights", "lpips_weights")
+INPUTS = ("root", "weights", "public_weights", "lpips_weights", "classifier")
 """Names of paths to what a job is made from."""
 
 
@@ -80,6 +80,8 @@ def _of_attack(config: AttackConfig) -> dict[str, Any]:
     for name in ("weights", "public_weights"):
         if (path := what["attack"]["observation"].pop(name)) is not None:
             what[name] = sha256(expanded(path))
+    if (checkpoint := config.weight_files["classifier"]) is not None:
+        what["classifier"] = sha256(expanded(checkpoint))
     return what
 
 

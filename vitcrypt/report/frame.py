@@ -92,7 +92,7 @@ def training_frame(results: Results) -> pd.DataFrame:
 
 
 def attack_frame(results: Results) -> pd.DataFrame:
-    """Return the attacks: median SSIM of what they restored and of the floors, and how much they were given.
+    """Return the attacks: median and quartiles of SSIM (the best version of each image), and how much they were given.
 
     `held` counts known pairs or chosen images where the attack uses them, and else ciphertexts.
     """
@@ -163,7 +163,7 @@ def _training(result: TrainingResult) -> dict[str, Any]:
 
 
 def _attack(result: AttackResult) -> dict[str, Any]:
-    attack, observed, ssim = result.config.names.attack, result.config.attack.observation, result.metrics.restored.ssim
+    attack, observed, ssim = result.config.names.attack, result.config.attack.observation, result.metrics.restored.best
     held = {"known_plaintext": observed.known, "chosen_plaintext": result.details.queries}
     return {
         **_case(result),
