@@ -106,7 +106,6 @@ class DataConf(Strict):
     micro_batch_size: Count | None = "${model.micro_batch_size}"  # type: ignore[assignment]
     num_workers: Annotated[int, Field(ge=0, le=1024)] = field(default=0, metadata=UNCOUNTED)
     resident_gib: Amount = field(default=4.0, metadata=UNCOUNTED)
-    # encrypt and normalise in one pass over the pixels
     compile: bool = field(default=False, metadata=UNCOUNTED)
 
 
@@ -159,7 +158,6 @@ class TrainerConf(Strict):
     max_epochs: OrAll | None = "${model.epochs}"  # type: ignore[assignment]
     max_steps: OrAll = "${model.steps}"  # type: ignore[assignment]
     gradient_clip_val: Amount | None = "${model.gradient_clip}"  # type: ignore[assignment]
-    # of batch_size images each: 1 is one batch, 1.0 is all of them
     limit_train_batches: Annotated[Any, AfterValidator(_some_batches)] = None
     limit_val_batches: Limit = None
     check_val_every_n_epoch: Count = 1
@@ -194,7 +192,6 @@ class Config(Strict):
     encryption: Any = MISSING
     model: ModelConf = MISSING
     trainer: TrainerConf = MISSING
-    # by any name, each with a _target_
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     # dotted names of options, and what a debug run sets them to
