@@ -79,9 +79,9 @@ def test_every_row_of_table_1_is_what_its_name_says(table, row):
     assert config["key_scope"] == ("per_image" if row.endswith("_per_image") else "shared")
     marked = encryption if (encryption in ("le", "ele") and model == "shakedrop") else "none"
     assert config["model"]["adaptation"] == marked
-    assert config["data"]["validation"] == (0 if table == "table1" else 0.1)
+    assert config["data"]["validation"] == 0
     if table == "table1_small":
-        assert config["data"]["limit_train"] == 10_000
+        assert config["data"]["limit_train"] == 5_000
         assert config["model"]["epochs"] <= 20
     elif model == "shakedrop":
         assert {"batch_size": 512, "epochs": 305, "milestones": [150, 225]}.items() <= config["model"].items()
