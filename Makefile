@@ -23,7 +23,7 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	$(BIN)/vitcrypt report results/digits
 
 test: install ## all tests (9 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3
 
 test-fast: install ## those that start no runs of their own (2 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
