@@ -1,7 +1,6 @@
 """What a run writes holds the key in no form, whatever logs it."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -63,8 +62,5 @@ def test_wandb_works_without_an_account_and_has_one_run_for_each_job(tmp_path):
     assert len({path.name.split("-")[-1] for path in runs}) == 2
     for path in runs:
         assert f"wandb sync {path}" in printed
-        ends = time.monotonic() + 20  # wandb's own process puts them there
-        while not list(path.rglob("*.png")) and time.monotonic() < ends:
-            time.sleep(0.1)
         assert list(path.rglob("*.png")), "the pictures are logged"
         assert list(path.rglob("*.table.json")), "the table is logged"
