@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 START_SECONDS = 40.0  # Python, images and weights, and the test at the end
-
-
 TINY = "tiny"
 
 
