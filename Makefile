@@ -22,10 +22,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_micro # so small: one thread is faster
 	$(BIN)/vitcrypt report results/digits
 
-test: install ## all tests (9 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+test: install ## all tests (14 minutes on 2 cores)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3
 
-test-fast: install ## those that start no runs of their own (2 minutes on 2 cores)
+test-fast: install ## those that start no runs of their own
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: install ## ruff and mypy

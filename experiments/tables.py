@@ -5,7 +5,7 @@
 
 A table stands between two comments, the first of which names the command that prints it:
 
-    <!-- made by: vitcrypt report table1 experiments/results/table1_small --format md -->
+    <!-- made by: vitcrypt report table1 experiments/records/table1_small --format md -->
     <!-- end -->
 """
 

@@ -12,6 +12,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import weakref
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO
@@ -95,6 +96,9 @@ def _run(module: str, arguments: list[str], folder: str, variables: dict[str, st
     sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", buffering=1, errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    atexit._clear()  # what the server would tidy up at its end, as a folder that a library made, is not this one's
+    weakref.finalize._registry.clear()
+    weakref.finalize._registered_with_atexit = False
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)

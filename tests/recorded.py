@@ -4,7 +4,7 @@ import copy
 import json
 from pathlib import Path
 
-from vitcrypt.report.recipe import RECIPES
+from vitcrypt.report.recipe import BLOCKS, RECIPES
 from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.report.results import FORMAT
 
@@ -23,6 +23,8 @@ def training(
         "key_scope": "shared",
     }
     recipe = RECIPES.get(model, {})
+    if recipe and encryption in BLOCKS:
+        config["encryption"]["block_size"] = BLOCKS[encryption]
     for name, value in recipe.items():
         if "." in name:
             change(config, name, value)
@@ -50,8 +52,9 @@ def training(
 
 def attack(scheme, attack, restored, count=100, known=0, size=16, ciphertext=0.0, exact=0.0, **encryption):
     """Return the record of an attack."""
-    medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": 0.1}
+    medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": 0.1, "constant": 0.05, "mean_image": 0.1}
     quartiles = {name: {"median": v, "lower": v - 0.1, "upper": v + 0.1} for name, v in medians.items()}
+    measures = {n: {"ssim": q, "symmetric_ssim": q, "psnr": q, "folded_ssim": q} for n, q in quartiles.items()}
     return {
         "kind": "attack",
         "identity": f"{scheme}-{attack}-{count}-{known}",
@@ -65,8 +68,7 @@ def attack(scheme, attack, restored, count=100, known=0, size=16, ciphertext=0.0
         },
         "threat_model": {"ciphertexts": count},
         "key": {"fingerprint": None, "effective_bits": 256.0},
-        "metrics": {name: {"ssim": q, "psnr": q, "folded_ssim": q} for name, q in quartiles.items()}
-        | {"exact_images": exact, "images": 4},
+        "metrics": measures | {"exact_images": exact, "images": 4},
         "seconds": 1.0,
         "versions": {"vitcrypt": "0"},
         "first": {"restored": [restored] * 2, "ciphertext": [ciphertext] * 2},

@@ -62,7 +62,8 @@ def requirements() -> dict[str, dict[str, str]]:
 
 def third_party(*places: str) -> set[str]:
     """Distributions of what the modules below some folders import, inside functions too."""
-    mine = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"vitcrypt", "hydra_plugins", "benchmarks"}
+    mine = {path.stem for place in ("tests", "experiments") for path in (ROOT / place).rglob("*")}
+    mine |= {"vitcrypt", "hydra_plugins"}
     distributions, found = packages_distributions(), set()
     for path in (path for place in places for path in (ROOT / place).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -97,7 +98,7 @@ def test_what_is_declared_is_imported_and_what_is_imported_is_declared():
         "mlflow",
     }
     everything = set().union(*declared.values())
-    assert third_party("tests", "experiments/benchmarks") <= everything
+    assert third_party("tests", "experiments/benchmarks", "experiments/campaign") <= everything
     assert set(declared["dev"]) - third_party("tests") == COMMANDS
 
 

@@ -21,12 +21,20 @@ TIMM = (
     "AdaBelief Adafactor AdafactorBigVision AdamP AdamWLegacy Adan Adopt LaProp Lamb Lars Lion MADGRAD Mars "
     "Muon NAdamLegacy NAdamW NvNovoGrad RAdamLegacy RMSpropTF SGDP SGDW"
 )
+TRANSFORMS = (
+    "AugMix AutoAugment CenterCrop ColorJitter ElasticTransform GaussianBlur JPEG Pad RandAugment "
+    "RandomAdjustSharpness RandomAffine RandomAutocontrast RandomChannelPermutation RandomCrop RandomEqualize "
+    "RandomGrayscale RandomHorizontalFlip RandomInvert RandomPerspective RandomPhotometricDistort RandomPosterize "
+    "RandomResizedCrop RandomRotation RandomSolarize RandomVerticalFlip Resize TrivialAugmentWide"
+)
+"""Of torchvision, what makes one uint8 image out of another with random numbers of torch's generator alone."""
 LOGGERS = ("csv_logger", "mlflow_logger", "tensorboard_logger", "wandb_logger")
 OBSERVERS = ("LearningRateMonitor", "DeviceStatsMonitor")
 """Callbacks of Lightning that only watch: a result does not depend on them."""
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz")},
+    "data.transforms.*": {"torchvision.transforms.v2": tuple(TRANSFORMS.split())},
     "encryption": {"vitcrypt.encryption": ("ELE", "LE", "PE", "EtC", "Plain", "Proposed")},
     "model.network": {"timm": ("create_model",), "vitcrypt.models": ("PyramidNet", "ResNet18")},
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
@@ -42,7 +50,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         )
     },
 }
-"""For each place in a configuration what may be built there: a module and names in it. `*` is any name."""
+"""For each place in a configuration what may be built there: a module and names in it. `*` is any name or number."""
 
 PUBLISHED = ("vitcrypt.data.cifar10", "vitcrypt.data.cifar100")
 """Sources whose images are the same wherever they lie."""
@@ -127,7 +135,7 @@ def _target(node: Any, place: str) -> str:
 
 
 def _pattern(place: str) -> str:
-    """Return a place as `GROUPS` names it: those below callbacks and loggers have any name."""
+    """Return a place as `GROUPS` names it: those below callbacks, loggers and transforms have any name."""
     several = f"{place.rpartition('.')[0]}.*"
     return several if several in GROUPS else place
 

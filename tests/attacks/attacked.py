@@ -25,15 +25,15 @@ def photographs(size: int) -> Tensor:
 
 
 @cache
-def scenes(count: int, sizes: tuple[int, ...]) -> Tensor:
-    """Small scenes cut out of the photographs, which are shrunk to several sizes first: uint8 [count, 3, 32, 32]."""
+def scenes(count: int, sizes: tuple[int, ...], side: int = 32) -> Tensor:
+    """Scenes cut out of the photographs, which are brought to several sizes first: uint8 [count, 3, side, side]."""
     random = np.random.default_rng(sizes)
     sources = [photographs(size) for size in sizes]
     cut = []
     for _ in range(count):
         source = sources[random.integers(len(sources))]
-        y, x = random.integers(0, source.shape[-1] - 31, 2)
-        cut.append(source[random.integers(2), :, y : y + 32, x : x + 32])
+        y, x = random.integers(0, source.shape[-1] - side + 1, 2)
+        cut.append(source[random.integers(2), :, y : y + side, x : x + side])
     return torch.stack(cut)
 
 

@@ -16,7 +16,8 @@ from vitcrypt.experiment.victim import Victim
 from vitcrypt.report.frame import summary
 from vitcrypt.report.records import AttackResult
 from vitcrypt.report.results import read_results
-from vitcrypt.report.security import attacks, security, verdict
+from vitcrypt.report.security import attacks, security
+from vitcrypt.report.verdict import judge
 from vitcrypt.targets import build
 
 ATTACKS = sorted(path.stem for path in (CONF / "attack").glob("*.yaml"))
@@ -65,10 +66,11 @@ def test_the_verdict_follows_its_rule():
         record = recorded.attack("le", "fr", restored, ciphertext=ciphertext, exact=exact)
         return recorded.typed(recorded.changed(record, metrics__unrelated__ssim__median=unrelated))
 
-    assert verdict(result(1.0, 0.0, 0.1, exact=1.0)) == "broken"
-    assert verdict(result(0.97, 0.28, 0.3)) == "broken"
-    assert verdict(result(0.4, 0.05, 0.1)) == "leaks"
-    assert verdict(result(0.3, 0.28, 0.3)) == "not by this"
+    assert judge(result(1.0, 0.0, 0.1, exact=1.0)).word == "broken"
+    assert judge(result(0.97, 0.28, 0.3)).word == "broken"
+    assert judge(result(0.97, 0.28, 0.96)).word == "not by this"
+    assert judge(result(0.4, 0.05, 0.1)).word == "leaks"
+    assert judge(result(0.3, 0.28, 0.3)).word == "not by this"
 
 
 def test_what_an_attack_is_decides_its_identity(tmp_path):

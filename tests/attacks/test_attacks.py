@@ -72,6 +72,8 @@ def test_an_observation_says_what_is_held_and_refuses_what_does_not_fit():
         (GAN("dc"), {"public_images": noise(2, SMALL, 0)}, "must be one of sia, small, nibbles; got 'dc'"),
         (ITN("resnet"), {"public_images": noise(2, SMALL, 0)}, "'block' or 'unet', got 'resnet'"),
         (ITN(keys="mine"), {"public_images": noise(2, SMALL, 0)}, "'fixed' or 'fresh', got 'mine'"),
+        (ITN(epochs=0), {"public_images": noise(2, SMALL, 0)}, "at least 1 epoch, got epochs=0"),
+        (GAN(batch_size=1), {"public_images": noise(2, SMALL, 0)}, "at least 2 images in a batch, got batch_size=1"),
         (ITN(), {"public_images": noise(19, SMALL, 0)}, "at least 20 public images, .* got 19"),
         (ITN("unet", levels=7), {"public_images": noise(2, SMALL, 0)}, "cannot halve 32 x 32 so often"),
     ],

@@ -205,9 +205,9 @@ def test_initialisation_of_the_small_form():
             assert float(module.weight.detach().std()) < 0.03
 
 
-@pytest.mark.parametrize("size", [4, 8, 16])
+@pytest.mark.parametrize("size", [4, 8])
 def test_no_map_of_a_block_is_out_of_reach_of_the_block_inverse(size):
-    """The Jacobian of a block has full rank: where it had 48 channels, 720 of 768 dimensions were lost at 16 x 16."""
+    """The Jacobian of a block has full rank: with 48 channels, 144 of 192 dimensions were lost at 8 x 8."""
     network = BlockInverse(3, size).eval()
     network = nn.Sequential(*(nn.Identity() if isinstance(x, nn.ReLU) else x for x in flat(network)))
     values = 3 * size**2

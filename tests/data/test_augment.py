@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from batches import encrypting, levels, module_of, noise, of_index, seeded
+from torchvision.transforms import v2
 
 from vitcrypt.data import Manifest, resize
+from vitcrypt.data.augmentation import Augmentation
 from vitcrypt.data.steps import seed_of
 from vitcrypt.data.transforms import random_crop, random_flip, random_roll
 from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed
@@ -95,6 +97,40 @@ def test_the_owner_crops_and_flips_small_images_before_resizing_and_encrypting_t
             image, _ = of_index(splits.train, batch["index"])
             augmented = random_flip(random_crop(image, 2, generator), generator)
             assert torch.equal(encryption.decrypt(levels(batch["image"])), resize(augmented, 16))
+
+
+LISTED = (v2.RandomResizedCrop(12, scale=(0.05, 1.0)), v2.RandomHorizontalFlip(), v2.RandAugment())
+
+
+def test_listed_transforms_draw_for_each_image_from_seed_epoch_and_index_alone(splits, ran):
+    encryption = encrypting()
+    state = torch.get_rng_state()
+    recorder = ran(module_of(splits, encryption, transforms=LISTED, seed=5), epochs=2)
+    divided = module_of(splits, encryption, transforms=LISTED, seed=5, micro_batch_size=3, num_workers=2)
+    again = ran(divided, epochs=2, accumulate_grad_batches=divided.division(1).accumulation)
+    torch.set_rng_state(state)
+    Augmentation(LISTED, 5)(*(splits.train.batch([0, 1])[name] for name in ("image", "index")), 0)
+    assert torch.equal(torch.get_rng_state(), state)
+    for epoch in range(2):
+        seen, parts = (each.together(("train", epoch)) for each in (recorder, again))
+        assert all(torch.equal(seen[name], parts[name]) for name in seen)
+        image, _ = of_index(splits.train, seen["index"])
+        for got, each, index in zip(encryption.decrypt(levels(seen["image"])), image, seen["index"], strict=True):
+            torch.manual_seed(seed_of(5, epoch, int(index)))
+            for transform in LISTED:
+                each = transform(each)
+            assert torch.equal(got, resize(each, 16))
+
+
+def test_what_transforms_make_of_an_image_must_be_images_of_one_size(splits):
+    for wrong, told in (
+        (v2.CenterCrop((4, 6)), r"torch\.uint8 \[3, 4, 6\]"),
+        (v2.ToDtype(torch.float32), r"torch\.float32 \[3, 8, 8\]"),
+        (v2.Grayscale(), r"torch\.uint8 \[1, 8, 8\]"),
+    ):
+        with pytest.raises(ValueError, match=rf"data\.transforms: images must come out as .* {told}"):
+            module_of(splits, transforms=[wrong])
+    assert module_of(splits, transforms=[v2.CenterCrop((4, 6))], augment="none").augmentation is None
 
 
 def test_augmentation_is_for_training_alone(splits, ran, make_trainer):

@@ -17,6 +17,7 @@ EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 
 
 ADAPTED = ["model.fold_key=true"]
+V2 = "torchvision.transforms.v2"
 
 
 def cells():
@@ -73,13 +74,14 @@ def swept(table):
 def test_every_row_of_table_1_is_what_its_name_says(table, row):
     config = composed(f"row={row}", name=table, folder=EXPERIMENTS[0].parent)
     configured(Config, config)
-    encryption, model = row.split("_", 1)
+    encryption, model = row.removesuffix("_per_image").split("_", 1)
     assert (config["names"]["encryption"], config["names"]["model"]) == (encryption, model)
+    assert config["key_scope"] == ("per_image" if row.endswith("_per_image") else "shared")
     marked = encryption if (encryption in ("le", "ele") and model == "shakedrop") else "none"
     assert config["model"]["adaptation"] == marked
-    assert config["data"]["validation"] == (0 if table == "table1" else 0.1)
+    assert config["data"]["validation"] == 0
     if table == "table1_small":
-        assert config["data"]["limit_train"] == 10_000
+        assert config["data"]["limit_train"] == 5_000
         assert config["model"]["epochs"] <= 20
     elif model == "shakedrop":
         assert {"batch_size": 512, "epochs": 305, "milestones": [150, 225]}.items() <= config["model"].items()
@@ -89,7 +91,7 @@ def test_both_tables_have_the_paper_s_eight_rows_and_every_row_is_in_one():
     from vitcrypt.report.paper import STAND_INS, TABLE1
 
     for table in TABLES:
-        cells = [row.split("_", 1) for row in swept(table)]
+        cells = [row.removesuffix("_per_image").split("_", 1) for row in swept(table)]
         assert {(e, STAND_INS.get(m, m)) for e, m in cells} == {(row.encryption, row.network) for row in TABLE1}
     assert set(ROWS) == {*swept("table1"), *swept("table1_small")}
 
@@ -173,11 +175,42 @@ def test_what_carries_the_key_says_itself_which_blocks_it_can_follow():
 def test_new_options_leave_the_identity_of_runs_that_do_not_use_them():
     config = composed("model=vit_micro", "model.weights=w.pth")
     before = identity(typed(Config, config), "f")
-    for section, name in (("model", "patch_embedding"), ("model", "fold_key"), ("data", "skip_train")):
+    later = [("data", "skip_train"), ("data", "transforms")]
+    later += [("model", name) for name in ("patch_embedding", "fold_key", "mixup", "cutmix", "zero_head")]
+    for section, name in later:
         old = {**config, section: {k: v for k, v in config[section].items() if k != name}}
         assert identity(typed(Config, old), "f") == before
-    for change in ("model.patch_embedding=per_position", "model.fold_key=true", "data.skip_train=9"):
+    changes = ["model.patch_embedding=per_position", "model.fold_key=true", "data.skip_train=9", "model.cutmix=1"]
+    changes += ["model.mixup=1", "model.zero_head=true", f"data.transforms=[{{_target_: {V2}.RandAugment}}]"]
+    for change in changes:
         assert identity(typed(Config, composed("model=vit_micro", "model.weights=w.pth", change)), "f") != before
+
+
+def test_without_fine_tuning_a_run_is_what_it_was_before_there_was_a_choice():
+    before = {"vit_b16": "f8b6de9b", "resnet18": "7bca4b4a"}
+    for model, digits in before.items():
+        assert identity(typed(Config, composed(f"model={model}", "~finetuning")), "f") == digits
+    assert identity(typed(Config, composed("model=resnet18")), "f") == before["resnet18"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "dropout", "flip", "steps"),
+    [(name, 0.1, False, 10_000) for name in ("vit_b16", "pytorch")]
+    + [("jax", 0.0, True, 10_000), ("etc_classify", 0.1, False, 20_000)],
+)
+def test_each_fine_tuning_is_that_of_its_source(chosen, dropout, flip, steps):
+    config = composed("model=vit_b16", f"finetuning={chosen}")
+    data, model = config["data"], config["model"]
+    (crop,) = data["transforms"]
+    assert crop == {"_target_": f"{V2}.RandomResizedCrop", "size": 224, "scale": [0.05, 1.0]}
+    assert (data["validation"], data["crop_padding"], data["flip"]) == (0, 0, flip)
+    assert (model["zero_head"], model["steps"], model["warmup_steps"], model["gradient_clip"]) == (
+        True,
+        steps,
+        500,
+        1.0,
+    )
+    assert [model["network"][f"{place}_drop_rate"] for place in ("pos", "proj")] == [dropout] * 2
 
 
 def test_modules_of_one_s_own_can_be_allowed():

@@ -185,7 +185,7 @@ def test_where_nothing_came_of_a_job_other_data_are_no_matter():
 
 def test_a_record_alone_is_compared_too():
     photos(Path("photos"))
-    made_from = json.loads(json.dumps(settled("photos").summary()))
+    made_from = json.loads(json.dumps(settled("photos").summary(None)))
     Path("job", FILENAME).unlink()
     settled("photos", result=SimpleNamespace(inputs=made_from))
     Path("job", FILENAME).unlink()

@@ -145,7 +145,7 @@ def test_a_sweep_through_the_pool_fills_every_cell_names_what_failed_and_skips_w
 
 @pytest.mark.slow
 def test_a_killed_sweep_leaves_nothing_locked_and_resumes(tmp_path):
-    sweep = ["-m", *SMALL, "hydra/launcher=pool", "encryption=plain,le", "trainer.max_epochs=40"]
+    sweep = ["-m", *SMALL, "hydra/launcher=pool", "encryption=plain,le", "trainer.max_epochs=12"]
     process = start(*sweep, folder=tmp_path)
     while not list(tmp_path.rglob("last.ckpt")):
         time.sleep(0.1)

@@ -182,6 +182,33 @@ def test_label_smoothing_is_of_the_training_loss_alone(make_trainer, smoothing):
     assert classifier.test_result["loss"] == pytest.approx(float(hard), abs=1e-5)
 
 
+def test_a_mixture_costs_what_its_two_images_cost_by_their_shares():
+    network, batch = linear(6), next(iter(batches(8, 6, 8)))
+    classifier = ImageClassifier(network, 6, sgd, mixup=0.7)
+    classifier.log_dict = lambda *_, **__: None
+    torch.manual_seed(3)
+    loss = classifier.training_step(batch, 0)
+    torch.manual_seed(3)
+    torch.multinomial(torch.ones(1), 1)  # which of the mixtures, where there is but one
+    share = torch.distributions.Beta(torch.tensor([0.7]), torch.tensor([0.7])).sample()
+    other = batch["image"].roll(1, 0)
+    logits = network(share * batch["image"] + (1 - share) * other)
+    costs = [F.cross_entropy(logits, label) for label in (batch["label"], batch["label"].roll(1))]
+    assert 0 < float(share) < 1
+    assert loss.item() == pytest.approx(float(share * costs[0] + (1 - share) * costs[1]), abs=1e-5)
+
+
+def test_cutmix_puts_a_box_of_another_image_into_each_and_weighs_labels_by_area():
+    image, label = noise(8, 3, 16, 16), torch.arange(8)
+    torch.manual_seed(0)
+    for _ in range(20):
+        mixed, shares = ImageClassifier(linear(8), 8, sgd, cutmix=1.0).mixing(image, label)
+        kept, changed = (mixed == image).all(1), (mixed == image.roll(1, 0)).all(1)
+        assert (kept | changed).all()
+        assert torch.allclose(shares[label, label], kept.float().mean((1, 2)), atol=1e-6)
+        assert torch.allclose(shares.sum(1), torch.ones(8))
+
+
 # Learning rate
 
 

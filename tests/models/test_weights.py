@@ -1,12 +1,13 @@
 """Pretrained weights: what loads, and that all of it arrives."""
 
+import copy
 import hashlib
 
 import pytest
 import torch
 from weight_files import equal, google, saved, tiny
 
-from vitcrypt.models import ImageClassifier, ResNet18, load_weights
+from vitcrypt.models import ImageClassifier, ResNet18, load_weights, zero_classifier
 
 HEAD = {"head.weight", "head.bias"}
 
@@ -95,6 +96,17 @@ def test_a_file_without_a_classifier_leaves_the_classifier_alone(tmp_path):
     load_weights(target, saved(tmp_path / "x.pth", state))
     assert equal(source, target, but=HEAD)
     assert torch.equal(target.head.weight, before.head.weight)
+
+
+@pytest.mark.parametrize("network", [tiny, lambda seed: ResNet18(5, width=4)], ids=["vit", "resnet"])
+def test_a_classifier_may_begin_at_zero_and_only_it(network):
+    before = network(seed=1)
+    zero_classifier(after := copy.deepcopy(before))
+    assert not after.eval()(torch.rand(2, 3, 16, 16)).any()
+    names = {name for name, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[name])}
+    assert {name.split(".")[-2] for name in names} <= {"head", "fc", "classifier"}
+    with pytest.raises(ValueError, match=r"model\.zero_head=true: Sequential has no linear classifier"):
+        zero_classifier(torch.nn.Sequential(torch.nn.Linear(2, 2)))
 
 
 def test_the_classifier_of_resnet_may_be_of_another_size(tmp_path):

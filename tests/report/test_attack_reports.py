@@ -57,6 +57,25 @@ def test_security_takes_the_worst_of_each_attack_and_keeps_variants_apart():
     assert (rows[3]["verdict"], rows[3]["paper"], rows[3]["search, years"]) == ("broken", "check", "10^57")
 
 
+def test_what_was_trained_too_little_or_links_images_is_said_in_every_report(tmp_path):
+    budget = {"steps": 100, "images": 10, "parameters": 5}
+    short = changed(attack("le", "gan", 0.05), spent=budget, published=budget | {"steps": 19_550})
+    linked = {"among": 100, "ssim": 0.3, "features": 0.01}
+    told = changed(attack("le", "itn", 0.05), metrics__ciphertext__identified=linked)
+    found = kept(tmp_path, [short, told, training("le", "vit_micro", 0.8, data="digits")])
+    sheet, (scatter, _, _) = security(found), tradeoff(found)
+    (row,) = cells(sheet)
+    assert (row["gan"], row["itn"]) == ("undertrained 0.050 (100)",) * 2
+    assert (row["ciphertext-only"], row["verdict"]) == ("undertrained only",) * 2
+    assert cells(scatter)[0]["verdict"] == "undertrained only"
+    for notes in (sheet.notes, scatter.notes):
+        assert any("gan on le 16, digits: undertrained, 100 of 19,550 steps" in note for note in notes)
+        assert any("itn on le 16, digits: undertrained, budget unknown" in note for note in notes)
+    assert any(note.startswith("linked: le 16 on digits: untouched ciphertexts find") for note in sheet.notes)
+    full = changed(short, spent=budget | {"steps": 19_550}, config__seed=1)
+    assert cells(security(typed([short, full])))[0]["gan"] == "not by this 0.050 (100)"
+
+
 def test_a_search_takes_half_of_the_keys():
     assert search_years(2, rate=2 / (365.25 * 86400)) == "10^0"  # two of four keys at two a year
     for bits in (40, 256, 1510.8):

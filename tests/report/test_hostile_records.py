@@ -21,7 +21,7 @@ from vitcrypt.report.results import read_results
 COMMANDS = ("runs", "table1", "security", "tradeoff", "break-curve", "fig4", "html")
 HONEST = [
     training("proposed", "vit_b16"),
-    training("le", "vit_b16", data="digits"),
+    training("le", "vit_micro", data="digits"),
     attack("le", "statistics", 0.3, count=2, size=0),
     attack("le", "statistics", 0.5, count=20, size=0),
 ]

@@ -42,7 +42,6 @@ TIMM = ("convnext_atto", "mobilenetv3_small_050")
     [
         VIT,
         RESNET | {"adaptation": "ele"},
-        pytest.param(RESNET | {"adaptation": "le"}, marks=pytest.mark.slow),
         *(pytest.param(of_timm(name), marks=pytest.mark.slow, id=name) for name in TIMM),
     ],
 )

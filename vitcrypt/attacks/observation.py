@@ -108,9 +108,14 @@ class Observation:
                 )
         if not len(self.ciphertexts):
             raise ValueError("there is no ciphertext to attack")
-        if self.labels is not None and len(self.labels) != len(self.all_ciphertexts):
-            raise ValueError(f"got {len(self.labels)} labels for {len(self.all_ciphertexts)} ciphertexts")
+        if self.labels is not None and len(self.labels) != self.count:
+            raise ValueError(f"got {len(self.labels)} labels for {self.count} ciphertexts")
         self.scheme.check_shape(self.shape)
+
+    @property
+    def count(self) -> int:
+        """How many ciphertexts there are, with the intercepted ones."""
+        return len(self.ciphertexts) + (0 if self.intercepted is None else len(self.intercepted))
 
     @property
     def all_ciphertexts(self) -> Tensor:
@@ -182,6 +187,7 @@ class Reconstruction:
         details: What the attack cost and what else it found; plain values.
         spent: What a learned attack was trained with; None of an attack that learns nothing.
         published: What it is trained with in its publication, on images of this size.
+        earlier: Seconds of earlier calls that were broken off, and from whose checkpoint this one went on.
     """
 
     images: Tensor
@@ -189,6 +195,7 @@ class Reconstruction:
     details: dict[str, Any] = field(default_factory=dict)
     spent: Budget | None = None
     published: Budget | None = None
+    earlier: float = 0.0
 
 
 @runtime_checkable

@@ -2,12 +2,14 @@
 
     uint8 [B, C, h, w] -> augment -> resize, rounded to uint8 -> encrypt -> float, normalise -> network
 
-All of it happens after the transfer, in `on_after_batch_transfer`: the CPU ships positions or small 8-bit images.
+All of it happens after the transfer, in `on_after_batch_transfer`: the CPU ships positions or small 8-bit images. Only
+what `transforms` lists is done where images are loaded, one by one.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,6 +17,7 @@ from lightning import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vitcrypt.data.augmentation import Augmentation, Transform
 from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.steps import Division, Share, StepSampler, seed_of
@@ -34,14 +37,15 @@ class ImageDataModule(LightningDataModule):
         received: The manifest of images that come encrypted: with it, what would destroy them is an error.
         batch_size: Images in one optimiser step, over all devices; the last step of an epoch takes what is left.
         micro_batch_size: At most so many images at once on one device; a step then accumulates several. None: no limit.
-        augment: Who augments training images. "owner" does before encryption, with `crop_padding` and `flip`.
-            "provider" only has encrypted images: crop and flip if they are plain or nothing is known of them, cyclic
-            moves by whole blocks under LE, and an error where nothing survives. "none": nobody. "auto": nobody if the
-            images come encrypted, else the owner.
+        augment: Who augments training images. "owner" does before encryption, with `transforms`, `crop_padding` and
+            `flip`. "provider" only has encrypted images: crop and flip if they are plain or nothing is known of them,
+            cyclic moves by whole blocks under LE, and an error where nothing survives. "none": nobody. "auto": nobody
+            if the images come encrypted, else the owner.
         crop_padding: Random crop after padding by so many pixels, at the images' own size.
         flip: Random left-right flip.
+        transforms: What the owner does to each image before crop and flip, see `Augmentation`.
         interpolation: "bilinear" or "bicubic".
-        num_workers: Processes that decode files; images in memory need none.
+        num_workers: Processes that decode files and apply `transforms`; images in memory need none.
         resident_gib: Keep a data set on the device if it is at most this large.
         compile: Encrypt and normalise in one pass over the pixels, by `torch.compile`, which takes some seconds.
         seed: Of order and augmentation. Both depend on seed and epoch alone, so a resumed run repeats them.
@@ -66,6 +70,7 @@ class ImageDataModule(LightningDataModule):
         augment: Augment = "owner",
         crop_padding: int = 0,
         flip: bool = False,
+        transforms: Sequence[Transform] = (),
         interpolation: str = "bilinear",
         num_workers: int = 0,
         resident_gib: float = 4.0,
@@ -80,6 +85,8 @@ class ImageDataModule(LightningDataModule):
         self.num_workers, self.resident_gib, self.seed = num_workers, resident_gib, seed
         come_encrypted = received is not None and received.encrypted
         self.augment = ("none" if come_encrypted else "owner") if augment == "auto" else augment
+        owned = bool(transforms) and self.augment == "owner"
+        self.augmentation = Augmentation(transforms, seed) if owned else None
         self._generator = torch.Generator()
         self._generator_epoch: int | None = None
         self._step_state = self._generator.get_state()
@@ -97,6 +104,9 @@ class ImageDataModule(LightningDataModule):
                 "data.compile=true compiles one cipher for all images, and with key_scope=per_image each image has its "
                 "own; set data.compile=false"
             )
+        if self.augmentation is not None:
+            first = splits.train.batch([0, len(splits.train) - 1])
+            self.augmentation(first["image"], first["index"], 0)  # what cannot work fails here
         self._finish = torch.compile(self._encrypt_and_normalise) if compile else self._encrypt_and_normalise
 
     @property
@@ -123,7 +133,7 @@ class ImageDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled by seed and epoch, every image once an epoch."""
         self._generator_epoch = None  # a new training: draw from the start
-        return self._loader(self.splits.train, seed_of(self.seed))
+        return self._loader(self.splits.train, seed_of(self.seed), self.augmentation)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]] | list[Any]:
         """In order."""
@@ -206,22 +216,25 @@ class ImageDataModule(LightningDataModule):
                 f"the images are encrypted ({received}), and resizing to {self.image_size} would destroy them; "
                 f"set model.image_size={self.received.image_size}"
             )
-        if self.augment == "owner" and (self.crop_padding or self.flip):
+        if self.augment == "owner" and (self.crop_padding or self.flip or self.augmentation is not None):
             raise ValueError(
                 f"data.augment=owner crops and flips before encryption; these images are encrypted ({received}); "
                 "set data.augment=none"
             )
 
-    def _loader(self, dataset: ImageDataset, seed: int | None = None) -> DataLoader[dict[str, Any]]:
+    def _loader(
+        self, dataset: ImageDataset, seed: int | None = None, augmentation: Augmentation | None = None
+    ) -> DataLoader[dict[str, Any]]:
         division = self.division(self.trainer.world_size)
-        in_memory = isinstance(dataset, ArrayDataset)
-        resident = isinstance(dataset, ArrayDataset) and dataset.images.nbytes <= self.resident_gib * 2**30
+        at_hand = dataset if isinstance(dataset, ArrayDataset) and augmentation is None else None
+        resident = at_hand is not None and at_hand.images.nbytes <= self.resident_gib * 2**30
+        workers = self.num_workers if at_hand is None else 0
         return DataLoader(
-            _MicroBatches(dataset, resident),
+            _MicroBatches(dataset, resident, augmentation),
             batch_size=None,  # the sampler chooses whole batches
             sampler=StepSampler(len(dataset), division, self.trainer.global_rank, seed),
-            num_workers=0 if in_memory else self.num_workers,
-            persistent_workers=self.num_workers > 0 and not in_memory,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             pin_memory=not resident and torch.cuda.is_available(),
         )
 
@@ -237,10 +250,14 @@ class ImageDataModule(LightningDataModule):
 class _MicroBatches(Dataset[dict[str, Any]]):
     """A data set by micro batches; of one whose images are on the device already a batch is just positions."""
 
-    def __init__(self, dataset: ImageDataset, resident: bool) -> None:
-        self.dataset, self.resident = dataset, resident
+    def __init__(self, dataset: ImageDataset, resident: bool, augmentation: Augmentation | None) -> None:
+        self.dataset, self.resident, self.augmentation = dataset, resident, augmentation
 
     def __getitem__(self, chosen: tuple[list[int], Share]) -> dict[str, Any]:
         positions, share = chosen
-        batch = {"position": torch.tensor(positions)} if self.resident else self.dataset.batch(positions)
+        if self.resident:
+            return {"position": torch.tensor(positions), "share": share}
+        batch = self.dataset.batch(positions)
+        if self.augmentation is not None:
+            batch["image"] = self.augmentation(batch["image"], batch["index"], share.epoch)
         return {**batch, "share": share}

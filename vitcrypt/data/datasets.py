@@ -100,7 +100,8 @@ class FileDataset(ImageDataset):
 class Splits:
     """What a source of data is: training, perhaps validation, and test images, and the names of the classes.
 
-    `notes` are lines for the user on what was found there, and what was left out.
+    `notes` are lines for the user on what was found there, and what was left out; `content` is what `content_of` says
+    of the whole.
     """
 
     train: ImageDataset
@@ -108,6 +109,7 @@ class Splits:
     classes: list[str]
     val: ImageDataset | None = None
     notes: tuple[str, ...] = ()
+    content: str | None = None
 
     def usable(self) -> Splits:
         """Return the same; ValueError unless there are images to train and test on, and classes to tell apart."""

@@ -28,6 +28,7 @@ class Share(NamedTuple):
         weight: What the mean loss of this batch weighs, so that Lightning's mean over micro batches and devices becomes
             the mean over the images of the step.
         first: No other micro batch of this device in this step came before.
+        epoch: Of the step.
     """
 
     rows: slice
@@ -35,6 +36,7 @@ class Share(NamedTuple):
     step: int
     weight: float
     first: bool
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class StepSampler(Sampler[tuple[list[int], Share]]):
             order = torch.randperm(self.images, generator=torch.Generator().manual_seed(self.seed + self.epoch))
         for step in self.division.steps(self.images):
             for share in self.division.shares(step, self.rank):
-                yield order[start : start + step][share.rows].tolist(), share
+                yield order[start : start + step][share.rows].tolist(), share._replace(epoch=self.epoch)
             start += step
 
     def set_epoch(self, epoch: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -17,13 +18,19 @@ from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.job import Job
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.jobs.place import expanded
 from vitcrypt.report import records
 from vitcrypt.report.records import AttackResult
 from vitcrypt.report.results import finite, write_result
+from vitcrypt.report.verdict import LEAKS, VERSIONS, identified_words, judge
 from vitcrypt.untrusted.text import console
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHECKPOINT = "attack.ckpt"  # how far an attack is that trains a network
 SHOWN = 8  # images that are drawn and kept
+NO_CLASSIFIER = "classifier= names no run on plain images"
 
 
 def run(values: dict[str, Any]) -> AttackResult:
@@ -39,7 +46,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     """Attack what the configuration gives to the attacker, score what they restored, and record it."""
     from vitcrypt.attacks.observation import Resumable
     from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
-    from vitcrypt.experiment.score import score
+    from vitcrypt.experiment.score import first, score
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
     from vitcrypt.report.figures import image_grid
@@ -52,6 +59,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     for note in victim.splits.notes:
         console.print(f"  {note}")
     observation = victim.observation()
+    classify = _recogniser(config, victim.splits.classes)
     inputs = job.settle()
     console.print("The attacker")
     for part, words in observation.threat_model.items():
@@ -61,32 +69,32 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         method = replace(cast("Any", method), checkpoint=folder / CHECKPOINT)
     started = time.perf_counter()
     reconstruction = method(observation)
-    seconds = time.perf_counter() - started
-    metrics = score(victim.plain, observation, reconstruction, victim.subkeys, lpips(weights) if weights else None)
-    if why_not:
-        metrics = metrics.model_copy(update={"lpips_absent": why_not})
+    seconds = time.perf_counter() - started + reconstruction.earlier
+    truth = victim.truth
+    metrics = score(truth, observation, reconstruction, lpips(weights) if weights else None, classify)
+    absent = {"lpips_absent": why_not, "recognised_absent": None if classify else NO_CLASSIFIER}
+    metrics = metrics.model_copy(update={name: words for name, words in absent.items() if words})
+    budgets = {"spent": reconstruction.spent, "published": reconstruction.published}
     result = AttackResult(
         kind="attack",
         identity=job.identity,
-        inputs=inputs.summary(),
+        inputs=inputs.summary(victim.splits.content),
         config=records.AttackConfig(**published(config)),
         threat_model=records.ThreatModel(**observation.threat_model),
         key=describe_key(job, observation.shape),
         details=records.Details(**finite(reconstruction.details)),
+        **{name: records.Budget(**vars(budget)) for name, budget in budgets.items() if budget is not None},
         metrics=metrics,
         seconds=seconds,
         versions=records.Versions(vitcrypt=vitcrypt.__version__, python=platform.python_version()),
-        first=records.First(
-            restored=victim.similarity(reconstruction.images, SHOWN),
-            ciphertext=victim.similarity(observation.ciphertexts, SHOWN),
-        ),
+        first=first(truth.plain, reconstruction.images, observation.ciphertexts, SHOWN),
     )
     write_result(folder, result)  # with it the attack is finished
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
-    rows = {"plain": victim.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
+    rows = {"plain": truth.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
-    scores = [f"{value:.3f}" for value in result.first.restored]
+    scores = [f"{value:.3f}" for value in result.first.of("restored")]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
     tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
     _tell(job, result, "finished")
@@ -127,27 +135,56 @@ def _lpips_weights(config: AttackConfig) -> tuple[Path | None, str | None]:
         return None, "AlexNet's weights are not in torch's cache, and lpips_weights= names no file"
 
 
+def _recogniser(config: AttackConfig, classes: list[str]) -> Callable[[Tensor], Tensor] | None:
+    if config.classifier is None:
+        return None
+    from vitcrypt.experiment.recognition import recogniser
+
+    return recogniser(expanded(config.classifier), classes)
+
+
 def _tell(job: Job[AttackConfig], result: AttackResult, how: str) -> None:
     metrics = result.metrics
     table = Table(title=f"{job.config.names}: {how}", title_justify="left")
     measured = metrics.restored.lpips is not None
-    for column in ("", "SSIM", "quartiles", "PSNR", "folded SSIM", *(["LPIPS"] if measured else [])):
+    columns = ("SSIM", "as it is", "PSNR", "folded", "find own, %", *(["LPIPS"] if measured else []))
+    for column in ("", *columns):
         table.add_column(column, justify="left" if not column else "right")
-    for name in ("restored", "ciphertext", "unrelated"):
-        found: records.Similarity | None = getattr(metrics, name)
-        if found is not None:
-            decibels = "exact" if found.psnr.median is None else f"{found.psnr.median:.1f} dB"
-            spread = f"{found.ssim.lower:.3f} to {found.ssim.upper:.3f}"
-            distance = [f"{found.lpips.median:.3f}"] if found.lpips is not None else []
-            table.add_row(
-                name, f"{found.ssim.median:.3f}", spread, decibels, f"{found.folded_ssim.median:.3f}", *distance
-            )
+    for name, found in ({"restored": metrics.restored} | metrics.floors).items():
+        decibels = "exact" if found.psnr.median is None else f"{found.psnr.median:.1f} dB"
+        cells = [f"{found.best.median:.3f}", f"{found.ssim.median:.3f}", decibels]
+        cells += [f"{found.folded_ssim.median:.3f}", identified_words(found)]
+        table.add_row(name.replace("_", " "), *cells, *([f"{found.lpips.median:.3f}"] if found.lpips else []))
     console.print(table)
-    exact = f"{100 * metrics.exact_images:.0f} % restored exactly"
-    console.print(f"  {metrics.images} images, {exact}, {result.seconds:.1f} s")
-    for name, share in metrics.key.items():
-        console.print(f"  {name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)")
-    if metrics.blocks:
-        joined = ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
-        console.print(f"  blocks: {joined}")
+    console.print(f"  {VERSIONS} Medians over the images.")
+    console.print("  find own: the share that finds its original among the others, by SSIM / by features.")
+    for line in _lines(result):
+        console.print(f"  {line}")
     job.print_files()
+
+
+def _lines(result: AttackResult) -> Iterator[str]:
+    """Yield what stands below the table, the verdict last."""
+    metrics, judged = result.metrics, judge(result)
+    other = f", {100 * metrics.exact:.0f} % up to a symmetry" if metrics.exact != metrics.exact_images else ""
+    yield f"{metrics.images} images, {100 * metrics.exact_images:.0f} % restored exactly{other}, {result.seconds:.1f} s"
+    if (
+        metrics.symmetry not in (None, "as it is")
+        and metrics.restored.best.median >= metrics.restored.ssim.median + LEAKS
+    ):
+        yield f"most alike as a set when they are {metrics.symmetry}"
+    for name, share in metrics.key.items():
+        yield f"{name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)"
+    if metrics.blocks:
+        yield "blocks: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
+    if seen := metrics.recognised:
+        shares = ("restored", seen.restored), ("plain", seen.plain), ("ciphertext", seen.ciphertext)
+        words = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares)
+        yield f"recognised by the classifier: {words} (the most frequent class: {100 * seen.chance:.1f} %)"
+    elif metrics.recognised_absent:
+        yield f"recognised by a classifier: not measured ({metrics.recognised_absent})"
+    if judged.linked:
+        yield f"linked: {judged.linked}"
+    yield f"verdict: {judged.word}; {judged.reason}"
+    if judged.missing:
+        yield f"this record is older than {judged.missing}; resume=false attacks again with them"

@@ -101,11 +101,11 @@ class DataConf(Strict):
     augment: Annotated[str, one_of("auto", "owner", "provider", "none")] = "auto"
     crop_padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = 0
     flip: bool = False
+    transforms: list[Any] = field(default_factory=list, metadata=LATER)
     batch_size: Count = "${model.batch_size}"  # type: ignore[assignment]
     micro_batch_size: Count | None = "${model.micro_batch_size}"  # type: ignore[assignment]
     num_workers: Annotated[int, Field(ge=0, le=1024)] = field(default=0, metadata=UNCOUNTED)
     resident_gib: Amount = field(default=4.0, metadata=UNCOUNTED)
-    # encrypt and normalise in one pass over the pixels
     compile: bool = field(default=False, metadata=UNCOUNTED)
 
 
@@ -133,6 +133,9 @@ class ModelConf(Strict):
     milestones: list[int] = field(default_factory=list)
     warmup_steps: NotNegative = 0
     label_smoothing: Share = 0.0
+    mixup: Amount = field(default=0.0, metadata=LATER)
+    cutmix: Amount = field(default=0.0, metadata=LATER)
+    zero_head: bool = field(default=False, metadata=LATER)
     gradient_clip: Amount | None = None
     compile: bool = False
     channels_last: bool = False
@@ -155,7 +158,6 @@ class TrainerConf(Strict):
     max_epochs: OrAll | None = "${model.epochs}"  # type: ignore[assignment]
     max_steps: OrAll = "${model.steps}"  # type: ignore[assignment]
     gradient_clip_val: Amount | None = "${model.gradient_clip}"  # type: ignore[assignment]
-    # of batch_size images each: 1 is one batch, 1.0 is all of them
     limit_train_batches: Annotated[Any, AfterValidator(_some_batches)] = None
     limit_val_batches: Limit = None
     check_val_every_n_epoch: Count = 1
@@ -190,7 +192,6 @@ class Config(Strict):
     encryption: Any = MISSING
     model: ModelConf = MISSING
     trainer: TrainerConf = MISSING
-    # by any name, each with a _target_
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     # dotted names of options, and what a debug run sets them to
@@ -275,11 +276,14 @@ class AttackConfig(Strict):
     resume: bool = True
     allow_targets: list[str] = field(default_factory=list)
     lpips_weights: PathText | None = None
+    # the folder of a finished run on plain images; at null it does not count for the identity
+    classifier: PathText | None = None
 
     @property
     def weight_files(self) -> dict[str, str | None]:
         """Paths of weights that the result depends on, by the option that names them."""
-        return {"lpips_weights": self.lpips_weights}
+        checkpoint = None if self.classifier is None else str(Path(self.classifier, "last.ckpt"))
+        return {"lpips_weights": self.lpips_weights, "classifier": checkpoint}
 
 
 C = TypeVar("C", Config, AttackConfig)

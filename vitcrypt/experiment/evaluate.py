@@ -19,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from torch import nn
 
 import vitcrypt
 from vitcrypt.experiment import devices
@@ -27,11 +28,12 @@ from vitcrypt.experiment.composition import checked, settled
 from vitcrypt.experiment.config import CONF, Config
 from vitcrypt.experiment.export import trained_tensors
 from vitcrypt.experiment.identity import published
+from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import planned
 from vitcrypt.experiment.record import state_sha256
 from vitcrypt.experiment.schema import register
-from vitcrypt.experiment.training_run import TrainingRun, classifier_of, data_module_of, splits_of
+from vitcrypt.experiment.training_run import TrainingRun, classifier_of
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.models.networks import check_state
 from vitcrypt.report.records import TrainingResult
@@ -65,7 +67,7 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
     warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     result = read_result(folder, TrainingResult, folder)
-    job = replace(Job.of(Config, _values(folder, overrides)), folder=folder)
+    job = job_of(folder, overrides)
     splits = splits_of(job.config)
     if result is not None and result.classes != splits.classes:
         raise ValueError(
@@ -75,17 +77,15 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
     data = data_module_of(job, splits)
     plan = planned(job.config.trainer, len(splits.train), data.division(devices.count(job.config.trainer)))
     classifier, _ = classifier_of(job.config, data.num_classes, data.encryption, None)
-    state = trained_tensors(checkpoint, folder, result.identity if result is not None else _identity(folder))
-    expected = {name: (value.shape, value.dtype) for name, value in classifier.network.state_dict().items()}
-    check_state(state, expected, checkpoint)
-    classifier.network.load_state_dict(state)
+    identity = result.identity if result is not None else _identity(folder)
+    load_trained(classifier.network, checkpoint, folder, identity)
     training = TrainingRun(job, data, classifier, plan, None)
     with blame("trainer"):
         metrics = finite(training.measure())
     path = folder / f"evaluation-{job.identity}.json"
     content = {
         "format": FORMAT,
-        "run": result.identity if result is not None else _identity(folder),
+        "run": identity,
         "config": published(job.config),
         "key": {"fingerprint": job.fingerprint},
         "metrics": metrics,
@@ -95,6 +95,19 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
     with atomic_write(path) as file:
         file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     return metrics, path
+
+
+def job_of(folder: Path, overrides: list[str]) -> Job[Config]:
+    """Return the job of a run, with some values in place of its own, as one that lies where the run lies."""
+    return replace(Job.of(Config, _values(folder, overrides)), folder=folder)
+
+
+def load_trained(network: nn.Module, checkpoint: Path, folder: Path, identity: str) -> None:
+    """Load the checkpoint of a run, which may come from someone else; ValueError if it does not fit."""
+    state = trained_tensors(checkpoint, folder, identity)
+    expected = {name: (value.shape, value.dtype) for name, value in network.state_dict().items()}
+    check_state(state, expected, checkpoint)
+    network.load_state_dict(state)
 
 
 def _values(folder: Path, overrides: list[str]) -> dict[str, Any]:

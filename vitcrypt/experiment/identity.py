@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.place import expanded
 from vitcrypt.targets import PUBLISHED, observes
 
-INPUTS = ("root", "weights", "public_weights", "lpips_weights")
+INPUTS = ("root", "weights", "public_weights", "lpips_weights", "classifier")
 """Names of paths to what a job is made from."""
 
 
@@ -80,6 +80,8 @@ def _of_attack(config: AttackConfig) -> dict[str, Any]:
     for name in ("weights", "public_weights"):
         if (path := what["attack"]["observation"].pop(name)) is not None:
             what[name] = sha256(expanded(path))
+    if (checkpoint := config.weight_files["classifier"]) is not None:
+        what["classifier"] = sha256(expanded(checkpoint))
     return what
 
 
@@ -88,7 +90,8 @@ def _counted(node: DataConf | ModelConf | TrainerConf | ObservationConf) -> dict
     values = asdict(node)
     for entry in fields(node):
         rule = entry.metadata.get("identity")
-        if rule == "never" or (rule == "unless default" and values[entry.name] == entry.default):
+        default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+        if rule == "never" or (rule == "unless default" and values[entry.name] == default):
             del values[entry.name]
         elif "hashed" in entry.metadata:
             values[entry.metadata["hashed"]] = values.pop(entry.name)

@@ -13,7 +13,7 @@ from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import expanded
 from vitcrypt.report.records import AttackResult, TrainingResult
-from vitcrypt.untrusted.documents import Document, read_document
+from vitcrypt.untrusted.documents import Document, Sha256, read_document
 from vitcrypt.untrusted.text import console
 
 FILENAME = "inputs.json"
@@ -21,18 +21,19 @@ SHOWN = 5  # names and classes in a message
 
 
 class Inputs(Document):
-    """Data and weight files, the latter by the option that names them."""
+    """Data and weight files, the latter by the option that names them; `content` as in `Splits`, of a record alone."""
 
     format: Literal["vitcrypt inputs 1"] = "vitcrypt inputs 1"
     data: DataStamp | None = None
     weights: dict[str, FileStamp] = Field(default_factory=dict)
+    content: Sha256 | None = None
 
-    def summary(self) -> dict[str, Any]:
-        """Return what a record says of it: digests and numbers, no names of files."""
+    def summary(self, content: str | None) -> dict[str, Any]:
+        """Return what a record says of it and of the content of all images: digests and numbers, no names of files."""
         return {
             "data": self.data.model_dump(include={"sha256", "images"}) if self.data else None,
             "weights": {name: {"sha256": stamp.sha256} for name, stamp in self.weights.items()},
-        }
+        } | ({"content": content} if content is not None else {})
 
     @property
     def digests(self) -> dict[str, str]:

@@ -63,7 +63,7 @@ def record(
         identity=job.identity,
         config=TrainingConfig(**published(config)),
         key=describe_key(job, (3, config.data.image_size, config.data.image_size)),
-        inputs=inputs.summary(),
+        inputs=inputs.summary(splits.content),
         received=job.received.summary() if job.received is not None else None,
         classes=splits.classes,
         images=Images(train=len(splits.train), val=len(splits.val) if splits.val else 0, test=len(splits.test)),

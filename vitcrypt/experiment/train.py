@@ -88,7 +88,7 @@ def train(job: Job[Config]) -> TrainingResult:
 
 def _finished_before(job: Job[Config], result: TrainingResult) -> None:
     if not all((job.folder / name).exists() for name in PICTURES):  # it was killed after its record
-        from vitcrypt.experiment.training_run import data_module_of, splits_of
+        from vitcrypt.experiment.images import data_module_of, splits_of
 
         _draw(job, data_module_of(job, splits_of(job.config)), result.metrics.confusion)
     _tell(job, result, "finished before, skipped (resume=false runs it again)")

@@ -21,17 +21,17 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vitcrypt.data import ImageDataModule, Splits
-from vitcrypt.data.datamodule import Augment
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.experiment.config import Config
+from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights
+from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights, zero_classifier
 from vitcrypt.models.classifier import Schedule
 from vitcrypt.models.networks import build_network
 from vitcrypt.targets import build, builder
@@ -40,20 +40,6 @@ from vitcrypt.targets import build, builder
 def checkpoint_of(job: Job[Config]) -> Path:
     """Return where the last checkpoint of a training lies, if there is one."""
     return job.folder / "last.ckpt"
-
-
-def splits_of(config: Config) -> Splits:
-    """Return the images of a configuration.
-
-    Raises:
-        FileNotFoundError: They are not there; the message names each way to provide them.
-        ValueError: They cannot be used.
-    """
-    data = config.data
-    with blame("data.source", data.source):
-        splits: Splits = build("data.source", data.source, config.allow_targets).usable()
-    splits = splits.limit(data.limit_train, data.limit_test, data.split_seed, data.skip_train)
-    return splits.hold_out(data.validation, data.split_seed)
 
 
 def weights_of(config: Config) -> Path | None:
@@ -70,27 +56,6 @@ def weights_of(config: Config) -> Path | None:
     return fetch_pretrained(model.network["model_name"])
 
 
-def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:
-    """Return the data module of a job: its images, augmented, encrypted and normalised on the device."""
-    data = job.config.data
-    return ImageDataModule(
-        splits,
-        image_size=data.image_size,
-        encryption=job.encryption(data.image_size),
-        received=job.received,
-        seed=job.config.seed,
-        batch_size=data.batch_size,
-        micro_batch_size=data.micro_batch_size,
-        augment=cast("Augment", data.augment),
-        crop_padding=data.crop_padding,
-        flip=data.flip,
-        interpolation=data.interpolation,
-        num_workers=data.num_workers,
-        resident_gib=data.resident_gib,
-        compile=data.compile,
-    )
-
-
 def classifier_of(
     config: Config, num_classes: int, encryption: ImageEncryption | None, weights: Path | None
 ) -> tuple[ImageClassifier, str | None]:
@@ -99,6 +64,8 @@ def classifier_of(
     seed_everything(config.seed, verbose=False)
     with blame("model.network", model.network):
         network = build_network(asdict(model), config.data.image_size, num_classes, config.allow_targets)
+    if model.zero_head:
+        zero_classifier(network)
     sha256 = load_weights(network, weights) if weights is not None else None
     if model.fold_key and encryption is not None:
         network = _with_key_folded(network, encryption, config)
@@ -110,6 +77,8 @@ def classifier_of(
         milestones=model.milestones,
         warmup_steps=model.warmup_steps,
         label_smoothing=model.label_smoothing,
+        mixup=model.mixup,
+        cutmix=model.cutmix,
         compile=model.compile,
         channels_last=model.channels_last,
     )

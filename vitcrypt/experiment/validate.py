@@ -140,3 +140,8 @@ def validate_attack(config: AttackConfig, scheme: Scheme | None) -> None:
     for name, path in (("weights", held.weights), ("public_weights", held.public_weights)):
         if path is not None and not expanded(path).is_file():
             raise FileNotFoundError(f"attack.observation.{name}={path} does not exist")
+    checkpoint = config.weight_files["classifier"]
+    if checkpoint is not None and not expanded(checkpoint).is_file():
+        raise FileNotFoundError(
+            f"classifier={config.classifier} holds no last.ckpt; name the folder of a run with encryption=plain"
+        )

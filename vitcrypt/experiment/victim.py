@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
@@ -11,15 +12,20 @@ from torch import Tensor
 from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
+from vitcrypt.data.content import content_of
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.score import Truth
 from vitcrypt.jobs.place import expanded
 from vitcrypt.keys import open_key
-from vitcrypt.metrics import ssim
 from vitcrypt.models.weight_files import check_finite, read_state
 from vitcrypt.targets import build
+
+AVERAGED = 1000
+"""Training images in the mean image, read so many at once."""
+AT_ONCE = 100
 
 
 class Victim:
@@ -45,12 +51,23 @@ class Victim:
         """The images."""
         data = self.config.data
         splits: Splits = build("data.source", data.source, self.config.allow_targets)
+        splits = replace(splits, content=content_of(splits))
         return splits.limit(data.limit_train, data.limit_test, data.split_seed)
 
     @property
-    def plain(self) -> Tensor:
-        """The images to be restored, uint8 [n, 3, S, S]."""
-        return self._test[0]
+    def truth(self) -> Truth:
+        """The images to be restored, and what they are scored by."""
+        images, labels, _ = self._test
+        return Truth(images, self._mean_image(), self.subkeys, labels)
+
+    def _mean_image(self) -> Tensor | None:
+        """Return the mean of training images, uint8 [3, S, S]: what anyone may know of the victim's."""
+        chosen = self._order(len(self.splits.train))[:AVERAGED]
+        if not chosen:
+            return None
+        parts = [chosen[i : i + AT_ONCE] for i in range(0, len(chosen), AT_ONCE)]
+        sums = [self._sized(self.splits.train.batch(part)["image"]).sum(0, dtype=torch.int64) for part in parts]
+        return (torch.stack(sums).sum(0) / len(chosen)).round().to(torch.uint8)
 
     @cached_property
     def _test(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,10 +122,6 @@ class Victim:
         if held.weights is None or held.public_weights is None:
             return None
         return _state("weights", held.weights), _state("public_weights", held.public_weights)
-
-    def similarity(self, images: Tensor, count: int) -> list[float]:
-        """Return the SSIM of the first restored images."""
-        return ssim(self.plain[:count], images[:count].cpu()).tolist()
 
     def _sized(self, images: Tensor) -> Tensor:
         return resize(images, self.config.image_size, self.config.data.interpolation)

@@ -158,7 +158,7 @@ def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches it through this process, once
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
     return _Running(job, attempt, slot, process, time.monotonic())
 
@@ -166,10 +166,10 @@ def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent is gone, however that ended: the run's lock is then free."""
-    assert LIBC is not None
-    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+def end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent is gone, however that ended: the run's lock is then free."""
+    if LIBC is not None:
+        LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 
 WINDOW = 7
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-# values of an image batch that are worked on at once: five maps of doubles
+# values of an image batch that are worked on at once: maps of int32, then of doubles
 CHUNK = 2**17
 
 
@@ -32,28 +32,42 @@ def ssim(preds: Tensor, target: Tensor) -> Tensor:
         )
     size = max(1, CHUNK // preds.shape[1:].numel())
     parts = zip(torch.split(preds, size), torch.split(target, size), strict=True)
-    return torch.cat([_ssim(a.double(), b.double()) for a, b in parts])
+    return torch.cat([_ssim(a.int(), b.int()) for a, b in parts])
 
 
 def _ssim(a: Tensor, b: Tensor) -> Tensor:
+    # sums of 49 products of bytes are exact in int32, and so is the difference of a flat window: 0, no rounding error
     count = WINDOW * WINDOW
-    sum_a, sum_b, sum_aa, sum_bb, sum_ab = (_window_sums(x) for x in (a, b, a * a, b * b, a * b))
-    mean_a, mean_b = sum_a / count, sum_b / count
-    # sums of integers are exact in float64, and so is the difference of a flat window: 0, not a rounding error
-    variances = (count * (sum_aa + sum_bb) - sum_a**2 - sum_b**2) / (count * (count - 1))
-    covariance = (count * sum_ab - sum_a * sum_b) / (count * (count - 1))
-    contrast = (2 * covariance + C2) / (variances + C2)
-    return ((2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1) * contrast).mean((1, 2, 3))
+    sum_a, sum_b, squares, sum_ab = (_window_sums(x) for x in (a, b, a * a + b * b, a * b))
+    means, product = sum_a * sum_a + sum_b * sum_b, sum_a * sum_b
+    variances = (count * squares - means).double() / (count * (count - 1))
+    covariance = (count * sum_ab - product).double() / (count * (count - 1))
+    luminance = (2 * product.double() / count**2 + C1) / (means.double() / count**2 + C1)
+    return (luminance * (2 * covariance + C2) / (variances + C2)).mean((1, 2, 3))
+
+
+def flat_ssim(colours: Tensor, target: Tensor) -> Tensor:
+    """Return the SSIM of each of some constant colours, uint8 [n, C], with each image: float64 [n, B]."""
+    count = WINDOW * WINDOW
+    found = []
+    for part in torch.split(target, max(1, CHUNK // target.shape[1:].numel())):
+        sums = _window_sums(part.int())
+        mean = sums.double() / count
+        variance = (count * _window_sums(part.int() ** 2) - sums**2).double() / (count * (count - 1))
+        contrast = C2 / (variance + C2)
+        luminances = ((2 * c * mean + C1) / (c**2 + mean**2 + C1) for c in colours.double()[:, None, :, None, None])
+        found.append(torch.stack([(luminance * contrast).mean((1, 2, 3)) for luminance in luminances]))
+    return torch.cat(found, 1)
 
 
 def _window_sums(x: Tensor) -> Tensor:
-    # adding shifted copies is several times faster than pooling or convolving doubles
+    # adding shifted copies is several times faster than pooling or convolving; 7 are 4 and 2 and 1
     for axis in (-1, -2):
-        length = x.shape[axis] - WINDOW + 1
-        first, *others = (x.narrow(axis, shift, length) for shift in range(WINDOW))
-        x = first.clone()
-        for part in others:
-            x += part
+        count = x.shape[axis]
+        length = count - WINDOW + 1
+        twos = x.narrow(axis, 0, count - 1) + x.narrow(axis, 1, count - 1)
+        fours = twos.narrow(axis, 0, length) + twos.narrow(axis, 2, length)
+        x = fours.add_(twos.narrow(axis, 4, length)).add_(x.narrow(axis, 6, length))
     return x
 
 

@@ -6,7 +6,7 @@ from vitcrypt.models.key_folding import fold_key, rekey, unfold_key
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
 from vitcrypt.models.shakedrop import PyramidNet
-from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights
+from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights, zero_classifier
 
 fold, unfold = fold_key, unfold_key  # their names in version 0.1
 
@@ -24,4 +24,5 @@ __all__ = [
     "rekey",
     "unfold_key",
     "widen",
+    "zero_classifier",
 ]

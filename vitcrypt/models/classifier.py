@@ -39,6 +39,10 @@ class ImageClassifier(LightningModule):
         milestones: Epochs before which "multistep" drops.
         warmup_steps: Steps over which the learning rate rises linearly.
         label_smoothing: Of the training loss.
+        mixup: Mix each image of a batch with another one (Zhang et al. 2018): both, weighted by a draw from
+            Beta(mixup, mixup), one for the batch; 0: never. Images come encrypted, and so do their mixtures.
+        cutmix: Put a box of another image into each (Yun et al. 2019), a share of the area drawn in the same way. With
+            both, one of the two by chance. "train/acc" then counts the class with the larger share.
         compile: Compile the network in place when training starts (names of parameters stay as they are).
         channels_last: Keep convolutions in the memory format NHWC, which makes CNNs a third faster or more.
 
@@ -55,6 +59,8 @@ class ImageClassifier(LightningModule):
         milestones: Sequence[int] = (),
         warmup_steps: int = 0,
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
         compile: bool = False,  # noqa: A002
         channels_last: bool = False,
     ) -> None:
@@ -63,6 +69,7 @@ class ImageClassifier(LightningModule):
         self.optimizer = optimizer
         self.schedule, self.milestones, self.warmup_steps = schedule, milestones, warmup_steps
         self.label_smoothing, self.compile_network = label_smoothing, compile
+        self.mixing = _mixing(mixup, cutmix, num_classes)
         # labels are checked at the source; torchmetrics would check them in every batch, and wait for the GPU to do so
         top = {"acc": MulticlassAccuracy(num_classes, average="micro", validate_args=False)}
         if num_classes > 5:
@@ -90,13 +97,17 @@ class ImageClassifier(LightningModule):
 
         It is weighted by the batch's share of its step, so that the step does not depend on how it was divided.
         """
-        logits = self(batch["image"])
-        loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
+        image, label = batch["image"], batch["label"]
+        if self.mixing is not None:
+            image, label = self.mixing(image, label)
+            label = label.to(self.dtype)  # [B, num_classes]
+        logits = self(image)
+        loss = F.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
         measures = {"train/loss": self.train_loss, "train/acc": self.train_accuracy}
         count = _counted(batch)
         if count:
             self.train_loss.update(loss.detach().expand(count))
-            self.train_accuracy.update(logits, batch["label"])
+            self.train_accuracy.update(logits, label if label.dim() == 1 else label.argmax(1))
         if isinstance(self.network, Penalised) and (penalty := self.network.penalty()) is not None:
             measures["train/penalty"] = self.train_penalty
             if count:
@@ -169,6 +180,15 @@ class ImageClassifier(LightningModule):
             return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+
+def _mixing(mixup: float, cutmix: float, num_classes: int) -> nn.Module | None:
+    """Return what mixes images and labels of a batch, with random numbers of torch's generator; None for nothing."""
+    from torchvision.transforms import v2
+
+    kinds = ((v2.MixUp, mixup), (v2.CutMix, cutmix))
+    chosen = [kind(alpha=alpha, num_classes=num_classes) for kind, alpha in kinds if alpha]
+    return v2.RandomChoice(chosen) if chosen else None
 
 
 def _counted(batch: dict[str, Any]) -> int:

@@ -59,6 +59,22 @@ def load_weights(network: nn.Module, path: str | Path) -> str:
     return sha256(path)
 
 
+def zero_classifier(network: nn.Module) -> None:
+    """Let the classifier of a network begin at zero, so that at first all classes are equally likely.
+
+    Raises:
+        ValueError: It has no linear classifier under a name that is known.
+    """
+    modules = dict(network.named_modules())
+    found = [modules.get(name.removesuffix(".")) for name in _classifiers(network)]
+    layers = [layer for layer in found if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise ValueError(f"model.zero_head=true: {type(network).__name__} has no linear classifier; set it to false")
+    with torch.no_grad():
+        for parameter in (parameter for layer in layers for parameter in layer.parameters()):
+            parameter.zero_()
+
+
 def classes_in(path: str | Path) -> int:
     """Return the number of classes of the classifier in a weight file; 0 if it has none."""
     path = expanded(path)

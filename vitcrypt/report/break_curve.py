@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
 from vitcrypt.report.records import Results
+from vitcrypt.report.verdict import VERSIONS, judge
 
 COUNTED = {"ciphertexts": "ciphertexts under one key", "known": "known pairs"}
 BY_NUMBER = {"statistics": "ciphertexts", "jigsaw": "ciphertexts", "gan": "ciphertexts", "known_plaintext": "known"}
@@ -29,7 +30,8 @@ def break_curve(results: Results) -> tuple[Table, list[str]]:
     columns = ["data", "scheme", "size / block", "attack", "number of", *map(str, counts)]
     notes = [
         "Median SSIM over the images of a result; of several results with one number, the median of these.",
-        "A mirrored image counts as it is: statistics cannot tell left from right where blocks move.",
+        VERSIONS,
+        *(f"{_name(curve)}: no verdict from {_short(curve)}." for curve in curves if _short(curve)),
     ]
     return Table("Break curves (median SSIM)", texts(rows, columns), notes, text=5), left_out
 
@@ -54,7 +56,7 @@ def draw_break_curve(results: Results, path: Path) -> Path:
             axis.fill_between(points.index, points["lower"], points["upper"], alpha=0.12, color=colour, linewidth=0)
             style = {"marker": "osD^vP*X"[size], "markersize": 9 - size}  # curves on each other are still told apart
             axis.plot(points["restored"], color=colour, label=_name(curve), linewidth=1.5, **style)
-        axis.set(xscale="log", xlabel=COUNTED[counted], ylabel="median SSIM", ylim=(-0.1, 1.05))
+        axis.set(xscale="log", xlabel=COUNTED[counted], ylabel="median SSIM (best versions)", ylim=(-0.1, 1.05))
         ticks = sorted({count for curve in here for count in curve["held"]})
         axis.set_xticks(ticks, [str(count) for count in ticks])
         axis.set_xticks([], minor=True)
@@ -70,6 +72,12 @@ def _curves(results: Results) -> tuple[list[pd.DataFrame], list[str]]:
     curves = [curve for _, curve in found.groupby(["counted", *CASE, "attack"])]
     left_out = [f"{_name(curve)} was run with one number only" for curve in curves if curve["held"].nunique() < 2]
     return [curve for curve in curves if curve["held"].nunique() > 1], left_out
+
+
+def _short(curve: pd.DataFrame) -> str:
+    """Say which points of a curve are of an undertrained network."""
+    held = [str(e.held) for e in curve.itertuples() if judge(e.result).word == "undertrained"]
+    return f"{', '.join(sorted(set(held), key=int))} {curve['counted'].iloc[0]}, undertrained" if held else ""
 
 
 def _name(curve: pd.DataFrame) -> str:

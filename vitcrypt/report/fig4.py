@@ -1,4 +1,7 @@
-"""The arrangement of the paper's Fig. 4: a row for each scheme, a column for each attack, SSIM under each image."""
+"""The arrangement of the paper's Fig. 4: a row for each scheme, a column for each attack, SSIM under each image.
+
+The number is that of the image in its best version (mirrored, turned, ...), the image is as the attack returned it.
+"""
 
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +23,7 @@ from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import one_line
 
 IMAGES = "images.npz"
+CAPTION = "SSIM, the best of the mirrored, turned, negated and channel-exchanged versions of an image"
 
 
 @literal
@@ -44,18 +48,21 @@ def fig4(results: Results, path: Path, which: int = 0) -> Path:
     for axis, title in zip(axes[0], ("plain", "encrypted", *titles), strict=True):
         axis.set_title(title, fontsize=10)
     for line, case in zip(axes, cases, strict=True):
-        row, first = dict(zip(case["attack"], case["result"], strict=True)), case.iloc[0]
+        row, first = {e.attack: (e.result, e.verdict) for e in case.itertuples()}, case.iloc[0]
         words = [first["data"] if found["data"].nunique() > 1 else "", *first[["scheme", "options", "sizes"]]]
         line[0].set_ylabel("\n".join(filter(None, words)), rotation=0, ha="right", va="center", fontsize=10)
         images = _images(first["result"], which)
         _draw(line[0], images["plain"], "")
-        _draw(line[1], images["encrypted"], f"{first['result'].first.ciphertext[which]:.3f}")
+        _draw(line[1], images["encrypted"], f"{first['result'].first.of('ciphertext')[which]:.3f}")
         for axis, attack in zip(line[2:], columns, strict=True):
             if attack in row:
-                _draw(axis, _images(row[attack], which)["restored"], f"{row[attack].first.restored[which]:.3f}")
+                result, judged = row[attack]
+                words = f"{result.first.of('restored')[which]:.3f}" + "\nundertrained" * (judged.word == "undertrained")
+                _draw(axis, _images(result, which)["restored"], words)
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
+    figure.supxlabel(CAPTION, fontsize=8, color="grey")
     return saved(figure, path, dpi=100)
 
 

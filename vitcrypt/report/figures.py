@@ -6,6 +6,7 @@ Names of classes are data: they are drawn as they are, shortened, and never take
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted.text import printable
 
-LITERAL = {"parse_math": False, "usetex": False}
+LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}
 LONGEST = 24
 GAP = 0.06  # between images of a grid, in parts of one
 

@@ -8,6 +8,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
+from vitcrypt.report.paper import data_of
 from vitcrypt.report.recipe import recipe_of
 from vitcrypt.report.records import AttackResult, Results, TrainingResult
 from vitcrypt.report.results import attacked, trained
@@ -91,7 +92,7 @@ def training_frame(results: Results) -> pd.DataFrame:
 
 
 def attack_frame(results: Results) -> pd.DataFrame:
-    """Return the attacks: median SSIM of what they restored and of the floors, and how much they were given.
+    """Return the attacks: median and quartiles of SSIM (the best version of each image), and how much they were given.
 
     `held` counts known pairs or chosen images where the attack uses them, and else ciphertexts.
     """
@@ -120,13 +121,23 @@ def summary(results: Results) -> Table:
     return Table("Test accuracy (%)", pd.DataFrame(shown, dtype=object), [f"on {', '.join(hardware)}"], text=3)
 
 
+def ciphers(frame: pd.DataFrame) -> list[str]:
+    """Return a line for each scheme whose results on one data set are of several ciphers: other sizes or blocks."""
+    told = []
+    for (data, scheme), same in frame[frame["scheme"] != "plain"].groupby(["data", "scheme"]):
+        if same["sizes"].nunique() > 1:
+            each = [f"{', '.join(sorted(set(part['network'])))} at {sizes}" for sizes, part in same.groupby("sizes")]
+            told.append(f"{scheme} on {data}: not one cipher; {'; '.join(each)} (size / block). Do not compare these.")
+    return told
+
+
 def _case(result: TrainingResult | AttackResult) -> dict[str, Any]:
     config, scheme = result.config, result.config.names.encryption
     size, block = config.image_size, config.block_size
     options = ["signs only"] if (config.encryption or {}).get("channel_shuffle") is False else []
     options += ["a key each"] if config.key_scope == "per_image" else []
     return {
-        "data": config.names.data,
+        "data": data_of(result),
         "order": SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES),
         "scheme": scheme,
         "size": size,
@@ -152,7 +163,7 @@ def _training(result: TrainingResult) -> dict[str, Any]:
 
 
 def _attack(result: AttackResult) -> dict[str, Any]:
-    attack, observed, ssim = result.config.names.attack, result.config.attack.observation, result.metrics.restored.ssim
+    attack, observed, ssim = result.config.names.attack, result.config.attack.observation, result.metrics.restored.best
     held = {"known_plaintext": observed.known, "chosen_plaintext": result.details.queries}
     return {
         **_case(result),

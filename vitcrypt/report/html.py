@@ -73,7 +73,8 @@ def attack_pages(results: Results, folder: Path) -> tuple[list[Table], dict[str,
     scatter, points, unmet = tradeoff(results)
     kept, lacking = with_images(results)
     if kept:
-        pictures["Fig. 4: what attacks restored, with the SSIM of each image"] = fig4(kept, folder / "fig4.png")
+        caption = "Fig. 4: what attacks restored, with the SSIM of the best version of each image"
+        pictures[caption] = fig4(kept, folder / "fig4.png")
     if curves.rows:
         tables.append(curves)
         pictures["Break curves"] = draw_break_curve(results, folder / "break_curve.png")

@@ -8,9 +8,14 @@ the best accuracies over all epochs on the test set.
 
 from dataclasses import dataclass
 
-from vitcrypt.report.records import TrainingResult
+from vitcrypt.report.records import AttackResult, TrainingResult
 
 DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+CONTENTS = {
+    "49ed260d2d08d5a1d308e98c86bf877e55ccdf3f7e494e5d96fd8e6eaa75ca9f": "cifar10",
+    "e2778241f1a073db0549d15163c6b47c17c9e2e0c3839fdc0e7a0c6b0877a880": "cifar100",
+}
+"""Digests (`vitcrypt.data.content`) of all 60,000 images and labels, whatever files they lie in."""
 NETWORKS = {  # the paper's name, and the parameters of its network at 10 classes in millions
     "shakedrop": ("ShakeDrop", 28.49),
     "resnet18": ("ResNet-18", 11.17),
@@ -61,6 +66,17 @@ TABLE1 = (
     Row("plain", "shakedrop", 96.70, 83.59, best=True),
     Row("plain", "vit_b16", 99.11, 92.48),
 )
+
+
+def data_of(result: TrainingResult | AttackResult) -> str:
+    """Return which images a result is of: by their content where it is known, else as `names.data` says."""
+    return CONTENTS.get(content_in(result) or "", result.config.names.data)
+
+
+def content_in(result: TrainingResult | AttackResult) -> str | None:
+    """Return the digest of the content of the images in a record; None where there is none."""
+    content = (result.inputs or {}).get("content")
+    return content if isinstance(content, str) else None
 
 
 def row_of(result: TrainingResult) -> Row | None:

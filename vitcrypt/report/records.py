@@ -4,23 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from vitcrypt.untrusted.documents import MAX_SIDE, Document, Share, Side
+from vitcrypt.report.measures import AttackMetrics
+from vitcrypt.report.part import Count, Number, Part
+from vitcrypt.untrusted.documents import MAX_SIDE, Share, Side
 
-Count = Annotated[int, Field(ge=0)]
-Number = int | float
 Confusion = Annotated[list[list[Count]], BeforeValidator(lambda counts: [[counts]] if type(counts) is int else counts)]
-
-
-class Part(Document):
-    """Fields that the program relies on; others may stand beside them and are kept."""
-
-    model_config = ConfigDict(extra="allow")
-
-    def values(self) -> dict[str, Any]:
-        """Return what was set, as plain values under the names of the file."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class Key(Part):
@@ -204,51 +194,6 @@ class TrainingResult(Result):
         return self
 
 
-class Quartiles(Part):
-    """Quartiles of a measure over images."""
-
-    median: Number
-    lower: Number
-    upper: Number
-
-
-class OpenQuartiles(Part):
-    """The same of a measure that may be infinite, which is None."""
-
-    median: Number | None
-    lower: Number | None
-    upper: Number | None
-
-
-class Similarity(Part):
-    """How much images resemble the true ones."""
-
-    ssim: Quartiles
-    psnr: OpenQuartiles
-    folded_ssim: Quartiles
-    lpips: Quartiles | None = None
-
-
-class KeyShare(Part):
-    """The share of a subkey that was recovered, and that of guessing."""
-
-    share: Share
-    guessing: Share
-
-
-class AttackMetrics(Part):
-    """What an attack restored, beside its floors: the untouched ciphertext, and the next image taken for this one."""
-
-    restored: Similarity
-    ciphertext: Similarity
-    unrelated: Similarity | None = None
-    images: Count
-    exact_images: Share
-    key: dict[str, KeyShare] = Field(default={})
-    blocks: dict[str, Number] | None = None
-    lpips_absent: str | None = None
-
-
 class AttackNames(Part):
     """The configuration groups that were chosen."""
 
@@ -265,8 +210,9 @@ class Observed(Part):
 
 
 class AttackSettings(Part):
-    """The attack, less its method."""
+    """The attack."""
 
+    method: dict[str, Any] = Field(default={})
     observation: Observed
 
 
@@ -291,14 +237,29 @@ class Details(Part):
 
 
 class First(Part):
-    """SSIM of the images that are kept and drawn."""
+    """SSIM of the images that are kept and drawn, as they are and of their best version."""
 
     restored: Annotated[list[Number], Field(min_length=1)]
     ciphertext: Annotated[list[Number], Field(min_length=1)]
+    symmetric_restored: Annotated[list[Number], Field(min_length=1)] | None = None
+    symmetric_ciphertext: Annotated[list[Number], Field(min_length=1)] | None = None
+
+    def of(self, name: Literal["restored", "ciphertext"]) -> list[Number]:
+        """Return the values over the symmetries; as they are in records that are older than these."""
+        values: list[Number] = getattr(self, f"symmetric_{name}") or getattr(self, name)
+        return values
+
+
+class Budget(Part):
+    """What a learned attack is trained with: see `vitcrypt.attacks.observation.Budget`."""
+
+    steps: Count
+    images: Count
+    parameters: Count
 
 
 class AttackResult(Result):
-    """A finished attack."""
+    """A finished attack; `spent` and `published` say what a learned one was trained with, and is in its publication."""
 
     kind: Literal["attack"]
     identity: str
@@ -307,6 +268,8 @@ class AttackResult(Result):
     threat_model: ThreatModel
     key: Key
     details: Details = Details()
+    spent: Budget | None = None
+    published: Budget | None = None
     metrics: AttackMetrics
     seconds: Number
     versions: Versions

@@ -1,4 +1,4 @@
-"""Attacks as tables: one line each, and scheme by attack with a computed verdict beside the paper's symbol."""
+"""Attacks as tables: one line each, and scheme by attack with the verdict beside the paper's symbol."""
 
 import math
 from collections.abc import Iterable
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
-from vitcrypt.report.records import AttackResult, Results
+from vitcrypt.report.measures import FLOORS
+from vitcrypt.report.records import Results
+from vitcrypt.report.verdict import OLD, RULE, VERSIONS, WORDS, identified_words, judge, worst
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
 """The security column of the paper's Table I; it rests on visual inspection under FR, GAN and ITN."""
@@ -16,43 +18,27 @@ ATTACKS = ("fr", "gan", "itn", "statistics", "jigsaw", "known_plaintext", "chose
 CIPHERTEXT_ONLY = ("fr", "gan", "itn", "statistics", "jigsaw")
 """Attacks that use no pair, no oracle and nothing else made with the victim's key."""
 
-BROKEN, LEAKS = 0.9, 0.1
-RULE = (
-    f"broken: median SSIM at least {BROKEN}, or half of the images restored exactly.",
-    f"leaks: median SSIM above both floors (untouched ciphertext, unrelated image) by at least {LEAKS}.",
-    "not by this: neither, which says nothing about other attacks. nothing found: not by any that was run.",
-)
 RATE = 1e12
 """Keys a second in the bound of exhaustive search: far more than one machine tries."""
 
 
 def strongest(results: Results) -> pd.DataFrame:
-    """Return attacks with their `verdict`, of each on a case the one that restored most from least."""
+    """Return attacks with their `verdict` and its `word`, of each on a case the worst for the owner.
+
+    That is the one with the worst verdict, of these the one that restored most, of these from least.
+    """
     found = attack_frame(results)
-    found["verdict"] = found["result"].map(verdict)
+    found["verdict"] = found["result"].map(judge)
+    found["word"] = [judged.word for judged in found["verdict"]]
+    found["rank"] = found["word"].map(WORDS.index)
     found["success"] = found["restored"].round(3)
-    ranked = found.sort_values(["success", "held"], ascending=[False, True], kind="stable")
+    ranked = found.sort_values(["rank", "success", "held"], ascending=[True, False, True], kind="stable")
     return ranked.drop_duplicates([*CASE, "attack"]).sort_values([*CASE, "attack"])
 
 
 def in_order(attacks: Iterable[str]) -> list[str]:
     """Return names of attacks once each, the paper's first."""
     return sorted(set(attacks), key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
-
-
-def verdict(result: AttackResult) -> str:
-    """Judge one attack by `RULE`: "broken", "leaks" or "not by this"."""
-    metrics, restored = result.metrics, result.metrics.restored.ssim.median
-    if restored >= BROKEN or metrics.exact_images >= 0.5:
-        return "broken"
-    floors = [floor.ssim.median for floor in (metrics.ciphertext, metrics.unrelated) if floor is not None]
-    return "leaks" if restored >= max(floors) + LEAKS else "not by this"
-
-
-def worst(verdicts: Iterable[str]) -> str:
-    """Judge several attacks on one scheme: the worst verdict, or "nothing found"."""
-    found = set(verdicts)
-    return next((word for word in ("broken", "leaks") if word in found), "nothing found")
 
 
 def search_years(bits: float, rate: float = RATE) -> str:
@@ -67,17 +53,25 @@ def search_years(bits: float, rate: float = RATE) -> str:
 
 def attacks(results: Results) -> Table:
     """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
-    columns = ["data", "scheme", "attack", "size", "ciphertexts", "restored", "ciphertext", "unrelated", "exact", "key"]
+    columns = ["data", "scheme", "attack", "size", "ciphertexts", "restored", *map(_spaced, FLOORS)]
+    columns += ["find own, %", "exact", "recognised", "key"]
     found = attack_frame(results).sort_values([*CASE, "attack"], kind="stable")
     rows = []
     for entry in found.itertuples():
         metrics = entry.result.metrics
-        floors = [f"{floor.ssim.median:.3f}" if floor else "" for floor in (metrics.ciphertext, metrics.unrelated)]
-        shares = [share.share for share in metrics.key.values()]
+        floors = [f"{metrics.floors[name].best.median:.3f}" if name in metrics.floors else "" for name in FLOORS]
+        shares, seen = [share.share for share in metrics.key.values()], metrics.recognised
         measured = [str(entry.result.threat_model.ciphertexts), f"{entry.restored:.3f}", *floors]
-        exact, key = f"{100 * metrics.exact_images:.0f} %", f"{100 * min(shares):.1f} %" if shares else ""
-        rows.append([entry.data, entry.label, entry.attack, entry.sizes, *measured, exact, key])
-    notes = ["key: the share of the subkey that was recovered worst."]
+        measured += [identified_words(metrics.restored), f"{100 * metrics.exact:.0f} %"]
+        measured += [f"{100 * seen.restored:.1f} of {100 * seen.plain:.1f} %" if seen else ""]
+        key = f"{100 * min(shares):.1f} %" if shares else ""
+        rows.append([entry.data, entry.label, entry.attack, entry.sizes, *measured, key])
+    notes = [
+        VERSIONS,
+        "find own: the share of restored images that find their original among the others, by SSIM / by features.",
+        "recognised: accuracy of a network trained on plain images, on restored ones, of that on plain ones.",
+        "key: the share of the subkey that was recovered worst.",
+    ]
     return Table("Restoration by attacks (median SSIM)", texts(rows, columns), notes, text=3)
 
 
@@ -87,23 +81,40 @@ def security(results: Results) -> Table:
     Where an attack ran several times, the worst for the owner counts.
     """
     found = strongest(results)
-    found["cell"] = [f"{a.verdict} {a.restored:.3f} ({a.held})" for a in found.itertuples()]
+    found["cell"] = [f"{a.verdict.marked} {a.restored:.3f} ({a.held})" for a in found.itertuples()]
     names = in_order(found["attack"])
-    rows = []
+    rows, linked = [], []
     for _, here in found.groupby(CASE):
         cells, first = here.set_index("attack")["cell"], here.iloc[0]
-        alone, bits = here[here["attack"].isin(CIPHERTEXT_ONLY)]["verdict"], first["result"].key.effective_bits
-        words = [worst(alone) if len(alone) else "", worst(here["verdict"]), PAPER.get(first["scheme"], "")]
+        alone, bits = here[here["attack"].isin(CIPHERTEXT_ONLY)]["word"], first["result"].key.effective_bits
+        words = [worst(alone) if len(alone) else "", worst(here["word"]), PAPER.get(first["scheme"], "")]
         years = search_years(bits) if bits else ""
         rows.append([*first[LABELS], *cells.reindex(names, fill_value=""), years, *words])
-    columns = ["data", "scheme", "size / block", *(name.replace("_", " ") for name in names)]
+        links = [judged.linked for judged in here["verdict"] if judged.linked]
+        linked += [f"linked: {first['label']} {first['sizes']} on {first['data']}: {links[0]}."] if links else []
+    columns = ["data", "scheme", "size / block", *map(_spaced, names)]
     columns += ["search, years", "ciphertext-only", "verdict", "paper"]
     notes = [
         "Cells: verdict, median SSIM, and in brackets from how many ciphertexts, known pairs or chosen images.",
         "ciphertext-only: the verdict over attacks that use no pair and no oracle.",
         *RULE,
+        *([OLD] if any(judged.missing for judged in found["verdict"]) else []),
+        *budget_notes(found),
+        *linked,
         f"search, years: trying keys of at most 256 bits, {RATE:.0e} a second. Meaningless as a measure of security: "
         "the attacks beside it try none.",
         "paper: the symbol in its Table I, from looking at what FR, GAN and ITN restored.",
     ]
     return Table("Attacks on each scheme", texts(rows, columns), notes, text=len(columns))
+
+
+def budget_notes(found: pd.DataFrame) -> list[str]:
+    """Return a sentence for each undertrained attack of `strongest`: with what, and how it ended."""
+    short = found[found["word"] == "undertrained"]
+    return [
+        f"{e.attack} on {e.label} {e.sizes}, {e.data}: undertrained, {e.verdict.reason}." for e in short.itertuples()
+    ]
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

@@ -5,8 +5,8 @@ from math import sqrt
 
 import pandas as pd
 
-from vitcrypt.report.frame import Table, texts, training_frame
-from vitcrypt.report.paper import DATA, NETWORKS, STAND_INS, TABLE1, Row, row_of
+from vitcrypt.report.frame import Table, ciphers, texts, training_frame
+from vitcrypt.report.paper import CONTENTS, DATA, NETWORKS, STAND_INS, TABLE1, Row, content_in, data_of, row_of
 from vitcrypt.report.recipe import IMAGES, recipe_of, unlike_the_paper
 from vitcrypt.report.records import Results, TrainingResult
 
@@ -20,7 +20,7 @@ NOTES = [
     "95 % interval: Wilson's, for the number of test images; it covers the choice of test images and not training.",
     "sd seeds, sd keys: standard deviation over seeds under one key, and over keys with one seed, in points.",
     "scale: full, with the paper's network, recipe and all images; small, with a smaller network or fewer images;",
-    "other, with another recipe. Only a full one is subtracted from the paper's number.",
+    "other, with another recipe; below, in what. Only a full one is subtracted from the paper's number.",
 ]
 
 
@@ -40,7 +40,7 @@ def table1(results: Results, data: Iterable[str] = DATA) -> tuple[Table, list[st
     left_out = [f"{run.folder}{reason}" for run, reason in zip(runs["result"], runs["reason"], strict=True) if reason]
     left_out += [f"{run.folder}: the same run as {folders[run.identity].folder}" for run in used[again]["result"]]
     used = used[~again]
-    rows, others = [], []
+    rows, apart = [], []
     for name in data:
         for row in TABLE1:
             start = [DATA[name], row.label, NETWORKS[row.network][0]]
@@ -49,13 +49,14 @@ def table1(results: Results, data: Iterable[str] = DATA) -> tuple[Table, list[st
             for group in sorted(groups, key=lambda group: -group["result"].iloc[0].weights.parameters):
                 scale, note = _scale(row, group["result"].iloc[0])
                 rows.append([*start, *_line(name, row, scale, group)])
-                others += [f"other: {', '.join(start)}: {note}."] if note else []
+                apart += [f"{scale}: {', '.join(start)}: {note}."] if note else []
             if not groups:
                 missing = [*start, "", "", *_published(name, row), "missing"]
                 rows.append(missing + [""] * (len(COLUMNS) - len(missing)))
     versions = sorted({run.versions.torch or "?" for run in used["result"]})
     counted = f"{len(used)} of {len(runs)} results used, with PyTorch {', '.join(versions) or '(none)'}."
-    return Table("Table I: test accuracy (%)", texts(rows, COLUMNS), [*NOTES, *others, counted], text=5), left_out
+    notes = [*NOTES, *dict.fromkeys(apart), *ciphers(used), counted]
+    return Table("Table I: test accuracy (%)", texts(rows, COLUMNS), notes, text=5), left_out
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
@@ -107,11 +108,17 @@ def _line(data: str, row: Row, scale: str, runs: pd.DataFrame) -> list[str]:
 
 
 def _scale(row: Row, run: TrainingResult) -> tuple[str, str]:
-    """Return "full", "small" or "other", and of an other recipe what is another in it."""
-    smaller = run.weights.parameters < 0.98e6 * NETWORKS[row.network][1] or run.metrics.images < IMAGES["test"]
-    if smaller or run.images.train < IMAGES["train"] or run.images.test < IMAGES["test"]:
-        return "small", ""
+    """Return "full", "small" or "other", and what is smaller or another than in the paper."""
+    published, parameters = NETWORKS[row.network][1], run.weights.parameters / 1e6
+    less = [f"{parameters:.2f} of {published} M parameters"] if parameters < 0.98 * published else []
+    counts = {"train": run.images.train, "test": min(run.images.test, run.metrics.images)}
+    of = {"train": "training", "test": "test"}
+    less += [f"{n:,} of {IMAGES[part]:,} {of[part]} images" for part, n in counts.items() if n < IMAGES[part]]
+    if less:
+        return "small", ", ".join(less)
     unlike = unlike_the_paper(row.network, row.encryption, recipe_of(run))
+    if (content := content_in(run)) is not None and content not in CONTENTS:
+        unlike.insert(0, f"its images are not those of {DATA[data_of(run)]}")
     more = f", and {len(unlike) - 3} more" if len(unlike) > 3 else ""
     return ("other", "; ".join(unlike[:3]) + more) if unlike else ("full", "")
 

@@ -1,6 +1,7 @@
 """What an encryption is worth in two numbers: test accuracy on it, and the most that any attack restored of it."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.frame import CASE, LABELS, Table, texts, training_frame
+from vitcrypt.report.frame import CASE, LABELS, Table, ciphers, texts, training_frame
 from vitcrypt.report.recipe import told_apart
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import attacked, trained
-from vitcrypt.report.security import BROKEN, CIPHERTEXT_ONLY, PAPER, RULE, strongest, worst
+from vitcrypt.report.security import CIPHERTEXT_ONLY, PAPER, budget_notes, strongest
+from vitcrypt.report.verdict import BROKEN, OLD, RULE, Verdict, worst
 
 COLUMNS = ["data", "scheme", "size / block", "network", "accuracy", "runs", "ciphertext-only", "by", "any attack"]
 COLUMNS += ["by", "verdict", "paper"]
@@ -27,13 +29,14 @@ def tradeoff(results: Results) -> tuple[Table, pd.DataFrame, list[str]]:
     Returns:
         The table, the points of the scatter (a network by one recipe on a case), and what was left out and why.
     """
-    runs, cases = accuracies(results), _restored(results)
-    both = runs.merge(cases, on=[*CASE, "label", "sizes"], how="outer", indicator="found")
-    points = both[both["found"] == "both"].sort_values([*CASE, "network", "variant"])
+    found = strongest(results)
+    runs, cases = accuracies(results), _restored(found)
+    both = runs.merge(cases, on=[*CASE, "label", "sizes"], how="outer", indicator="side")
+    points = both[both["side"] == "both"].sort_values([*CASE, "network", "variant"])
     left_out = set()
-    for entry in both[both["found"] != "both"].itertuples():
+    for entry in both[both["side"] != "both"].itertuples():
         case = f"{entry.label}, {entry.data}, {entry.sizes}"
-        if entry.found == "right_only":
+        if entry.side == "right_only":
             left_out.add(f"{case}: attacked, but no training on it is among the results")
         elif entry.scheme not in ("plain", "none"):
             left_out.add(f"{entry.network} on {case}: trained, but no attack on it is among the results")
@@ -48,6 +51,9 @@ def tradeoff(results: Results) -> tuple[Table, pd.DataFrame, list[str]]:
         "accuracy: of the test images in percent after the last epoch, mean over the runs of a network by one recipe.",
         "ciphertext-only, any attack: the largest median SSIM over the attacks that were run. Others may restore more.",
         *RULE,
+        *ciphers(points),
+        *([OLD] if any(judged.missing for judged in found["verdict"]) else []),
+        *budget_notes(found),
         f"{len(attacked(results))} attacks and {len(trained(results))} trainings read, {len(points)} points.",
     ]
     table = Table("Accuracy against worst restoration", texts(rows, COLUMNS), notes, text=4)
@@ -70,15 +76,20 @@ def accuracies(results: Results) -> pd.DataFrame:
     return found
 
 
-def _restored(results: Results) -> pd.DataFrame:
+def _restored(found: pd.DataFrame) -> pd.DataFrame:
     """Return what was restored most of each case, by attacks on ciphertexts alone and by any, and the verdict."""
-    found = strongest(results).sort_values(["restored", "attack"])
+    found = found.sort_values(["restored", "attack"])
     keys = [*CASE, "label", "sizes"]
     every = found.groupby(keys).agg(
-        any_restored=("restored", "last"), any_by=("attack", "last"), verdict=("verdict", worst)
+        any_restored=("restored", "last"), any_by=("attack", "last"), verdict=("word", worst), old=("verdict", _old)
     )
+    every["verdict"] += every.pop("old")
     alone = found[found["attack"].isin(CIPHERTEXT_ONLY)].groupby(keys)
     return every.join(alone.agg(alone_restored=("restored", "last"), alone_by=("attack", "last"))).reset_index()
+
+
+def _old(judged: Iterable[Verdict]) -> str:
+    return "*" * any(each.missing for each in judged)
 
 
 @literal
@@ -103,7 +114,8 @@ def draw_tradeoff(results: Results, points: pd.DataFrame, path: Path) -> Path:
             place = (entry.accuracy, height)
             axis.annotate(f"plain, {entry.name}", place, rotation=90, fontsize=8, color="grey")
         axis.axhline(BROKEN, color="grey", linewidth=0.6)
-        axis.set(xlabel=f"test accuracy on {data} (%)", ylabel="worst restoration (median SSIM)", ylim=(-0.1, 1.08))
+        axis.set(xlabel=f"test accuracy on {data} (%)", ylim=(-0.1, 1.08))
+        axis.set_ylabel("worst restoration (median SSIM, best versions)")
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return saved(figure, path, dpi=110)

@@ -20,7 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from vitcrypt.attacks.learned import loop, memory
 from vitcrypt.attacks.learned.networks import BlockInverse, NibbleInverse, SmallDiscriminator, initialise_as_dcgan
 from vitcrypt.attacks.learned.sia import SIADiscriminator, SIAGenerator
-from vitcrypt.attacks.learned.training import Part, Training, described
+from vitcrypt.attacks.learned.training import Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
 from vitcrypt.models import PyramidNet
 from vitcrypt.untrusted.text import console
@@ -94,10 +94,15 @@ class GAN:
         with loop.seeded(self.seed) as random:
             networks = self._networks(observation, labels)
             nn.ModuleList(part for part in networks if part is not None).to(device)
-            steps = self._train(networks, observation, public.cpu(), labels, random, epochs, device)
+            trained = self._train(networks, observation, public.cpu(), labels, random, epochs, device)
             images = loop.apply(networks.generator, observation.ciphertexts, self.batch_size, device)
-        spent = Budget(steps, len(observation.all_ciphertexts), memory.parameters(*networks[:2]))
-        return Reconstruction(images, details={"epochs": epochs}, spent=spent, published=self._published(observation))
+        return Reconstruction(
+            images,
+            details={"epochs": epochs},
+            spent=Budget(trained.steps, observation.count, memory.parameters(*networks[:2])),
+            published=self._published(observation),
+            earlier=trained.earlier,
+        )
 
     def _needs(self, observation: Observation) -> tuple[Tensor, Tensor | None]:
         """Return public images and labels, after all checks."""
@@ -105,6 +110,7 @@ class GAN:
             raise ValueError(f"variant must be one of {', '.join(RECIPES)}; got {self.variant!r}")
         if self.maps not in ("own", "shared"):
             raise ValueError(f"maps must be 'own' or 'shared', got {self.maps!r}")
+        check_sizes(self.name, self.epochs, self.batch_size)
         schemes = ("le",) if self.variant == "nibbles" else ()
         public: Tensor = observation.need(self.name, "public_images", schemes=schemes, shared=True)
         labelled = self.variant == "sia" and self.label_weight
@@ -127,8 +133,8 @@ class GAN:
         random: torch.Generator,
         epochs: int,
         device: str,
-    ) -> int:
-        """Train the networks; return the number of steps."""
+    ) -> Training:
+        """Train the networks; return the training, which is at its end."""
         generator, discriminator, classifier = networks
         ciphertexts, recipe, sia = observation.all_ciphertexts.cpu(), RECIPES[self.variant], self.variant == "sia"
         trained = chain(generator.parameters(), classifier.parameters() if classifier else ())
@@ -153,7 +159,7 @@ class GAN:
                 if logits is not None and labels is not None:
                     loss = loss + self.label_weight * cross_entropy(logits.float(), labels[chosen].to(device))
                 loop.step(optimizer, loss)
-        return training.steps
+        return training
 
     def _networks(self, observation: Observation, labels: Tensor | None) -> Networks:
         """Build the networks on torch's default device, in training mode."""
@@ -182,7 +188,7 @@ class GAN:
         device = loop.pick_device(self.device)
         with loop.seeded(0), torch.device("meta"):
             generator, discriminator, classifier = self._networks(observation, labels)
-            batch = memory.blank(observation.shape, min(self.batch_size, len(observation.all_ciphertexts)))
+            batch = memory.blank(observation.shape, min(self.batch_size, observation.count))
             restored, made = memory.kept(generator, batch, device)
             _, judged = memory.kept(discriminator, restored, device)
             sorted_ = memory.kept(classifier, restored, device)[1] if classifier else 0

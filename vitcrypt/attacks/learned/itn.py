@@ -19,7 +19,7 @@ from torch.nn.functional import mse_loss
 
 from vitcrypt.attacks.learned import loop, memory, own_keys
 from vitcrypt.attacks.learned.networks import BlockInverse, UNet
-from vitcrypt.attacks.learned.training import Best, Part, Training, described
+from vitcrypt.attacks.learned.training import Best, Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
 from vitcrypt.untrusted.text import console
 
@@ -88,17 +88,21 @@ class ITN:
         pairs = Pairs(self, observation, public, device)
         with loop.seeded(self.seed) as random:
             network = self._build(observation).to(device)
-            steps = self._train(network, best, pairs, random, described(self, observation), device)
+            trained = self._train(network, best, pairs, random, described(self, observation), device)
             network.load_state_dict(best.network)
             images = loop.apply(network, observation.ciphertexts, self.batch_size, device)
-        spent = Budget(steps, len(pairs.trained), memory.parameters(network))
-        details = {"own_pairs": len(public), "validation_loss": best.loss}
-        return Reconstruction(images, details=details, spent=spent, published=self._published(observation))
+        return Reconstruction(
+            images,
+            details={"own_pairs": len(public), "validation_loss": best.loss},
+            spent=Budget(trained.steps, len(pairs.trained), memory.parameters(network)),
+            published=self._published(observation),
+            earlier=trained.earlier,
+        )
 
     def _train(
         self, network: nn.Module, best: Best, pairs: "Pairs", random: torch.Generator, what: str, device: str
-    ) -> int:
-        """Train a network and keep the best; return the number of steps."""
+    ) -> Training:
+        """Train a network and keep the best; return the training, which is at its end."""
         recipe = RECIPES[self.network]
         epochs, rate = self.epochs or recipe.epochs, self.learning_rate or recipe.rate
         optimizer = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=5e-4)
@@ -114,7 +118,7 @@ class ITN:
                     restored = network(encrypted)
                 loop.step(optimizer, recipe.loss * mse_loss(restored.float(), plain))
             best.offer(recipe.loss * pairs.validate(network, self.batch_size), network)
-        return training.steps
+        return training
 
     def _check(self, observation: Observation, count: int) -> None:
         height, width = observation.shape[1:]
@@ -122,6 +126,7 @@ class ITN:
             raise ValueError(f"network must be 'block' or 'unet', got {self.network!r}")
         if self.keys not in ("fixed", "fresh"):
             raise ValueError(f"keys must be 'fixed' or 'fresh', got {self.keys!r}")
+        check_sizes(self.name, self.epochs, self.batch_size)
         if self.network == "unet" and (height % 2 ** (self.levels - 1) or width % 2 ** (self.levels - 1)):
             raise ValueError(
                 f"a U-Net of {self.levels} levels cannot halve {height} x {width} so often; set fewer levels"
@@ -198,5 +203,5 @@ class Pairs:
         return total / len(self._held)
 
     def _encrypt(self, plain: Tensor, random: torch.Generator) -> Tensor:
-        subkeys = own_keys.draw(self._scheme, self._shape, len(plain), random)
+        subkeys = own_keys.draw(self._scheme, self._shape, len(plain), random, self._device)
         return own_keys.encrypt(self._scheme, plain.to(self._device), subkeys)

@@ -15,13 +15,16 @@ from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme, Shape
 Subkeys = dict[str, Tensor]
 
 
-def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator) -> Subkeys:
-    """Draw subkeys for `count` images: as the scheme takes them, with a first dimension of `count`."""
+def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator, device: str = "cpu") -> Subkeys:
+    """Draw subkeys for `count` images: as the scheme takes them, with a first dimension of `count`.
+
+    What is drawn follows from `random`, which lies on the CPU; on `device` it is sorted.
+    """
     subkeys = {}
     for name, stage in scheme.stages(shape).items():
         size = (count, *stage.shape)
         if stage.kind == "permutation":
-            subkeys[name] = torch.rand(size, generator=random).argsort(-1)
+            subkeys[name] = torch.rand(size, generator=random).to(device).argsort(-1)
         else:
             drawn = torch.randint(0, stage.bound, size, generator=random)
             subkeys[name] = drawn.bool() if stage.kind == "bits" else drawn

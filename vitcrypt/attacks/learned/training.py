@@ -63,6 +63,7 @@ class Training:
 
     Attributes:
         steps: Batches that were trained on.
+        earlier: Seconds of the calls before this one, up to their last checkpoint.
 
     Raises:
         ValueError: The file is no checkpoint of this training.
@@ -73,7 +74,8 @@ class Training:
     ) -> None:
         self._what, self._parts, self._random, self._device, self._path = what, parts, random, device, checkpoint
         self._epoch, self._position, self._order = 0, 0, torch.empty(0, dtype=torch.int64)
-        self.steps, self._saved = 0, time.monotonic()
+        self.steps, self.earlier = 0, 0.0
+        self._began = self._saved = time.monotonic()
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
 
@@ -102,6 +104,7 @@ class Training:
 
     def _save(self, path: Path) -> None:
         state = {"what": self._what, "epoch": self._epoch, "position": self._position, "order": self._order}
+        state |= {"seconds": self.earlier + time.monotonic() - self._began}
         state |= {"steps": self.steps, "random": self._random.get_state(), "torch": torch.get_rng_state()}
         state |= {f"part.{name}": part.state_dict() for name, part in self._parts.items()}
         if is_gpu(self._device):
@@ -122,12 +125,20 @@ class Training:
         for name, part in self._parts.items():
             part.load_state_dict(state[f"part.{name}"])
         self._epoch, self._position, self._order = state["epoch"], state["position"], state["order"]
-        self.steps = state["steps"]
+        self.steps, self.earlier = state["steps"], state["seconds"]
         self._random.set_state(state["random"])
         torch.set_rng_state(state["torch"])
         if is_gpu(self._device) and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self._device)
         console.print(f"  goes on in epoch {self._epoch + 1} after {self.steps:,} steps")
+
+
+def check_sizes(attack: str, epochs: int | None, batch_size: int) -> None:
+    """Raise ValueError unless there is something to train on: batch statistics need two images."""
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"{attack} trains for at least 1 epoch, got epochs={epochs}; null: as published")
+    if batch_size < 2:
+        raise ValueError(f"{attack} needs at least 2 images in a batch, got batch_size={batch_size}")
 
 
 def described(attack: object, observation: Observation) -> str:
