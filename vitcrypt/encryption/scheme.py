@@ -104,7 +104,7 @@ class Scheme:
         raise NotImplementedError
 
     def invariants(self, images: Tensor) -> Tensor:
-        """Return what no key changes of uint8 images [B, C, H, W], as float32 [B, F]: the same for all ciphertexts of one.
+        """Return what no key changes of uint8 images [B, C, H, W], float32 [B, F]: the same for all ciphertexts of one.
 
         Whoever finds a row's nearest neighbour (in L1) among those of known images links the ciphertext to its image.
         """
