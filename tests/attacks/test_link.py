@@ -1,4 +1,4 @@
-"""Linkage: no key changes the invariants, so that ciphertexts find their images; what is independent of them does not."""
+"""Linkage: no key changes the invariants, and ciphertexts find their images; what is independent of them does not."""
 
 import math
 
@@ -72,9 +72,9 @@ def test_what_a_scheme_or_an_observation_lacks_is_said():
         def stages(self, shape):
             return {}
 
-    with pytest.raises(ValueError, match="mine names nothing that its keys leave as it is; write Mine.invariants"):
+    with pytest.raises(ValueError, match=r"mine names nothing that its keys leave as it is; write Mine.invariants"):
         Link()(Observation(Mine(4), images, gallery=images))
-    with pytest.raises(ValueError, match="link needs candidates.*observation.gallery"):
+    with pytest.raises(ValueError, match=r"link needs candidates.*observation.gallery"):
         Link()(Observation(LE(4), images))
 
 
@@ -91,7 +91,7 @@ def test_the_program_records_linkage_and_reports_it(tmp_path, monkeypatch):
     assert pe["linkage"].endswith(" % (20 x 360)")
     assert (pe["verdict"], le["linkage"]) == ("linkable", "not run")
     for value, message in (
-        ("gallery=19", "gallery=19: it holds the victim's 20"),
+        ("gallery=19", "it holds the victim's 20 images"),
         ("gallery_copies=x", "exact, jpeg90"),
     ):
         with pytest.raises(ValueError, match=message):

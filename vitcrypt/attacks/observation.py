@@ -187,20 +187,20 @@ class Reconstruction:
     Args:
         images: uint8 [n, C, H, W], a guess of the plain image for each ciphertext.
         subkeys: A guess of the victim's subkeys, as `Scheme.cipher` takes them; empty where the attack guesses none.
-        distances: float32 [n, g], how far each ciphertext lies from each candidate of the gallery, where it tells.
         details: What the attack cost and what else it found; plain values.
         spent: What a learned attack was trained with; None of an attack that learns nothing.
         published: What it is trained with in its publication, on images of this size.
         earlier: Seconds of earlier calls that were broken off, and from whose checkpoint this one went on.
+        distances: float32 [n, g], how far each ciphertext lies from each candidate of the gallery, where it tells.
     """
 
     images: Tensor
     subkeys: dict[str, Tensor] = field(default_factory=dict)
-    distances: Tensor | None = None
     details: dict[str, Any] = field(default_factory=dict)
     spent: Budget | None = None
     published: Budget | None = None
     earlier: float = 0.0
+    distances: Tensor | None = None
 
 
 @runtime_checkable

@@ -277,7 +277,6 @@ class AttackConfig(Strict):
     resume: bool = True
     allow_targets: list[str] = field(default_factory=list)
     lpips_weights: PathText | None = None
-    # the folder of a finished run on plain images; at null it does not count for the identity
     classifier: PathText | None = None
 
     @property
