@@ -36,11 +36,11 @@ class Link:
         """
         gallery, scheme = observation.need("link", "gallery"), observation.scheme
         try:
-            rows = torch.cat([scheme.invariants(part) for part in observation.ciphertexts.split(self.chunk)])
+            rows = torch.cat([scheme.invariants(part) for part in torch.split(observation.ciphertexts, self.chunk)])
         except NotImplementedError as error:
             raise ValueError(
                 f"link: {error}; write {type(scheme).__name__}.invariants (vitcrypt/encryption/invariants.py has some)"
             ) from None
-        parts = [torch.cdist(rows, scheme.invariants(part), p=1) for part in gallery.split(self.chunk)]
+        parts = [torch.cdist(rows, scheme.invariants(part), p=1) for part in torch.split(gallery, self.chunk)]
         distances = torch.cat(parts, 1)
         return Reconstruction(gallery[distances.argmin(1)], distances=distances)

@@ -33,8 +33,8 @@ def linkage(distances: Tensor, places: Tensor) -> Linkage:
     """
     own = distances.gather(1, places[:, None])
     nearer, ties = (distances < own).sum(1), (distances == own).sum(1)
-    top = [float(((k - nearer) / ties).clamp(0, 1).double().mean()) for k in (1, 5)]
+    top1, top5 = [float(((k - nearer) / ties).clamp(0, 1).double().mean()) for k in (1, 5)]
     without = distances.scatter(1, places[:, None], torch.inf).min(1).values
     difference = without[None] - distances.min(1).values[:, None]
     membership = float(((difference > 0).double() + 0.5 * (difference == 0)).mean())
-    return Linkage(*top, anonymity=nearer + ties, membership=membership)
+    return Linkage(top1, top5, nearer + ties, membership)
