@@ -108,7 +108,7 @@ def test_devices_do_not_change_the_gradient_of_a_step(images, micro, world_size)
 
 @pytest.mark.slow
 def test_a_sweep_over_device_counts_gives_the_same_weights_and_counts_every_image_once(tmp_path):
-    arguments = [*SMALL, "data.limit_train=37", "data.validation=0.12", "data.limit_test=5", "data.batch_size=16"]
+    arguments = [*SMALL, "data.limit_train=38", "data.validation=0.12", "data.limit_test=5", "data.batch_size=16"]
     arguments += ["data.crop_padding=1", "model.warmup_steps=1", "model.label_smoothing=0.1", "encryption=ele"]
     finish("-m", *arguments, "data.micro_batch_size=7", "trainer.devices=1,2", folder=tmp_path)
     one, two = results(tmp_path)
