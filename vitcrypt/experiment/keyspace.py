@@ -11,7 +11,6 @@ from vitcrypt.experiment.sample import sample
 from vitcrypt.report.frame import Table, texts
 from vitcrypt.report.security import RATE, search_years
 
-KINDS = "nominal", "years", "effective", "unicity", "unicity, effective"
 FORMULAS = {
     "LE": "(2d)! 2^(2d)",
     "EtC": "N! 8^N 2^N 6^N",
@@ -34,17 +33,22 @@ def keyspace(rate: float = RATE, images: Path | None = None) -> Table:
         images: An .npz file with images of which the redundancy is estimated; None: see `sample`.
     """
     rows, columns = [[name, formula] for name, formula in FORMULAS.items()], ["scheme", "formula"]
-    estimates = []
+    estimates: list[str] = []
+    distances: list[list[str]] = [[] for _ in rows]
+    last: list[str] = []
     for shape, block in (((3, 32, 32), 4), ((3, 224, 224), 16)):
         what, examples = sample(shape[1], CODED, images)
         spare = redundancy(examples)
+        if spare <= 0:
+            raise ValueError(f"lossless WebP finds no redundancy in {what}; set --images to a file with photographs")
         estimates.append(f"{spare:,.0f} bits at {shape[1]} ({len(examples)} images: {what})")
         schemes: list[Scheme] = [LE(block), EtC(block), ELE(block), PE(), PE(channel_shuffle=False), Proposed(block)]
-        for row, scheme in zip(rows, schemes, strict=True):
+        for row, distance, scheme in zip(rows, distances, schemes, strict=True):
             nominal, effective = scheme.key_space_bits(shape), scheme.effective_key_bits(shape)
             row += [f"{nominal:,.1f}", search_years(nominal, rate), f"{effective:,.1f}"]
-            row += [f"{nominal / spare:.2g}", f"{effective / spare:.2g}"]
-        columns += [f"{kind}, {shape[1]}, M = {block}" for kind in KINDS]
+            distance += [f"{nominal / spare:.2g}", f"{effective / spare:.2g}"]
+        columns += [f"{kind}, {shape[1]}, M = {block}" for kind in ("nominal", "years", "effective")]
+        last += [f"{kind}, {shape[1]}, M = {block}" for kind in ("unicity", "unicity, effective")]
     notes = [
         "nominal: log2 of the published formula. effective: at most the 256 bits of the key that all is drawn from.",
         "d = 3 M^2 values in a block of M x M pixels, N blocks, P pixels.",
@@ -55,7 +59,8 @@ def keyspace(rate: float = RATE, images: Path | None = None) -> Table:
         f"R is what lossless WebP saves: {'; '.join(estimates)}. A better coder saves more: these are upper estimates.",
         "None of these is a measure of security: the attacks that work do not search for the key.",
     ]
-    return Table("Key space (bits) and exhaustive search", texts(rows, columns), notes, text=2)
+    whole = [row + distance for row, distance in zip(rows, distances, strict=True)]
+    return Table("Key space (bits) and exhaustive search", texts(whole, columns + last), notes, text=2)
 
 
 def redundancy(images: Tensor) -> float:

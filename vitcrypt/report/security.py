@@ -9,6 +9,7 @@ import pandas as pd
 from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
 from vitcrypt.report.measures import FLOORS
 from vitcrypt.report.records import Results
+from vitcrypt.report.results import attacked
 from vitcrypt.report.verdict import OLD, RULE, VERSIONS, WORDS, identified_words, judge, worst
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
@@ -116,12 +117,11 @@ def security(results: Results) -> Table:
 
 def linkage(results: Results) -> dict[tuple[Any, ...], str]:
     """Return by case what linkage came to, as "linkable: exact 100.0 %, jpeg90 96.5 % (200 x 10,000)"."""
-    found = attack_frame(results)
-    found = found[[result.metrics.linked is not None for result in found["result"]]]
+    found = attack_frame([result for result in attacked(results) if result.metrics.linked is not None])
     told = {}
     for case, here in found.groupby(CASE):
         sizes: dict[str, list[str]] = {}
-        for result in here["result"]:
+        for result in sorted(here["result"], key=lambda result: -result.metrics.linked.top1):
             measured, copies = result.metrics.linked, result.config.attack.observation.gallery_copies
             size = f"({result.metrics.images:,} x {measured.among:,})"
             sizes.setdefault(size, []).append(f"{copies} {100 * measured.top1:.1f} %")
