@@ -120,6 +120,13 @@ class Scheme:
         """Build the map from checked subkeys."""
         raise NotImplementedError
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """Return what no key changes of uint8 images [B, C, H, W], float32 [B, F]: the same for all ciphertexts of one.
+
+        Whoever finds a row's nearest neighbour (in L1) among those of known images links the ciphertext to its image.
+        """
+        raise NotImplementedError(f"{self.name} names nothing that its keys leave as it is")
+
     def key_space_bits(self, shape: Shape) -> float:
         """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`."""
         return sum((stage.key_bits for stage in self.stages(shape).values()), start=0.0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitcrypt.encryption import primitives
+from vitcrypt.encryption import invariants, primitives
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -36,6 +36,10 @@ class Plain(Scheme):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Return the identity."""
         return SignedPermutation.identity(math.prod(shape))
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """All values."""
+        return images.flatten(1).float()
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ class PE(Scheme):
         index = index.flatten(-2).expand_as(negation)
         mask = (negation.take_along_dim(index, -1) * FULL[8]).to(torch.uint8)
         return SignedPermutation(index, mask, check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Folded values, sorted within a pixel where channels are shuffled."""
+        return invariants.folded_pixels(images, self.channel_shuffle)
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,10 @@ class LE(Scheme):
 
         return SignedPermutation(flatten(shuffled), flatten(mask), bits=4, check=False)
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """How the folded nibbles of each block are distributed."""
+        return invariants.folded_nibbles(images, self.block_size, sort_blocks=False)
+
 
 @dataclass(frozen=True)
 class ELE(LE):
@@ -145,6 +157,10 @@ class ELE(LE):
         order = subkeys["block_permutation"]
         blocks = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
         return SignedPermutation(blocks.flatten(-3), check=False) @ nibbles
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """The same of blocks that may stand anywhere."""
+        return invariants.folded_nibbles(images, self.block_size, sort_blocks=True)
 
 
 @dataclass(frozen=True)
@@ -188,6 +204,10 @@ class EtC(Scheme):
         index, mask = (primitives.from_blocks(blocks, shape).flatten(-3) for blocks in moved)
         return SignedPermutation(index, mask, check=False)
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """Contrasts within blocks that may stand anywhere: neither sign nor brightness counts."""
+        return invariants.block_contrasts(images, self.block_size)
+
 
 @dataclass(frozen=True)
 class Proposed(Scheme):
@@ -230,6 +250,10 @@ class Proposed(Scheme):
         scrambled = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
         shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
         return SignedPermutation(shuffled.flatten(-3), check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Means of quarters of blocks and quantiles of values, channel by channel, less the mean."""
+        return invariants.quarter_means(images, self.block_size)
 
 
 SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})
