@@ -8,6 +8,8 @@ brightened stays near.
 import torch
 from torch import Tensor
 
+from vitcrypt.encryption.primitives import to_blocks
+
 QUANTILES = 256
 
 
@@ -50,10 +52,3 @@ def quarter_means(images: Tensor, block_size: int) -> Tensor:
     placed = quarters.view(len(images), rows // 2, 2, columns // 2, 2, -1)
     means = placed.permute(0, 2, 4, 5, 1, 3).flatten(4).sort(4).values
     return torch.cat([quantiles.flatten(1) / count, means.flatten(1) / (count * half**2)], 1).float()
-
-
-def to_blocks(images: Tensor, size: int) -> Tensor:
-    """Cut [B, C, H, W] into its blocks [B, N, C, size, size]."""
-    batch, channels, height, width = images.shape
-    rows = images.reshape(batch, channels, height // size, size, width // size, size)
-    return rows.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
