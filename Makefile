@@ -23,10 +23,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	$(BIN)/vitcrypt report results/digits
 
 test: install ## all tests (14 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 16
 
-test-fast: install ## those that start no runs of their own
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
+test-fast: install ## those that start no run and no process of their own
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxschedchunk 16 -m "not slow"
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

@@ -35,12 +35,17 @@ def own_images(path: str, count: int, trial: int) -> Tensor:
     return images[start : start + count]
 
 
+def quartiles(images: Tensor, plain: Tensor) -> dict[str, float]:
+    """Return lower quartile, median and upper quartile of the SSIM of the best versions."""
+    values = symmetric_ssim(images, plain)[0]
+    return {name: float(values.quantile(q)) for name, q in (("lower", 0.25), ("median", 0.5), ("upper", 0.75))}
+
+
 def topology(path: str, count: int, trial: int) -> dict[str, float]:
     """A permutation of all 3,072 bytes with signs, from ciphertexts alone."""
     plain = own_images(path, count, trial)
     held = Observation(Plain(), drawn(trial, 3072)(plain), public_images=cifar(path, "train", 5000))
-    values = symmetric_ssim(Topology()(held).images[:200], plain[:200])[0]
-    return dict(zip(("lower", "median", "upper"), values.quantile(torch.tensor([0.25, 0.5, 0.75]).double()).tolist()))
+    return quartiles(Topology()(held).images[:200], plain[:200])
 
 
 def trilateration(path: str, pairs: int, trial: int) -> dict[str, float]:
@@ -49,8 +54,7 @@ def trilateration(path: str, pairs: int, trial: int) -> dict[str, float]:
     start = 5000 + trial * pairs
     known, public = cifar(path, "train", start + pairs)[start:], cifar(path, "train", 4000)
     held = Observation(Plain(), cipher(plain), known=(known, cipher(known)), public_images=public)
-    values = symmetric_ssim(Trilateration()(held).images, plain)[0]
-    return dict(zip(("lower", "median", "upper"), values.quantile(torch.tensor([0.25, 0.5, 0.75]).double()).tolist()))
+    return quartiles(Trilateration()(held).images, plain)
 
 
 if __name__ == "__main__":

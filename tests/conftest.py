@@ -8,6 +8,11 @@ from vitcrypt.cli import main
 from vitcrypt.data import TEST_INDEX, Splits
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests: a long one at the end would leave the other processes idle."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def make_trainer(tmp_path):
     """Return a function that builds a silent one-device Trainer, as `vitcrypt.experiment.training_run` does."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -60,11 +61,14 @@ def requirements() -> dict[str, dict[str, str]]:
     }
 
 
+installed_packages = cache(packages_distributions)
+
+
 def third_party(*places: str) -> set[str]:
     """Distributions of what the modules below some folders import, inside functions too."""
     mine = {path.stem for place in ("tests", "experiments") for path in (ROOT / place).rglob("*")}
     mine |= {"vitcrypt", "hydra_plugins"}
-    distributions, found = packages_distributions(), set()
+    distributions, found = installed_packages(), set()
     for path in (path for place in places for path in (ROOT / place).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -147,7 +147,7 @@ def test_itn_learns_what_needs_no_key():
 
 
 class Negated(Scheme):
-    """A scheme that is not known to `own_keys`."""
+    """A scheme that builds its map for one key at a time."""
 
     def stages(self, shape):
         return Proposed(4).stages(shape)

@@ -107,19 +107,19 @@ def test_devices_do_not_change_the_gradient_of_a_step(images, micro, world_size)
 
 
 @pytest.mark.slow
-def test_neither_processes_nor_micro_batches_change_the_weights_of_a_run(tmp_path):
-    arguments = [*SMALL, "data.limit_train=37", "data.validation=0.12", "data.limit_test=5", "data.batch_size=16"]
+def test_a_sweep_over_device_counts_gives_the_same_weights_and_counts_every_image_once(tmp_path):
+    arguments = [*SMALL, "data.limit_train=38", "data.validation=0.12", "data.limit_test=5", "data.batch_size=16"]
     arguments += ["data.crop_padding=1", "model.warmup_steps=1", "model.label_smoothing=0.1", "encryption=ele"]
-    for division in (["trainer.devices=1"], ["trainer.devices=2", "data.micro_batch_size=7"]):
-        finish(*arguments, *division, folder=tmp_path)
-    found = results(tmp_path)
-    assert len(found) == 2
-    assert len({tuple(epoch["step"] for epoch in result["training"]["history"]) for result in found}) == 1
-    states = [torch.load(path, weights_only=True)["state_dict"] for path in tmp_path.rglob("last.ckpt")]
-    for state in states[1:]:
-        for name, value in states[0].items():
-            assert torch.allclose(state[name], value, atol=1e-5, rtol=0), name
-    for result in found[1:]:
-        for epoch, other in zip(result["training"]["history"], found[0]["training"]["history"], strict=True):
-            for name in ("train/loss", "train/acc", "val/loss", "val/acc"):
-                assert epoch[name] == pytest.approx(other[name], abs=1e-5), "every image is counted once"
+    finish("-m", *arguments, "data.micro_batch_size=7", "trainer.devices=1,2", folder=tmp_path)
+    one, two = results(tmp_path)
+    assert {one["training"]["devices"], two["training"]["devices"]} == {1, 2}
+    for result in (one, two):
+        assert result["images"]["train"] == 33
+        assert result["metrics"]["images"] == 5
+        assert [epoch["step"] for epoch in result["training"]["history"]] == [3, 6]
+    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in tmp_path.rglob("last.ckpt"))
+    for name, value in first.items():
+        assert torch.allclose(second[name], value, atol=1e-5, rtol=0), name
+    for epoch, other in zip(one["training"]["history"], two["training"]["history"], strict=True):
+        for name in ("train/loss", "train/acc", "val/loss", "val/acc"):
+            assert epoch[name] == pytest.approx(other[name], abs=1e-5), "every image is counted once"

@@ -7,7 +7,7 @@ import torch
 from cases import ONE_EACH, SHAPE, by_oracle, cipher_of, drawn, each, label, noise
 
 from vitcrypt.data import ArrayDataset, ImageDataModule, Splits
-from vitcrypt.encryption import ImageEncryption, Plain, Proposed
+from vitcrypt.encryption import LE, ImageEncryption, Plain, Proposed, Scheme
 from vitcrypt.keys import Key
 
 pytestmark = [
@@ -27,7 +27,7 @@ def module(encryption, **options):
     return ImageDataModule(Splits(some, some, ["0"]), 32, encryption, batch_size=4, **options)
 
 
-@each(ONE_EACH)
+@each([scheme for scheme in ONE_EACH if scheme.name in ("proposed", "ele", "pe")])
 def test_a_compiled_cipher_equals_the_oracle_and_decrypts_exactly(scheme):
     cipher = cipher_of(scheme, SHAPE)
     encrypt, decrypt = torch.compile(cipher), torch.compile(cipher.inverse())
@@ -39,8 +39,11 @@ def test_a_compiled_cipher_equals_the_oracle_and_decrypts_exactly(scheme):
         assert torch.equal(decrypt(encrypted), images)
 
 
-@pytest.mark.parametrize("scheme", [Plain(), Proposed(4), *(s for s in ONE_EACH if s.name in ("le", "pe"))], ids=label)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("scheme", "dtype"),
+    [(Plain(), torch.float32), (Proposed(4), torch.bfloat16), (LE(4), torch.float32)],
+    ids=lambda value: label(value) if isinstance(value, Scheme) else "",
+)
 def test_the_network_sees_the_same_with_data_compile(scheme, dtype):
     encryption = ImageEncryption(scheme, KEY, SHAPE)
     for training in (True, False):

@@ -3,6 +3,7 @@
 import base64
 import secrets
 import shlex
+from itertools import cycle
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -149,8 +150,10 @@ def parsed(text):
     return str(value).replace(r"\${", "${")
 
 
-@pytest.mark.parametrize("value", ["photos (1)", "x=y", "it's", 'a"b', "a#b", "猫", "set[v2]", "{a:1}", "[v2]", "a,b"])
-@pytest.mark.parametrize("name", ["data.root", "results", "model.weights"])
+ODD = ["photos (1)", "x=y", "it's", 'a"b', "a#b", "猫", "set[v2]", "{a:1}", "[v2]", "a,b"]
+
+
+@pytest.mark.parametrize(("name", "value"), list(zip(cycle(["data.root", "results", "model.weights"]), ODD)))
 def test_what_the_grammar_does_not_take_is_shown_quoted(vitcrypt, name, value):
     code, printed = vitcrypt("run", "data=folder", f"{name}={value}")
     assert code == 1

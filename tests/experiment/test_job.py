@@ -14,6 +14,8 @@ from vitcrypt import attack, run
 from vitcrypt.experiment.identity import plain_path
 from vitcrypt.keys import Key
 
+pytestmark = pytest.mark.slow
+
 TINY = [part for part in SMALL if not part.startswith(("data", "trainer.max"))]
 TINY += ["trainer.max_epochs=1", "model.image_size=8", "model.batch_size=8"]
 ATTACK = ["encryption=proposed", "attack=fr", "image_size=8", "block_size=4", "attack.observation.ciphertexts=2"]

@@ -19,6 +19,8 @@ from vitcrypt.experiment.attack import run as attack
 from vitcrypt.report import figures
 from vitcrypt.report.results import finite, write_result
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "$a_{$",
     r"\frac",

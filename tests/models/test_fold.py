@@ -69,7 +69,6 @@ def test_every_shape_of_a_vit_can_be_folded(scheme, options):
 
 
 AT_224 = [(scheme, "vit_tiny_patch16_224", 2) for scheme in (Proposed(16), PE(), EtC(16), LE(16), ELE(16))]
-AT_224 += [(ELE(16), "vit_base_patch16_224", 1)]
 AT_224 += [(Proposed(16), "vit_base_patch16_224", 2)]
 
 

@@ -14,8 +14,7 @@ Ints = NDArray[np.int64]
 
 def blocks_of(images: Tensor, size: int) -> Tensor:
     """Cut images [n, C, H, W] into blocks [N, n, C, B, B]."""
-    count, channels = images.shape[:2]
-    return to_blocks(images.flatten(0, 1), size).view(-1, count, channels, size, size)
+    return to_blocks(images, size).transpose(0, 1)
 
 
 def nibbles_of(images: Tensor, size: int) -> Tensor:

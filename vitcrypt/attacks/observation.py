@@ -22,6 +22,7 @@ WORDS = {
     "intercepted": "more ciphertexts under the same key, not to be restored",
     "labels": "their labels",
     "public_images": "plain images of public origin",
+    "gallery": "candidates, plain images of public origin among which the victim's may be",
     "known": "known pairs of plain and encrypted images",
     "weights": "weights of a network that carries the key and the public ones it was made from, tensors",
     "oracle": "an oracle that encrypts chosen images under the victim's key",
@@ -66,6 +67,7 @@ class Observation:
         intercepted: uint8 [k, C, H, W], more ciphertexts under the same key, which need not be restored.
         labels: int64 [n + k], classes of the ciphertexts and then of the intercepted ones.
         public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them to be restored.
+        gallery: uint8 [g, C, H, W], candidates: plain images, among which the victim's may be.
         known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
         oracle: Encrypts under the victim's key.
         weights: Tensors of a network that carries the key, and of the public network that it was made from.
@@ -81,6 +83,7 @@ class Observation:
     intercepted: Tensor | None = None
     labels: Tensor | None = None
     public_images: Tensor | None = None
+    gallery: Tensor | None = None
     known: tuple[Tensor, Tensor] | None = None
     oracle: Oracle | None = None
     weights: tuple[State, State] | None = None
@@ -88,7 +91,7 @@ class Observation:
     def __post_init__(self) -> None:
         """Check that all images have one type and size."""
         batches = {"ciphertexts": self.ciphertexts}
-        for name in ("public_images", "intercepted"):
+        for name in ("public_images", "intercepted", "gallery"):
             if (held := getattr(self, name)) is not None:
                 batches[name] = held
         if self.known is not None:
@@ -148,7 +151,7 @@ class Observation:
 
         Args:
             attack: Its name, for the message.
-            part: One of intercepted, labels, public_images, known, oracle, weights; None: nothing is returned.
+            part: One of intercepted, labels, public_images, gallery, known, oracle, weights; None: nothing is returned.
             schemes: Names of the schemes that it attacks; empty: all.
             shared: Whether the images must be under one key.
         """
@@ -188,6 +191,7 @@ class Reconstruction:
         spent: What a learned attack was trained with; None of an attack that learns nothing.
         published: What it is trained with in its publication, on images of this size.
         earlier: Seconds of earlier calls that were broken off, and from whose checkpoint this one went on.
+        distances: float32 [n, g], how far each ciphertext lies from each candidate of the gallery, where it tells.
     """
 
     images: Tensor
@@ -196,6 +200,7 @@ class Reconstruction:
     spent: Budget | None = None
     published: Budget | None = None
     earlier: float = 0.0
+    distances: Tensor | None = None
 
 
 @runtime_checkable

@@ -107,15 +107,34 @@ def draw_fig4(results: Folder = Path("results")) -> None:
     console.print(str(fig4(kept, results / "fig4.png")))
 
 
+Images = Annotated[Path | None, typer.Option("--images", help="An .npz file; else CIFAR-10 where it is at hand.")]
+
+
 @app.command(name="keyspace")
 def print_keyspace(
     format: Printed = Format.RICH,  # noqa: A002
     rate: Annotated[float, typer.Option(min=1e-9, help="Keys tried in a second.")] = RATE,
+    images: Images = None,
 ) -> None:
-    """Print the key space of every scheme at the paper's settings, and the years that trying all keys would take."""
+    """Print the key space of every scheme, the years of trying all keys, and how many ciphertexts determine one."""
     from vitcrypt.experiment.keyspace import keyspace
 
-    _print(keyspace(rate), format)
+    _print(keyspace(rate, images), format)
+
+
+@app.command(name="card")
+def print_card(
+    size: Annotated[int, typer.Option(min=8, help="Side of the images.")] = 32,
+    block: Annotated[int, typer.Option(min=2, help="Side of the blocks.")] = 4,
+    count: Annotated[int, typer.Option(min=2, help="How many images.")] = 100,
+    images: Images = None,
+    run: Annotated[list[Path] | None, typer.Option(help="A finished run: its accuracy, and under another key.")] = None,
+    format: Printed = Format.RICH,  # noqa: A002
+) -> None:
+    """Print the evaluation card: what is commonly measured of ciphertexts, of all schemes; it measures no security."""
+    from vitcrypt.experiment.card import evaluation_card
+
+    _print(evaluation_card(size, block, count, images, tuple(run or ())), format)
 
 
 @app.command(name="fig3")

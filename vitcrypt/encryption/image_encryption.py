@@ -85,8 +85,7 @@ class ImageEncryption(nn.Module):
             raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
         assert self._key is not None
         keys = [self._key.for_image(i) for i in index.flatten().tolist()]
-        ciphers = [self.scheme.cipher(self.scheme.subkeys(key, self.shape), self.shape) for key in keys]
-        return SignedPermutation.stack(ciphers).to(image.device)
+        return self.scheme.ciphers(self.scheme.subkeys_of_each(keys, self.shape), self.shape).to(image.device)
 
     def extra_repr(self) -> str:
         """Name the scheme, and nothing of the key."""

@@ -25,6 +25,7 @@ class SignedPermutation(nn.Module):
             row for each image of a batch.
         mask: uint8, same shape, below 2^bits. Absent: nothing is complemented.
         bits: 8 for bytes (S = M), 4 for nibbles (S = 2M).
+        check: False where the index is a bijection because of how it was made.
 
     Shape:
         - image: uint8 [C, H, W] or [B, C, H, W] with C*H*W = M, on any device
@@ -50,11 +51,12 @@ class SignedPermutation(nn.Module):
     shift: Tensor
     byte_mask: Tensor
 
-    def __init__(self, index: Tensor, mask: Tensor | None = None, bits: int = 8) -> None:
+    def __init__(self, index: Tensor, mask: Tensor | None = None, bits: int = 8, check: bool = True) -> None:
         super().__init__()
         if mask is None:
             mask = torch.zeros_like(index, dtype=torch.uint8)
-        _check_bijection(index, mask, bits)
+        if check:
+            _check_bijection(index, mask, bits)
         self.bits = bits
         self.signed = bool(mask.any())
         self.register_buffer("index", index, persistent=False)
@@ -74,7 +76,7 @@ class SignedPermutation(nn.Module):
     def stack(cls, ciphers: "list[SignedPermutation]") -> "SignedPermutation":
         """Return the map that applies the i-th of `ciphers` to the i-th image of a batch."""
         index = torch.stack([cipher.index for cipher in ciphers])
-        return cls(index, torch.stack([cipher.mask for cipher in ciphers]), ciphers[0].bits)
+        return cls(index, torch.stack([cipher.mask for cipher in ciphers]), ciphers[0].bits, check=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Apply the map to an image [C, H, W] or a batch [B, C, H, W] of uint8."""
@@ -115,14 +117,14 @@ class SignedPermutation(nn.Module):
     def inverse(self) -> "SignedPermutation":
         """Return the map that undoes this one exactly."""
         index = self.index.argsort(-1)
-        return SignedPermutation(index, self.mask.gather(-1, index), self.bits)
+        return SignedPermutation(index, self.mask.gather(-1, index), self.bits, check=False)
 
     def lift(self) -> "SignedPermutation":
         """Return the same map as one of nibbles."""
         if self.bits == 4:
             return self
         index = torch.cat([self.index, self.index + self.index.shape[-1]], -1)
-        return SignedPermutation(index, torch.cat([self.mask & 15, self.mask >> 4], -1), bits=4)
+        return SignedPermutation(index, torch.cat([self.mask & 15, self.mask >> 4], -1), bits=4, check=False)
 
     def __matmul__(self, first: "SignedPermutation") -> "SignedPermutation":
         """Return `self @ first`: `first`, and then `self`. Bytes are lifted where the other side has nibbles."""
@@ -133,7 +135,7 @@ class SignedPermutation(nn.Module):
         shape = max(self.index.shape, first.index.shape, key=len)
         index, first_index, first_mask = (each.expand(shape) for each in (self.index, first.index, first.mask))
         mask = first_mask.gather(-1, index) ^ self.mask
-        return SignedPermutation(first_index.gather(-1, index), mask, self.bits)
+        return SignedPermutation(first_index.gather(-1, index), mask, self.bits, check=False)
 
     def extra_repr(self) -> str:
         """Say what it acts on, and nothing of what it does: index and mask are secret."""

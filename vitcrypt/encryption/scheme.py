@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vitcrypt.encryption.permutation import SignedPermutation
@@ -14,6 +17,7 @@ from vitcrypt.untrusted.scheme import SchemeValues, scheme_values
 
 if TYPE_CHECKING:  # a process that never holds a key need not load the code that makes one
     from vitcrypt.keys import Key
+    from vitcrypt.keys.keystream import Keystream
 
 Shape = tuple[int, int, int]
 MASTER_KEY_BITS = 256
@@ -33,6 +37,16 @@ class Stage:
         if self.kind == "permutation":
             return math.prod(self.shape[:-1]) * math.lgamma(self.shape[-1] + 1) / math.log(2)
         return math.prod(self.shape) * math.log2(self.bound)
+
+    def draw(self, streams: Sequence[Keystream]) -> NDArray[Any]:
+        """Draw one subkey from each keystream, flattened or not."""
+        count = math.prod(self.shape)
+        if self.kind == "bits":
+            return np.stack([stream.bits(count) for stream in streams])
+        if self.kind == "codes":
+            return np.stack([stream.integers_below(self.bound, count) for stream in streams])
+        first, *others = streams
+        return first.permutations(math.prod(self.shape[:-1]), self.shape[-1], *others)
 
     def check(self, name: str, subkey: Tensor) -> None:
         """Raise ValueError or TypeError unless `subkey` is one that this stage could draw."""
@@ -71,6 +85,9 @@ class Scheme:
     translation_by_blocks: ClassVar[bool] = False
     """Whether moving a ciphertext by whole blocks gives the ciphertext of the moved image."""
 
+    batched: ClassVar[bool] = False
+    """Whether `apply` also takes the subkeys of several keys, stacked, and gives a map with a row for each."""
+
     def __post_init__(self) -> None:
         """Check the block size."""
         if not isinstance(self.block_size, int) or self.block_size < 1:
@@ -103,6 +120,13 @@ class Scheme:
         """Build the map from checked subkeys."""
         raise NotImplementedError
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """Return what no key changes of uint8 images [B, C, H, W], float32 [B, F]: the same for all ciphertexts of one.
+
+        Whoever finds a row's nearest neighbour (in L1) among those of known images links the ciphertext to its image.
+        """
+        raise NotImplementedError(f"{self.name} names nothing that its keys leave as it is")
+
     def key_space_bits(self, shape: Shape) -> float:
         """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`."""
         return sum((stage.key_bits for stage in self.stages(shape).values()), start=0.0)
@@ -129,18 +153,15 @@ class Scheme:
 
     def subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:
         """Draw the subkeys of `key` for images of `shape`, one keystream a stage; CPU tensors, always the same."""
+        return {name: drawn[0] for name, drawn in self.subkeys_of_each([key], shape).items()}
+
+    def subkeys_of_each(self, keys: Sequence[Key], shape: Shape) -> dict[str, Tensor]:
+        """Draw the subkeys of several keys, stacked: what `subkeys` gives for keys[i] is row i."""
         self.check_shape(shape)
         drawn = {}
         for name, stage in self.stages(shape).items():
-            stream = key.keystream(self.name, name, shape, self.block_size)
-            count = math.prod(stage.shape)
-            if stage.kind == "bits":
-                values = torch.from_numpy(stream.bits(count))
-            elif stage.kind == "codes":
-                values = torch.from_numpy(stream.integers_below(stage.bound, count))
-            else:
-                values = torch.from_numpy(stream.permutations(math.prod(stage.shape[:-1]), stage.shape[-1]))
-            drawn[name] = values.reshape(stage.shape)
+            streams = [key.keystream(self.name, name, shape, self.block_size) for key in keys]
+            drawn[name] = torch.from_numpy(stage.draw(streams)).view(len(keys), *stage.shape)
         return drawn
 
     def cipher(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
@@ -157,6 +178,13 @@ class Scheme:
         for name, stage in stages.items():
             stage.check(name, subkeys[name])
         return self.apply({name: subkey.cpu() for name, subkey in subkeys.items()}, shape)
+
+    def ciphers(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Build a cipher with a row for each of several keys, from their stacked subkeys as they were drawn."""
+        if self.batched or not subkeys:
+            return self.apply(subkeys, shape)
+        rows = zip(*subkeys.values(), strict=True)
+        return SignedPermutation.stack([self.cipher(dict(zip(subkeys, row, strict=True)), shape) for row in rows])
 
 
 SCHEMES: dict[str, type[Scheme]] = {}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitcrypt.encryption import primitives
+from vitcrypt.encryption import invariants, primitives
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -37,6 +37,10 @@ class Plain(Scheme):
         """Return the identity."""
         return SignedPermutation.identity(math.prod(shape))
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """All values."""
+        return images.flatten(1).float()
+
 
 @dataclass(frozen=True)
 class PE(Scheme):
@@ -54,6 +58,7 @@ class PE(Scheme):
 
     channel_shuffle: bool = True
     block_size: int = 1
+    batched = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """One bit a value and one colour code a pixel."""
@@ -64,11 +69,17 @@ class PE(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Negate, then shuffle channels."""
-        index = primitives.grid(shape).flatten(1)
+        negation = subkeys["negation"].flatten(-3)
+        index = primitives.grid(shape, negation.device).flatten(1)
         if self.channel_shuffle:
-            index = primitives.shuffle_channels(index[None], subkeys["channel_permutation"].view(1, -1))
-        index = index.flatten()
-        return SignedPermutation(index, (subkeys["negation"].flatten() * FULL[8]).to(torch.uint8)[index])
+            index = primitives.shuffle_channels(index, subkeys["channel_permutation"].flatten(-2))
+        index = index.flatten(-2).expand_as(negation)
+        mask = (negation.take_along_dim(index, -1) * FULL[8]).to(torch.uint8)
+        return SignedPermutation(index, mask, check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Folded values, sorted within a pixel where channels are shuffled."""
+        return invariants.folded_pixels(images, self.channel_shuffle)
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,7 @@ class LE(Scheme):
     """
 
     block_size: int = 4
+    batched = True
     translation_by_blocks = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
@@ -96,21 +108,24 @@ class LE(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Shuffle the nibbles of every block under the same key."""
-        blocks = self.num_blocks(shape)
-        permutation = subkeys["nibble_permutation"].expand(blocks, -1)
-        return self.shuffle_nibbles(permutation, subkeys["nibble_inversion"].expand(blocks, -1), shape)
+        permutation, inversion = (subkeys[name].unsqueeze(-2) for name in ("nibble_permutation", "nibble_inversion"))
+        return self.shuffle_nibbles(permutation, inversion, shape)
 
     def shuffle_nibbles(self, permutation: Tensor, inversion: Tensor, shape: Shape) -> SignedPermutation:
-        """Shuffle and complement nibbles, block i by row i of permutation and inversion [N, 2d]."""
-        low = primitives.to_vectors(primitives.grid(shape), self.block_size)  # [N, d]
-        shuffled = torch.cat([low, low + math.prod(shape)], 1).gather(1, permutation)
-        mask = (inversion * FULL[4]).to(torch.uint8)
+        """Shuffle and complement nibbles, block i by row i of [..., N, 2d], or all by one."""
+        low = primitives.to_vectors(primitives.grid(shape, permutation.device), self.block_size)  # [N, d]
+        shuffled = primitives.take(torch.cat([low, low + math.prod(shape)], 1), permutation, -1)
+        mask = (inversion * FULL[4]).to(torch.uint8).expand_as(shuffled)
 
-        def flatten(entries: Tensor) -> Tensor:  # [N, 2d] -> [2M], low nibbles first
-            halves = entries.chunk(2, dim=1)
-            return torch.cat([primitives.from_vectors(half, shape, self.block_size).flatten() for half in halves])
+        def flatten(entries: Tensor) -> Tensor:  # [..., N, 2d] -> [..., 2M], low nibbles first
+            images = [primitives.from_vectors(half, shape, self.block_size) for half in entries.chunk(2, -1)]
+            return torch.cat([image.flatten(-3) for image in images], -1)
 
-        return SignedPermutation(flatten(shuffled), flatten(mask), bits=4)
+        return SignedPermutation(flatten(shuffled), flatten(mask), bits=4, check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """How the folded nibbles of each block are distributed."""
+        return invariants.folded_nibbles(images, self.block_size, sort_blocks=False)
 
 
 @dataclass(frozen=True)
@@ -139,8 +154,13 @@ class ELE(LE):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Shuffle nibbles under the source block's key, then scramble blocks."""
         nibbles = self.shuffle_nibbles(subkeys["nibble_permutation"], subkeys["nibble_inversion"], shape)
-        blocks = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
-        return SignedPermutation(blocks.flatten()) @ nibbles
+        order = subkeys["block_permutation"]
+        blocks = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
+        return SignedPermutation(blocks.flatten(-3), check=False) @ nibbles
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """The same of blocks that may stand anywhere."""
+        return invariants.folded_nibbles(images, self.block_size, sort_blocks=True)
 
 
 @dataclass(frozen=True)
@@ -160,6 +180,7 @@ class EtC(Scheme):
     """
 
     block_size: int = 4
+    batched = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """One symmetry, sign and colour code a block, and a permutation of the blocks."""
@@ -173,14 +194,19 @@ class EtC(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Turn, negate and recolour the blocks, then scramble them."""
-        blocks = primitives.to_blocks(primitives.grid(shape), self.block_size)
+        order = subkeys["block_permutation"]
+        blocks = primitives.to_blocks(primitives.grid(shape, order.device), self.block_size)
         turned = primitives.rotate_flip(blocks, subkeys["symmetry"])
-        coloured = primitives.shuffle_channels(turned.flatten(2), subkeys["channel_permutation"]).view_as(blocks)
-        mask = (subkeys["negation"] * FULL[8]).to(torch.uint8).view(-1, 1, 1, 1).expand_as(blocks)
-        index, mask = (
-            primitives.from_blocks(every[subkeys["block_permutation"]], shape).flatten() for every in (coloured, mask)
-        )
-        return SignedPermutation(index, mask)
+        coloured = primitives.shuffle_channels(turned.flatten(-2), subkeys["channel_permutation"][..., None])
+        index = coloured.view_as(turned)
+        mask = (subkeys["negation"] * FULL[8]).to(torch.uint8)[..., None, None, None].expand_as(index)
+        moved = (primitives.permute_blocks(entries, order) for entries in (index, mask))
+        index, mask = (primitives.from_blocks(blocks, shape).flatten(-3) for blocks in moved)
+        return SignedPermutation(index, mask, check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Contrasts within blocks that may stand anywhere: neither sign nor brightness counts."""
+        return invariants.block_contrasts(images, self.block_size)
 
 
 @dataclass(frozen=True)
@@ -198,6 +224,7 @@ class Proposed(Scheme):
     """
 
     block_size: int = 16
+    batched = True
     scrambles_blocks = True
 
     def __post_init__(self) -> None:
@@ -219,9 +246,14 @@ class Proposed(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Steps 3 to 8 of section III-B."""
-        scrambled = primitives.scramble_blocks(primitives.grid(shape), subkeys["block_permutation"], self.block_size)
+        order = subkeys["block_permutation"]
+        scrambled = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
         shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
-        return SignedPermutation(shuffled.flatten())
+        return SignedPermutation(shuffled.flatten(-3), check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """Means of quarters of blocks and quantiles of values, channel by channel, less the mean."""
+        return invariants.quarter_means(images, self.block_size)
 
 
 SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})

@@ -175,6 +175,10 @@ def _lines(result: AttackResult) -> Iterator[str]:
         yield f"most alike as a set when they are {metrics.symmetry}"
     for name, share in metrics.key.items():
         yield f"{name}: {100 * share.share:.1f} % recovered (guessing: {100 * share.guessing:.1f} %)"
+    if (found := metrics.linked) is not None:
+        rates = f"{100 * found.top1:.1f} %, among the first five {100 * found.top5:.1f} %"
+        yield f"own image first among {found.among:,}: {rates}; as near as it (median): {found.anonymity.median:.0f}"
+        yield f"told from images that are not in the gallery: {found.membership:.3f} (AUC; guessing: 0.5)"
     if metrics.blocks:
         yield "blocks: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in metrics.blocks.items())
     if seen := metrics.recognised:

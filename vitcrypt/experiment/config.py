@@ -221,9 +221,10 @@ class ObservationConf(Strict):
     intercepted: NotNegative = field(default=0, metadata=LATER)
     both_roles: bool = field(default=False, metadata=LATER)
     public_images: NotNegative = 0
+    gallery: Annotated[int, Field(ge=-1)] = field(default=0, metadata=LATER)
+    gallery_copies: str = field(default="exact", metadata=LATER)
     known: NotNegative = 0
     queries: NotNegative = 0
-    # of a network that carries the key, and of the one that it was made from
     weights: str | None = None
     public_weights: str | None = None
 
@@ -276,7 +277,6 @@ class AttackConfig(Strict):
     resume: bool = True
     allow_targets: list[str] = field(default_factory=list)
     lpips_weights: PathText | None = None
-    # the folder of a finished run on plain images; at null it does not count for the identity
     classifier: PathText | None = None
 
     @property

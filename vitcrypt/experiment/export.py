@@ -11,12 +11,13 @@ from typing import Any
 from torch import Tensor
 
 import vitcrypt
-from vitcrypt.encryption import SCHEMES
+from vitcrypt.encryption import SCHEMES, Scheme
 from vitcrypt.experiment.checkpoint import read_checkpoint
 from vitcrypt.models.networks import check_state, network_of, state_of
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.report.results import read_result
 from vitcrypt.service import Bundle
+from vitcrypt.targets import build
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.network import ModelValues
 from vitcrypt.untrusted.text import one_line
@@ -89,12 +90,11 @@ def trained_tensors(path: Path, run: Path, identity: str) -> dict[str, Tensor]:
 
 def _scheme(node: dict[str, Any]) -> dict[str, Any] | None:
     """Return name and values of a configured scheme; None where images came encrypted and nothing says how."""
-    target = node.get("_target_")
-    if target is None:
+    if node.get("_target_") is None:
         return None
-    named = [name for name, scheme in SCHEMES.items() if target == f"vitcrypt.encryption.{scheme.__name__}"]
-    if not named:
-        raise ValueError(
-            f"{one_line(target)} is no scheme of vitcrypt, so no client could build it: {', '.join(SCHEMES)}"
-        )
-    return {"name": named[0], **{name: value for name, value in node.items() if name != "_target_"}}
+    try:
+        scheme: Scheme = build("encryption", node)
+    except (TypeError, ValueError) as error:
+        told = f"{one_line(error)}; a client builds no other scheme than {', '.join(SCHEMES)}"
+        raise ValueError(told) from error
+    return scheme.to_dict()

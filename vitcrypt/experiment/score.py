@@ -18,6 +18,7 @@ from vitcrypt.metrics import (
     identified,
     jigsaw_score,
     key_shares,
+    linkage,
     pairwise_correlation,
     pairwise_ssim,
     psnr,
@@ -28,6 +29,7 @@ from vitcrypt.report.measures import (
     AttackMetrics,
     Identified,
     KeyShare,
+    Linked,
     OpenQuartiles,
     Quartiles,
     Recognised,
@@ -51,12 +53,14 @@ class Truth:
         mean_image: uint8 [C, H, W], the mean of images that are not the victim's; None if there are none.
         subkeys: The victim's, or None if every image has a key of its own.
         labels: int64 [n], classes of the images.
+        places: int64 [n], where each image stands in the attacker's gallery; None if there is none.
     """
 
     plain: Tensor
     mean_image: Tensor | None = None
     subkeys: dict[str, Tensor] | None = None
     labels: Tensor | None = None
+    places: Tensor | None = None
 
 
 def score(
@@ -100,6 +104,8 @@ def score(
     if classify is not None and truth.labels is not None:
         right = {n: _accuracy(classify(images), truth.labels) for n, images in ({"plain": plain} | versions).items()}
         found["recognised"] = Recognised(**right, chance=float(truth.labels.bincount().max()) / len(plain))
+    if truth.places is not None and reconstruction.distances is not None:
+        found["linked"] = _linked(reconstruction.distances.cpu(), truth.places)
     for name, images in (("exact_images", restored), ("exact_symmetric", best)):
         found[name] = float((images == plain).flatten(1).all(1).double().mean())
     found |= _of_key(truth, reconstruction)
@@ -151,6 +157,13 @@ def _identified(images: Tensor, plain: Tensor) -> Identified:
     images, plain = images[:AMONG], plain[:AMONG]
     rates = {"ssim": pairwise_ssim(images, plain), "features": pairwise_correlation(images, plain)}
     return Identified(among=len(plain), **{name: identified(found) for name, found in rates.items()})
+
+
+def _linked(distances: Tensor, places: Tensor) -> Linked:
+    found = linkage(distances, places)
+    anonymity = Quartiles(**_quartiles(found.anonymity.double()))
+    shares = {"top1": found.top1, "top5": found.top5, "membership": found.membership}
+    return Linked(among=distances.shape[1], anonymity=anonymity, **shares)
 
 
 def _accuracy(predicted: Tensor, labels: Tensor) -> float:

@@ -13,6 +13,7 @@ from vitcrypt.attacks import Observation, Oracle
 from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.data.content import content_of
+from vitcrypt.data.copies import COPIES
 from vitcrypt.encryption import ImageEncryption
 from vitcrypt.encryption.image_encryption import KeyScope
 from vitcrypt.experiment.config import AttackConfig
@@ -58,7 +59,8 @@ class Victim:
     def truth(self) -> Truth:
         """The images to be restored, and what they are scored by."""
         images, labels, _ = self._test
-        return Truth(images, self._mean_image(), self.subkeys, labels)
+        places = self._gallery[1][: len(images)] if self._gallery else None
+        return Truth(images, self._mean_image(), self.subkeys, labels, places)
 
     def _mean_image(self) -> Tensor | None:
         """Return the mean of training images, uint8 [3, S, S]: what anyone may know of the victim's."""
@@ -79,6 +81,26 @@ class Victim:
             )
         batch = self.splits.test.batch(self._order(len(self.splits.test))[:count])
         return self._sized(batch["image"]), batch["label"], batch["index"]
+
+    @cached_property
+    def _gallery(self) -> tuple[Tensor, Tensor] | None:
+        """Candidates, and the place among them of each test image in the order in which they become the victim's."""
+        held, test = self.config.attack.observation, self.splits.test
+        count = len(test) if held.gallery == -1 else held.gallery
+        if not count:
+            return None
+        if not held.ciphertexts <= count <= len(test):
+            raise ValueError(
+                f"attack.observation.gallery={count}: it holds the victim's {held.ciphertexts} images and others of "
+                f"the {len(test)} test images; set it to a number between, or to -1 for all"
+            )
+        if held.gallery_copies not in COPIES:
+            raise ValueError(f"attack.observation.gallery_copies={held.gallery_copies}: set it to {', '.join(COPIES)}")
+        order, copy = self._order(len(test))[:count], COPIES[held.gallery_copies]
+        parts = [order[i : i + AT_ONCE] for i in range(0, count, AT_ONCE)]
+        images = torch.cat([copy(self._sized(test.batch(part)["image"])) for part in parts])
+        places = torch.tensor(self._order(count))
+        return images[places.argsort()], places
 
     def observation(self) -> Observation:
         """Return what the attacker holds."""
@@ -112,6 +134,7 @@ class Victim:
             public_images=(
                 self._sized(self.splits.train.batch(order[known : known + public])["image"]) if public else None
             ),
+            gallery=self._gallery[0] if self._gallery else None,
             known=pairs,
             oracle=Oracle(self.encryption, held.queries) if held.queries else None,
             weights=self._weights(),

@@ -3,12 +3,14 @@
 from vitcrypt.metrics.identification import identified, pairwise_correlation, pairwise_ssim
 from vitcrypt.metrics.jigsaw_score import JigsawScore, jigsaw_score
 from vitcrypt.metrics.key_shares import key_shares
+from vitcrypt.metrics.linkage import Linkage, linkage
 from vitcrypt.metrics.lpips import lpips, lpips_weights
 from vitcrypt.metrics.ssim import flat_ssim, fold_negative, psnr, ssim
 from vitcrypt.metrics.symmetry import Symmetry, common_symmetry, symmetric_ssim, symmetries
 
 __all__ = [
     "JigsawScore",
+    "Linkage",
     "Symmetry",
     "common_symmetry",
     "flat_ssim",
@@ -16,6 +18,7 @@ __all__ = [
     "identified",
     "jigsaw_score",
     "key_shares",
+    "linkage",
     "lpips",
     "lpips_weights",
     "pairwise_correlation",

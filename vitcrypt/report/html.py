@@ -17,6 +17,7 @@ from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4, with_images
 from vitcrypt.report.figures import confusion_matrix
 from vitcrypt.report.frame import Table
+from vitcrypt.report.recipe import flat
 from vitcrypt.report.records import Epoch, Results, TrainingResult
 from vitcrypt.report.results import trained
 from vitcrypt.report.security import security
@@ -133,20 +134,13 @@ def _run(result: TrainingResult, root: Path, left_out: list[str]) -> dict[str, A
         "run": result.folder,
     }
     title = f"{names.encryption} x {names.model}{adaptation} on {names.data}, seed {config.seed}"
-    return {"title": title, "facts": facts, "pictures": pictures, "config": _flat(config.values())}
+    return {"title": title, "facts": facts, "pictures": pictures, "config": dict(flat(config.values()))}
 
 
 def _confusion(result: TrainingResult) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "confusion.png"
         return confusion_matrix(path, result.metrics.confusion, result.classes).read_bytes()
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Return the configuration as dotted names."""
-    if not isinstance(node, dict) or not node:
-        return {prefix: node}
-    return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
 
 
 def _redrawn(path: Path, root: Path) -> bytes:

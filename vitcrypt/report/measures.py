@@ -32,6 +32,16 @@ class Identified(Part):
     features: Share
 
 
+class Linked(Part):
+    """How ciphertexts were found again among so many candidates: see `vitcrypt.metrics.Linkage`."""
+
+    among: Annotated[int, Field(ge=1)]
+    top1: Share
+    top5: Share
+    anonymity: Quartiles
+    membership: Share
+
+
 class Similarity(Part):
     """How much images resemble the true ones: `ssim` as they are, `symmetric_ssim` in the best version of each."""
 
@@ -91,6 +101,7 @@ class AttackMetrics(Part):
     key: dict[str, KeyShare] = Field(default={})
     blocks: dict[str, Number] | None = None
     recognised: Recognised | None = None
+    linked: Linked | None = None
     recognised_absent: str | None = None
     lpips_absent: str | None = None
 

@@ -203,10 +203,11 @@ class AttackNames(Part):
 
 
 class Observed(Part):
-    """How many ciphertexts and known pairs the attacker holds."""
+    """How many ciphertexts and known pairs the attacker holds, and as what copies candidates."""
 
     ciphertexts: Count
     known: Count
+    gallery_copies: str = "exact"
 
 
 class AttackSettings(Part):

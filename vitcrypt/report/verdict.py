@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from scipy.special import bdtrc
 
-from vitcrypt.report.measures import FLOORS, Identified, Similarity
+from vitcrypt.report.measures import FLOORS, Identified, Linked, Similarity
 from vitcrypt.report.records import AttackResult
 
 BROKEN, LEAKS = 0.9, 0.1
 FOUND, LUCK = 0.05, 1e-5
 LEARNED = ("gan", "itn")
 """Attacks that train a network; of records without budgets it is not known how long."""
-WORDS = ("broken", "leaks", "not by this", "undertrained")
+WORDS = ("broken", "leaks", "linkable", "not by this", "undertrained")
 """Verdicts, the worst for the owner first."""
 
 VERSIONS = (
@@ -26,6 +26,8 @@ RULE = (
     f"broken: median SSIM at least {BROKEN} and above the floors, or half of the images restored exactly.",
     f"leaks: above the floors, or restored images find their own original among the others, at least {FOUND:.0%} of "
     f"them and more than ciphertexts do, by luck once in {1 / LUCK:,.0f} times (one-sided binomial).",
+    f"linkable: at least {FOUND:.0%} of ciphertexts, and more than by luck, find their own image first in a gallery. "
+    "It is the verdict on linkage alone, which restores nothing: candidates are public from the start.",
     "undertrained: neither, by a network trained with fewer steps, images or parameters (0.9 of them) than published, "
     "or with an unknown budget: no verdict.",
     "not by this: neither, which says nothing about other attacks. nothing found: not by any that was run.",
@@ -67,6 +69,8 @@ def judge(result: AttackResult) -> Verdict:
     above = restored >= floor + min(LEAKS, (1 - floor) / 2)
     compared = f"median SSIM {restored:.3f}, the best floor ({_named(name)}) {floor:.3f}"
     found = _found(metrics.restored.identified, metrics.ciphertext.identified, "restored images")
+    if metrics.linked is not None:
+        return _of_linkage(metrics.linked, metrics.images, linked)
     if metrics.exact >= 0.5:  # of this no floor can take anything away
         word, reason, absent = "broken", f"{metrics.exact:.0%} of the images are restored exactly", []
     elif above and restored >= BROKEN:
@@ -78,6 +82,15 @@ def judge(result: AttackResult) -> Verdict:
     else:
         word, reason = "not by this", compared
     return Verdict(word, reason, ", ".join(absent), linked)
+
+
+def _of_linkage(found: Linked, images: int, linked: str | None) -> Verdict:
+    rate, chance = found.top1, 1 / found.among
+    told = (
+        f"{rate:.1%} of {images:,} ciphertexts find their own image first among {found.among:,} (chance: {chance:.2%})"
+    )
+    far = chance < 1 and above_chance(rate, images, chance)
+    return Verdict("linkable" if far else "not by this", told, "", linked)
 
 
 def shortfall(result: AttackResult) -> str | None:
@@ -97,7 +110,7 @@ def shortfall(result: AttackResult) -> str | None:
 def worst(words: Iterable[str]) -> str:
     """Judge several attacks on a scheme by their words: the worst of them, "nothing found" or "undertrained only"."""
     found = set(words)
-    for word in ("broken", "leaks"):
+    for word in ("broken", "leaks", "linkable"):
         if word in found:
             return word
     if found == {"undertrained"}:

@@ -56,7 +56,7 @@ def spectral_places(ours: Floats, public: Floats, first: int = 8, most: int = 25
     """
     most = min(most, *(min(series.shape) - 1 for series in (ours, public)))
     first = min(first, most)
-    (shares, vectors), (public_shares, public_vectors) = (spectrum(series, most) for series in (ours, public))
+    (_, vectors), (public_shares, public_vectors) = (spectrum(series, most) for series in (ours, public))
     start, expected = (_start(*pair) for pair in ((ours, vectors[:, :first]), (public, public_vectors[:, :first])))
     weights = np.sqrt(np.concatenate([public_shares[:first], [1.0, 1.0]]))
     best = _best_signs(start * weights, expected * weights, first)

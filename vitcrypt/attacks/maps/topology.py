@@ -2,8 +2,8 @@
 
 Nothing is known of the scheme but that, under one key, every byte (or nibble) moves to a fixed place and may be
 complemented: this covers PE, EtC, the proposed scheme, LE and ELE, and what anyone may add to them. Signs follow the
-strongest correlations, places the spectrum (`spectral`). Where the structure of a scheme is known, `statistics` and
-`mosaic` need less.
+strongest correlations, places the spectrum (`spectral`). Where the structure of a scheme is known, `statistics` needs
+less.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitcrypt.attacks.blocks import Floats
+from vitcrypt.attacks.blocks import Floats, Ints
 from vitcrypt.attacks.maps.spectral import signs_of_series, spectral_places
 from vitcrypt.attacks.observation import Observation, Reconstruction
 from vitcrypt.attacks.statistics.correlations import brighter, centred, standardised
@@ -47,7 +47,7 @@ class Topology:
                 f"{self.name} correlates over images and needs at least 4 ciphertexts and 4 public images, "
                 f"got {len(everything)} and {len(public)}"
             )
-        values = unscrambled(*(self._series(images) for images in (everything, public)), self.most)
+        values = unscrambled(self._series(everything), self._series(public), self.most)
         step = 16 if self.symbols == "nibbles" else 1
         images = (values[:, : len(observation.ciphertexts)] + (256 // step - 1) / 2) * step + step // 2
         restored = torch.from_numpy(images.T.round().astype(np.uint8).reshape(observation.ciphertexts.shape))
@@ -62,12 +62,13 @@ class Topology:
         return nibbles[np.sort(strongest(nibbles, len(flat)))]
 
 
-def strongest(series: Floats, count: int) -> Floats:
+def strongest(series: Floats, count: int) -> Ints:
     """Return the numbers of the `count` series [S, n] whose highest correlation with another is highest."""
     unit = standardised(series, 1).astype(np.float32)
     correlations = np.abs(unit @ unit.T / unit.shape[1])
     np.fill_diagonal(correlations, 0)
-    return np.argsort(-np.sort(correlations, 1)[:, -3:].mean(1), kind="stable")[:count]
+    chosen: Ints = np.argsort(-np.sort(correlations, 1)[:, -3:].mean(1), kind="stable")[:count]
+    return chosen
 
 
 def unscrambled(ours: Floats, public: Floats, most: int = 256) -> Floats:

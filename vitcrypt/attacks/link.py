@@ -1,0 +1,46 @@
+"""Linkage: which image of a public gallery is this ciphertext of? One ciphertext, no key, no training.
+
+What no key changes (`Scheme.invariants`) is computed of ciphertext and candidates alike, and the nearest candidate is
+named. As every image may have a key of its own, no number of keys protects from it. Re-identification is the measure of
+the NeuraCrypt challenge (Yala et al. 2021; won by Carlini et al. 2021); what is compared here is not published.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from vitcrypt.attacks.observation import Observation, Reconstruction
+
+
+@dataclass(frozen=True)
+class Link:
+    """Finds images again in a gallery, under every scheme that has invariants.
+
+    Args:
+        chunk: How many candidates are compared at once: what sets the memory it takes.
+    """
+
+    chunk: int = 250
+    name = "link"
+
+    def __post_init__(self) -> None:
+        """Check the number of candidates."""
+        if self.chunk < 1:
+            raise ValueError(f"attack.method.chunk={self.chunk}: set it to at least 1")
+
+    def __call__(self, observation: Observation) -> Reconstruction:
+        """Return for each ciphertext its nearest candidate, and the distances of all.
+
+        Raises:
+            ValueError: There is no gallery, or the scheme names nothing that its keys leave as it is.
+        """
+        gallery, scheme = observation.need("link", "gallery"), observation.scheme
+        try:
+            rows = torch.cat([scheme.invariants(part) for part in torch.split(observation.ciphertexts, self.chunk)])
+        except NotImplementedError as error:
+            raise ValueError(
+                f"link: {error}; write {type(scheme).__name__}.invariants (vitcrypt/encryption/invariants.py has some)"
+            ) from None
+        parts = [torch.cdist(rows, scheme.invariants(part), p=1) for part in torch.split(gallery, self.chunk)]
+        distances = torch.cat(parts, 1)
+        return Reconstruction(gallery[distances.argmin(1)], distances=distances)
