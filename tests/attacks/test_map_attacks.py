@@ -1,0 +1,71 @@
+"""Attacks that know nothing of the scheme: on maps drawn here, on schemes, and on what no fixed map explains."""
+
+import numpy as np
+import pytest
+import torch
+from attacked import PUBLIC, VICTIM, encrypt, scenes
+
+from vitcrypt.attacks import LinearMap, Observation, Topology, Trilateration
+from vitcrypt.attacks.maps.pairs import fitted_linear, located, squared_distances
+from vitcrypt.attacks.plaintext.attack import noise
+from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed, SignedPermutation
+from vitcrypt.keys import Key
+from vitcrypt.metrics import symmetric_ssim
+
+SIDE, SHAPE = 12, (3, 12, 12)
+
+
+def drawn(seed: int, size: int = 432) -> SignedPermutation:
+    random = np.random.default_rng(seed)
+    signs = torch.from_numpy(random.integers(0, 2, size).astype(np.uint8) * 255)
+    return SignedPermutation(torch.from_numpy(random.permutation(size)), signs)
+
+
+def restored(ciphertexts, plain, public) -> float:
+    found = Topology()(Observation(Plain(), ciphertexts, public_images=public)).images
+    return float(symmetric_ssim(found, plain)[0].median())
+
+
+def test_topology_undoes_any_permutation_with_signs_but_no_noise_and_no_fresh_maps():
+    plain, public = scenes(300, VICTIM, SIDE), scenes(600, PUBLIC, SIDE)
+    assert restored(drawn(0)(plain), plain, public) > 0.9
+    fresh = torch.stack([drawn(i)(image) for i, image in enumerate(plain)])
+    assert restored(fresh, plain, public) < 0.3
+    white = noise(300, SHAPE, seed=0)
+    assert restored(drawn(0)(white), white, noise(600, SHAPE, seed=1)) < 0.2
+
+
+@pytest.mark.parametrize("scheme", [PE(), EtC(4), Proposed(4), LE(4), ELE(4)], ids=str)
+def test_a_linear_map_and_an_isometry_are_exact_from_one_pair_more_than_symbols(scheme):
+    symbols = "nibbles" if isinstance(scheme, LE) else "bytes"
+    plain, pairs = noise(3, (3, 8, 8), seed=0), noise(400, (3, 8, 8), seed=1)
+    held = Observation(scheme, encrypt(scheme, plain)[0], known=(pairs, encrypt(scheme, pairs)[0]))
+    for attack in (LinearMap(symbols), Trilateration(symbols)):
+        assert torch.equal(attack(held).images, plain)
+    if symbols == "nibbles":
+        with pytest.raises(ValueError, match="symbols=nibbles"):
+            Trilateration()(held)
+
+
+def test_a_random_matrix_falls_to_pairs_and_distances_place_a_point():
+    random = np.random.default_rng(0)
+    matrix, offset = random.normal(size=(20, 20)), random.normal(size=20)
+    plain, queries = random.normal(size=(21, 20)), random.normal(size=(5, 20))
+    found = fitted_linear(plain @ matrix + offset, plain, queries @ matrix + offset)
+    np.testing.assert_allclose(found, queries, atol=1e-8)
+    for public in (None, random.normal(size=(10, 20))):
+        np.testing.assert_allclose(located(plain, squared_distances(queries, plain), public), queries, atol=1e-6)
+
+
+def test_few_pairs_restore_more_with_public_images_and_nothing_with_keys_of_their_own():
+    plain, public, pairs = scenes(20, VICTIM, SIDE), scenes(600, PUBLIC, SIDE), scenes(80, (80,), SIDE)
+    ciphertexts, known = (drawn(0)(images) for images in (plain, pairs))
+    held = {"known": (pairs, known), "public_images": public}
+    found = Trilateration()(Observation(Plain(), ciphertexts, **held)).images
+    alone = LinearMap()(Observation(Plain(), ciphertexts, known=(pairs, known))).images
+    of_prior, of_span = (float(symmetric_ssim(images, plain)[0].median()) for images in (found, alone))
+    assert of_prior > max(of_span, 0.5)
+    each = ImageEncryption(PE(), Key.test("test-0"), SHAPE, key_scope="per_image")
+    fresh = each(pairs, torch.arange(len(pairs)))
+    lost = LinearMap()(Observation(PE(), each(plain, torch.arange(1000, 1020)), known=(pairs, fresh))).images
+    assert float(symmetric_ssim(lost, plain)[0].median()) < 0.3
