@@ -17,6 +17,7 @@ from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.victim import Victim
 from vitcrypt.keys import Key
 from vitcrypt.metrics import linkage
+from vitcrypt.report.linkage import linkage as linkage_table
 from vitcrypt.report.results import read_results
 from vitcrypt.report.security import security
 from vitcrypt.report.verdict import judge
@@ -90,6 +91,8 @@ def test_the_program_records_linkage_and_reports_it(tmp_path, monkeypatch):
     assert pe["linkage"].startswith("linkable: exact 100.0 %, jpeg50 ")
     assert pe["linkage"].endswith(" % (20 x 360)")
     assert (pe["verdict"], le["linkage"]) == ("linkable", "not run")
+    (row,) = linkage_table(read_results(tmp_path)[0]).rows
+    assert row[1:5] == ["pe, a key each", "32", "20 x 360", "100.0 / 100.0 (1)"]
     for value, message in (
         ("gallery=19", "it holds the victim's 20 images"),
         ("gallery_copies=x", "exact, jpeg90"),

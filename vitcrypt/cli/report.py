@@ -69,6 +69,16 @@ def print_security(results: Folder = Path("results"), format: Printed = Format.R
     _print_left_out(left_out)
 
 
+@app.command(name="linkage")
+def print_linkage(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+    """Print how often one ciphertext finds its image in a gallery, by scheme and kind of copies."""
+    from vitcrypt.report.linkage import linkage
+
+    found, left_out = _read(results)
+    _print(linkage(found), format)
+    _print_left_out(left_out)
+
+
 @app.command(name="tradeoff")
 def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print test accuracy beside the worst restoration by any attack, and draw it into the folder of the results."""

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
 from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
+from vitcrypt.report.linkage import linkage_words
 from vitcrypt.report.measures import FLOORS
 from vitcrypt.report.records import Results
-from vitcrypt.report.results import attacked
 from vitcrypt.report.verdict import OLD, RULE, VERSIONS, WORDS, identified_words, judge, worst
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
@@ -84,7 +83,7 @@ def security(results: Results) -> Table:
     """
     found = strongest(results)
     found["cell"] = [f"{a.verdict.marked} {a.restored:.3f} ({a.held})" for a in found.itertuples()]
-    names, links = in_order(set(found["attack"]) - {"link"}), linkage(results)
+    names, links = in_order(set(found["attack"]) - {"link"}), linkage_words(results)
     rows, linked = [], []
     for _, here in found.groupby(CASE):
         cells, first = here.set_index("attack")["cell"], here.iloc[0]
@@ -113,21 +112,6 @@ def security(results: Results) -> Table:
         "paper: the symbol in its Table I, from looking at what FR, GAN and ITN restored.",
     ]
     return Table("Attacks on each scheme", texts(rows, columns), notes, text=len(columns))
-
-
-def linkage(results: Results) -> dict[tuple[Any, ...], str]:
-    """Return by case what linkage came to, as "linkable: exact 100.0 %, jpeg90 96.5 % (200 x 10,000)"."""
-    found = attack_frame([result for result in attacked(results) if result.metrics.linked is not None])
-    told = {}
-    for case, here in found.groupby(CASE):
-        sizes: dict[str, list[str]] = {}
-        for result in sorted(here["result"], key=lambda result: -result.metrics.linked.top1):
-            measured, copies = result.metrics.linked, result.config.attack.observation.gallery_copies
-            size = f"({result.metrics.images:,} x {measured.among:,})"
-            sizes.setdefault(size, []).append(f"{copies} {100 * measured.top1:.1f} %")
-        each = "; ".join(f"{', '.join(shares)} {size}" for size, shares in sizes.items())
-        told[case] = f"{worst(judge(result).word for result in here['result'])}: {each}"
-    return told
 
 
 def budget_notes(found: pd.DataFrame) -> list[str]:
