@@ -70,6 +70,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
         (PE(channel_shuffle=False), FR(), SMALL),
         (PE(), FR("minimum_difference"), SMALL),
         (Proposed(16), Jigsaw(), (3, 96, 96)),
+        (EtC(4), Jigsaw(), SMALL),
         (PE(), Statistics(), SMALL),
         (LE(4), Statistics(starts=2), SMALL),
         (EtC(4), Statistics(starts=2), SMALL),

@@ -6,11 +6,14 @@ import torch
 from attacked import PUBLIC, VICTIM, encrypt, photographs, scenes
 
 from vitcrypt.attacks import Jigsaw, Observation, Statistics
+from vitcrypt.attacks.jigsaw.etc import likeliest
 from vitcrypt.attacks.jigsaw.pixel_order import map_to_grid, symmetries
 from vitcrypt.attacks.jigsaw.puzzle import solve
+from vitcrypt.attacks.jigsaw.turned import INVERSE, turned
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Proposed
+from vitcrypt.encryption.primitives import CHANNEL_ORDERS
 from vitcrypt.keys import Key
-from vitcrypt.metrics import jigsaw_score, key_shares, ssim
+from vitcrypt.metrics import jigsaw_score, key_shares, ssim, symmetric_ssim
 
 # --- jigsaw ---
 
@@ -53,6 +56,25 @@ def test_jigsaw_restores_images_under_keys_of_their_own():
     result = Jigsaw()(Observation(Proposed(16), ciphertexts, shared_key=False))
     assert result.subkeys == {}
     assert ssim(plain, result.images).min() > 0.95
+
+
+@pytest.mark.parametrize("columns", [32, 48])
+def test_jigsaw_restores_etc_up_to_the_state_of_the_whole_image(columns):
+    plain = scenes(8, VICTIM, 48)[:, :, :32, :columns]
+    ciphertexts, _ = encrypt(EtC(4), plain)
+    result = Jigsaw()(Observation(EtC(4), ciphertexts))
+    assert symmetric_ssim(result.images, plain)[0].median() > 0.99
+    assert symmetric_ssim(ciphertexts, plain)[0].median() < 0.5
+
+
+def test_public_images_tell_which_state_it_is():
+    public = torch.rand(300, 3, 8, 6, dtype=torch.float64) * torch.tensor([20.0, 30, 40]).view(3, 1, 1)
+    public += torch.linspace(-60, 60, 8).view(8, 1) + torch.linspace(-30, 20, 6)
+    shown = public[:5].numpy()
+    assert likeliest(shown, public[5:].numpy()) == 0
+    for state in (24 + 6 + 4, 48 + 1):  # upside down, negated and recoloured; mirrored and recoloured
+        changed = turned(shown[:, CHANNEL_ORDERS[state % 6]], state // 12) * (-1) ** (state // 6 % 2)
+        assert likeliest(changed, public[5:].numpy()) == INVERSE[state]
 
 
 # --- statistics ---

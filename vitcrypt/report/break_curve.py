@@ -11,25 +11,28 @@ from vitcrypt.report.records import Results
 from vitcrypt.report.verdict import VERSIONS, judge
 
 COUNTED = {"ciphertexts": "ciphertexts under one key", "known": "known pairs"}
-BY_NUMBER = {"statistics": "ciphertexts", "jigsaw": "ciphertexts", "gan": "ciphertexts", "known_plaintext": "known"}
+BY_NUMBER = {"statistics": "ciphertexts", "jigsaw": "ciphertexts", "gan": "ciphertexts", "topology": "ciphertexts"}
+BY_NUMBER |= dict.fromkeys(("known_plaintext", "linear_map", "trilateration"), "known")
 """What an attack gains from more of; `fr` and `itn` go image by image, and what is chosen is chosen to suffice."""
 
 
 def break_curve(results: Results) -> tuple[Table, list[str]]:
     """Return median SSIM by number of ciphertexts (attacks on these alone) or of known pairs, and what was left out.
 
-    Several results of one number (other keys, other seeds, other options of the attack) are one cell: their median.
+    Several results of one number (other keys, other seeds, other options of the attack) are one cell: their median and
+    quartiles.
     """
     curves, left_out = _curves(results)
     counts = sorted({count for curve in curves for count in curve["held"]})
     rows = []
     for curve in curves:
-        first, medians = curve.iloc[0], curve.groupby("held")["restored"].median().map("{:.3f}".format)
+        first, cells = curve.iloc[0], curve.groupby("held")["restored"].apply(_cell)
         words = [first["attack"].replace("_", " "), COUNTED[first["counted"]]]
-        rows.append([*first[LABELS], *words, *medians.reindex(counts, fill_value="")])
+        rows.append([*first[LABELS], *words, *cells.reindex(counts, fill_value="")])
     columns = ["data", "scheme", "size / block", "attack", "number of", *map(str, counts)]
     notes = [
-        "Median SSIM over the images of a result; of several results with one number, the median of these.",
+        "Median SSIM over the images of a result; of several results with one number, the median of these "
+        "[lower to upper quartile], and how many they are.",
         VERSIONS,
         *(f"{_name(curve)}: no verdict from {_short(curve)}." for curve in curves if _short(curve)),
     ]
@@ -63,6 +66,12 @@ def draw_break_curve(results: Results, path: Path) -> Path:
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
     return saved(figure, path, dpi=110)
+
+
+def _cell(restored: "pd.Series[float]") -> str:
+    """Return the median of results, and of several their quartiles and number."""
+    low, median, high = restored.quantile([0.25, 0.5, 0.75])
+    return f"{median:.3f}" + (f" [{low:.2f}-{high:.2f}], {len(restored)}" if len(restored) > 1 else "")
 
 
 def _curves(results: Results) -> tuple[list[pd.DataFrame], list[str]]:

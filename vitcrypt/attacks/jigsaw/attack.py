@@ -1,11 +1,7 @@
-"""The jigsaw attack on the proposed scheme: both keys from ciphertexts alone.
+"""The jigsaw attack: blocks that were moved are the pieces of a puzzle, and borders of neighbours look alike.
 
-Block scrambling and pixel shuffling move pixels and change none, so neighbouring pixels stay alike. First K2, common to
-all sub-blocks: places inside them are mapped by how alike their pixels are (`pixel_order`); which of the eight
-symmetries of that map is right shows at the borders between the quadrants of a block, which do not move. Then K1: the
-blocks are the pieces of a jigsaw puzzle with known orientation (`puzzle`). Costs of several ciphertexts under one key
-add up. After Chuman and Kiya, "A jigsaw puzzle solver-based attack on image encryption using vision transformer",
-arXiv 2211.02369 and Information 14(6):311, 2023; every step is written anew.
+Costs of several ciphertexts under one key add up: they are cut and changed alike. What else was done to a block is
+another matter for each scheme: `proposed` and `etc`.
 """
 
 from dataclasses import dataclass
@@ -13,16 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitcrypt.attacks.blocks import blocks_of, decrypt
-from vitcrypt.attacks.jigsaw.pixel_order import map_to_grid, pixel_distances, symmetries
-from vitcrypt.attacks.jigsaw.puzzle import fits, solve
+from vitcrypt.attacks.blocks import decrypt
+from vitcrypt.attacks.jigsaw import etc, proposed
 from vitcrypt.attacks.observation import Observation, Reconstruction
-from vitcrypt.encryption import Proposed
+from vitcrypt.encryption import EtC, Proposed
 
 
 @dataclass(frozen=True)
 class Jigsaw:
-    """Ciphertext-only recovery of K1 and K2, from one ciphertext upwards.
+    """Ciphertext-only recovery of the key of the proposed scheme and of EtC, from one ciphertext upwards.
 
     Args:
         at_most: How many ciphertexts are searched for the keys at most; all are decrypted. More hardly help.
@@ -32,53 +27,23 @@ class Jigsaw:
     name = "jigsaw"
 
     def __call__(self, observation: Observation) -> Reconstruction:
-        """Find K2, then K1, and decrypt.
+        """Solve the puzzle of the blocks, and decrypt.
 
         Where every image has its own key, each ciphertext is attacked alone and no subkeys are returned.
         """
-        observation.need(self.name, schemes=("proposed",))
+        observation.need(self.name, schemes=("proposed", "etc"))
         scheme, ciphertexts = observation.scheme, observation.ciphertexts.cpu()
-        assert isinstance(scheme, Proposed)
         if observation.shared_key:
-            subkeys = recover(scheme, ciphertexts[: self.at_most])
+            subkeys = _recovered(observation, ciphertexts[: self.at_most])
             used = min(self.at_most, len(ciphertexts))
             return Reconstruction(decrypt(scheme, subkeys, ciphertexts), subkeys, {"ciphertexts_used": used})
-        alone = [decrypt(scheme, recover(scheme, one), one) for one in torch.split(ciphertexts, 1)]
+        alone = [decrypt(scheme, _recovered(observation, one), one) for one in torch.split(ciphertexts, 1)]
         return Reconstruction(torch.cat(alone), details={"ciphertexts_used": 1})
 
 
-def recover(scheme: Proposed, ciphertexts: Tensor) -> dict[str, Tensor]:
-    """Return the subkeys of ciphertexts uint8 [n, C, H, W] under one key."""
-    pixels = pixel_permutation(scheme, ciphertexts)
-    rows, columns = (side // scheme.block_size for side in ciphertexts.shape[-2:])
-    pieces = blocks_of(_without_k1(scheme, pixels, ciphertexts), scheme.block_size)
-    layout = solve(*fits(pieces.double().numpy()), rows, columns)
-    return {"block_permutation": torch.from_numpy(layout.ravel()).argsort(), "pixel_permutation": pixels}
-
-
-def pixel_permutation(scheme: Proposed, ciphertexts: Tensor) -> Tensor:
-    """Return K2 of ciphertexts uint8 [n, C, H, W] under one key: int64 [(B/2)^2]."""
-    side = scheme.block_size // 2
-    if side == 1:
-        return torch.zeros(1, dtype=torch.int64)
-    patches = blocks_of(ciphertexts, side).double().flatten(0, 2).flatten(1)  # [patches, P]
-    patches = patches - patches.mean(1, keepdim=True)
-    places = map_to_grid(pixel_distances(patches.T.numpy()), side)
-    candidates = [torch.from_numpy(view) for view in symmetries(places, side)]
-    return min(candidates, key=lambda pixels: _roughness(scheme, pixels, ciphertexts))
-
-
-def _without_k1(scheme: Proposed, pixels: Tensor, ciphertexts: Tensor) -> Tensor:
-    """Undo pixel shuffling alone."""
-    blocks = blocks_of(ciphertexts[:1], scheme.block_size)
-    unmoved = {"block_permutation": torch.arange(len(blocks)), "pixel_permutation": pixels}
-    return decrypt(scheme, unmoved, ciphertexts)
-
-
-def _roughness(scheme: Proposed, pixels: Tensor, ciphertexts: Tensor) -> float:
-    """Measure how rough the borders between the quadrants inside the blocks are."""
-    images = _without_k1(scheme, pixels, ciphertexts).double()
-    half, size = scheme.block_size // 2, scheme.block_size
-    across = images[..., half::size] - images[..., half - 1 :: size]
-    down = images[..., half::size, :] - images[..., half - 1 :: size, :]
-    return float(across.square().log1p().sum() + down.square().log1p().sum())
+def _recovered(observation: Observation, ciphertexts: Tensor) -> dict[str, Tensor]:
+    scheme = observation.scheme
+    if isinstance(scheme, EtC):
+        return etc.recover(scheme, ciphertexts, observation.public_images)
+    assert isinstance(scheme, Proposed)
+    return proposed.recover(scheme, ciphertexts)
