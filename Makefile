@@ -22,11 +22,11 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_micro # so small: one thread is faster
 	$(BIN)/vitcrypt report results/digits
 
-test: install ## all tests (14 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 16
+test: install ## all tests (12 minutes on 2 cores)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 3
 
 test-fast: install ## those that start no run and no process of their own
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxschedchunk 16 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxschedchunk 3 -m "not slow"
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

@@ -68,6 +68,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PathText = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]
 KeyScope = Annotated[str, one_of("shared", "per_image")]
+Copies = Annotated[str, one_of("exact", "jpeg90", "jpeg90_420", "jpeg50", "brightened", "cropped", "resized")]
 Limit = Annotated[Any, AfterValidator(batch_limit)]
 
 
@@ -222,7 +223,7 @@ class ObservationConf(Strict):
     both_roles: bool = field(default=False, metadata=LATER)
     public_images: NotNegative = 0
     gallery: Annotated[int, Field(ge=-1)] = field(default=0, metadata=LATER)
-    gallery_copies: str = field(default="exact", metadata=LATER)
+    gallery_copies: Copies = field(default="exact", metadata=LATER)
     known: NotNegative = 0
     queries: NotNegative = 0
     weights: str | None = None

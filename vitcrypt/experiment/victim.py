@@ -94,8 +94,6 @@ class Victim:
                 f"attack.observation.gallery={count}: it holds the victim's {held.ciphertexts} images and others of "
                 f"the {len(test)} test images; set it to a number between, or to -1 for all"
             )
-        if held.gallery_copies not in COPIES:
-            raise ValueError(f"attack.observation.gallery_copies={held.gallery_copies}: set it to {', '.join(COPIES)}")
         order, copy = self._order(len(test))[:count], COPIES[held.gallery_copies]
         parts = [order[i : i + AT_ONCE] for i in range(0, count, AT_ONCE)]
         images = torch.cat([copy(self._sized(test.batch(part)["image"])) for part in parts])
