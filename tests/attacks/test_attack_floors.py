@@ -9,7 +9,7 @@ import pytest
 import torch
 from attacked import PUBLIC, SMALL, VICTIM, encrypt, oracle, photographs, scenes
 
-from vitcrypt.attacks import FR, GAN, ITN, ChosenPlaintext, Jigsaw, KnownPlaintext, Observation, Statistics
+from vitcrypt.attacks import FR, GAN, ITN, ChosenPlaintext, Jigsaw, KnownPlaintext, Observation, Propagation, Statistics
 from vitcrypt.attacks.plaintext.attack import noise
 from vitcrypt.data import digits, resize
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
@@ -71,6 +71,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
         (PE(), FR("minimum_difference"), SMALL),
         (Proposed(16), Jigsaw(), (3, 96, 96)),
         (EtC(4), Jigsaw(), SMALL),
+        (PE(), Propagation(), SMALL),
         (PE(), Statistics(), SMALL),
         (LE(4), Statistics(starts=2), SMALL),
         (EtC(4), Statistics(starts=2), SMALL),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from attacked import PUBLIC, VICTIM, encrypt, photographs, scenes
 
-from vitcrypt.attacks import Jigsaw, Observation, Statistics
+from vitcrypt.attacks import Jigsaw, Observation, Propagation, Statistics
 from vitcrypt.attacks.jigsaw.etc import likeliest
 from vitcrypt.attacks.jigsaw.pixel_order import map_to_grid, symmetries
 from vitcrypt.attacks.jigsaw.puzzle import solve
@@ -75,6 +75,28 @@ def test_public_images_tell_which_state_it_is():
     for state in (24 + 6 + 4, 48 + 1):  # upside down, negated and recoloured; mirrored and recoloured
         changed = turned(shown[:, CHANNEL_ORDERS[state % 6]], state // 12) * (-1) ** (state // 6 % 2)
         assert likeliest(changed, public[5:].numpy()) == INVERSE[state]
+
+
+# --- propagation ---
+
+
+@pytest.mark.parametrize("scheme", [PE(), PE(channel_shuffle=False)], ids=str)
+def test_propagation_restores_pe_up_to_the_state_of_the_whole_image(scheme):
+    plain = scenes(8, VICTIM)[:, :, :24]
+    ciphertexts, subkeys = encrypt(scheme, plain)
+    result = Propagation()(Observation(scheme, ciphertexts))
+    assert result.subkeys.keys() == subkeys.keys()
+    assert symmetric_ssim(result.images, plain)[0].median() > 0.7
+    assert symmetric_ssim(ciphertexts, plain)[0].median() < 0.3
+
+
+def test_propagation_of_ciphertexts_under_keys_of_their_own_goes_one_by_one():
+    encryption = ImageEncryption(PE(), Key.test("test-0"), (3, 16, 16), "per_image")
+    ciphertexts = encryption(scenes(2, VICTIM, 16), torch.arange(2))
+    result = Propagation()(Observation(PE(), ciphertexts, shared_key=False))
+    assert result.subkeys == {}
+    for one, restored in zip(ciphertexts.split(1), result.images.split(1), strict=True):
+        assert torch.equal(Propagation()(Observation(PE(), one)).images, restored)
 
 
 # --- statistics ---

@@ -15,5 +15,6 @@ from vitcrypt.attacks.observation import Oracle as Oracle
 from vitcrypt.attacks.observation import Reconstruction as Reconstruction
 from vitcrypt.attacks.plaintext import ChosenPlaintext as ChosenPlaintext
 from vitcrypt.attacks.plaintext import KnownPlaintext as KnownPlaintext
+from vitcrypt.attacks.propagation import Propagation as Propagation
 from vitcrypt.attacks.statistics import Statistics as Statistics
 from vitcrypt.attacks.weight_diff import Weights as Weights

@@ -1,7 +1,6 @@
 """The configuration of both programs: which options exist, their types and ranges, and what counts for an identity.
 
-Hydra composes against these dataclasses, so that a misspelt override is an error, and `typed` turns what it composed
-into them. They are what the rest of the program is handed.
+Hydra composes against these dataclasses, so a misspelt override is an error; `typed` turns what it composed into them.
 """
 
 from collections.abc import Iterator

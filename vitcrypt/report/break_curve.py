@@ -11,7 +11,13 @@ from vitcrypt.report.records import Results
 from vitcrypt.report.verdict import VERSIONS, judge
 
 COUNTED = {"ciphertexts": "ciphertexts under one key", "known": "known pairs"}
-BY_NUMBER = {"statistics": "ciphertexts", "jigsaw": "ciphertexts", "gan": "ciphertexts", "topology": "ciphertexts"}
+BY_NUMBER = {
+    "statistics": "ciphertexts",
+    "jigsaw": "ciphertexts",
+    "gan": "ciphertexts",
+    "topology": "ciphertexts",
+    "propagation": "ciphertexts",
+}
 BY_NUMBER |= dict.fromkeys(("known_plaintext", "linear_map", "trilateration"), "known")
 """What an attack gains from more of; `fr` and `itn` go image by image, and what is chosen is chosen to suffice."""
 
