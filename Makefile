@@ -25,7 +25,7 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 test: install ## all tests (13 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 3
 
-test-fast: install ## those that start no run and no process of their own
+test-fast: install ## those that start no run and no process of their own (6 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxschedchunk 3 -m "not slow"
 
 lint: install ## ruff and mypy
