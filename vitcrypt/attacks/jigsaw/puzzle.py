@@ -7,6 +7,7 @@ the order of confidence into trees (Gallagher), the largest part is grown in a f
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from vitcrypt.attacks.blocks import Floats, Ints
@@ -122,19 +123,24 @@ def _grown(part: Part, right: Floats, below: Floats, rows: int, columns: int) ->
     for piece, (y, x) in part.items():
         put(piece, y - y_least + (rows + 1) // 2, x - x_least + (columns + 1) // 2)
     while left_over.any():
-        free, filled = np.flatnonzero(left_over), canvas >= 0
-        ys, xs = np.nonzero(filled)
-        # the rim of the canvas stays empty
-        top, left = max(ys.max() - rows + 1, 1), max(xs.max() - columns + 1, 1)
-        bottom, end = min(ys.min() + rows, len(canvas) - 1), min(xs.min() + columns, canvas.shape[1] - 1)
-        ys, xs = np.nonzero((~filled & (neighbours > 0))[top:bottom, left:end])
-        ys, xs = ys + top, xs + left
+        free = np.flatnonzero(left_over)
+        ys, xs = open_places(canvas >= 0, neighbours, rows, columns)
         costs = cost[ys, xs][:, free]
         margin = np.diff(np.partition(costs, 1, 1)[:, :2])[:, 0] if len(free) > 1 else -costs[:, 0]
         cell = int((margin - 0.1 * (costs.min(1) / neighbours[ys, xs])).argmax())
         put(free[costs[cell].argmin()], ys[cell], xs[cell])
     ys, xs = np.nonzero(canvas >= 0)
     return canvas[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+
+
+def open_places(filled: NDArray[np.bool_], neighbours: Ints, rows: int, columns: int) -> tuple[Ints, Ints]:
+    """Return rows and columns of the empty places beside a filled one that a frame of rows x columns still reaches."""
+    ys, xs = np.nonzero(filled)
+    # the rim of the canvas stays empty
+    top, left = max(ys.max() - rows + 1, 1), max(xs.max() - columns + 1, 1)
+    bottom, end = min(ys.min() + rows, len(filled) - 1), min(xs.min() + columns, filled.shape[1] - 1)
+    ys, xs = np.nonzero((~filled & (neighbours > 0))[top:bottom, left:end])
+    return ys + top, xs + left
 
 
 def _improved(layout: Ints, right: Floats, below: Floats, rounds: int = 20) -> Ints:

@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats, Ints
+from vitcrypt.attacks.jigsaw.puzzle import open_places
 from vitcrypt.encryption.primitives import CHANNEL_ORDERS
 
 SIDES = ((0, 1), (-1, 0), (0, -1), (1, 0))
@@ -148,12 +149,8 @@ def _grown(tree: Placed, border: Tensor, rows: int, columns: int) -> tuple[Ints,
     for piece, (y, x) in tree.places.items():
         put(piece, tree.states[piece], y - at[:, 0].min() + (rows + 1) // 2, x - at[:, 1].min() + (columns + 1) // 2)
     while loose.any():
-        free, filled = np.flatnonzero(loose), canvas >= 0
-        ys, xs = np.nonzero(filled)
-        top, left = max(ys.max() - rows + 1, 1), max(xs.max() - columns + 1, 1)
-        bottom, end = min(ys.min() + rows, len(canvas) - 1), min(xs.min() + columns, canvas.shape[1] - 1)
-        ys, xs = np.nonzero((~filled & (neighbours > 0))[top:bottom, left:end])
-        ys, xs = ys + top, xs + left
+        free = np.flatnonzero(loose)
+        ys, xs = open_places(canvas >= 0, neighbours, rows, columns)
         each = cost[ys, xs][:, free] / torch.from_numpy(neighbours[ys, xs])[:, None, None]
         least, state = each.min(2)
         margin = least.topk(min(2, len(free)), 1, largest=False).values

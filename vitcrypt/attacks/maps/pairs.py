@@ -6,32 +6,25 @@ public images make likely (the mean of a Gaussian, given the distances).
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats
+from vitcrypt.attacks.maps.symbols import OnSymbols, Symbols
 from vitcrypt.attacks.observation import Observation, Reconstruction
-
-Symbols = Literal["bytes", "nibbles"]
 
 
 @dataclass(frozen=True)
-class LinearMap:
+class LinearMap(OnSymbols):
     """Fit the map from ciphertext to image by least squares.
 
     Args:
         symbols: What the map is linear in: "bytes" (PE, EtC, the proposed scheme) or "nibbles" (LE, ELE).
     """
 
-    symbols: Symbols = "bytes"
     name = "linear_map"
-
-    def __post_init__(self) -> None:
-        """Check the option."""
-        _check(self.symbols)
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs known pairs under the victim's one key; one more than symbols for an exact map."""
@@ -42,19 +35,14 @@ class LinearMap:
 
 
 @dataclass(frozen=True)
-class Trilateration:
+class Trilateration(OnSymbols):
     """Locate every image by the distances of its ciphertext from those of known images.
 
     Args:
         symbols: Between what the map keeps distances: "bytes" (PE, EtC, the proposed scheme) or "nibbles" (LE, ELE).
     """
 
-    symbols: Symbols = "bytes"
     name = "trilateration"
-
-    def __post_init__(self) -> None:
-        """Check the option."""
-        _check(self.symbols)
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs known pairs under the victim's one key; public images help where there are fewer pairs than symbols."""
@@ -106,11 +94,6 @@ def located(known: Floats, distances: Floats, public: Floats | None = None) -> F
     spread = covariance @ steps.T
     likeliest: Floats = (spread @ np.linalg.lstsq(steps @ spread, products, rcond=None)[0]).T + mean
     return likeliest
-
-
-def _check(symbols: str) -> None:
-    if symbols not in ("bytes", "nibbles"):
-        raise ValueError(f"symbols is 'bytes' or 'nibbles', got {symbols!r}")
 
 
 def _symbols(images: Tensor, symbols: Symbols) -> Floats:

@@ -7,7 +7,6 @@ less.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,12 +14,13 @@ from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats, Ints
 from vitcrypt.attacks.maps.spectral import signs_of_series, spectral_places
+from vitcrypt.attacks.maps.symbols import OnSymbols
 from vitcrypt.attacks.observation import Observation, Reconstruction
 from vitcrypt.attacks.statistics.correlations import brighter, centred, standardised
 
 
 @dataclass(frozen=True)
-class Topology:
+class Topology(OnSymbols):
     """Put values back to their places by the correlations between them.
 
     Args:
@@ -29,14 +29,8 @@ class Topology:
         most: How many eigenvectors are matched at last.
     """
 
-    symbols: Literal["bytes", "nibbles"] = "bytes"
     most: int = 256
     name = "topology"
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        if self.symbols not in ("bytes", "nibbles"):
-            raise ValueError(f"symbols is 'bytes' or 'nibbles', got {self.symbols!r}")
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs ciphertexts under one key, some hundreds, and public images."""
