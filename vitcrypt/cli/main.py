@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from vitcrypt import __version__
-from vitcrypt.cli import evaluate, folders, keys, networks, serve
+from vitcrypt.cli import benchmark, evaluate, folders, keys, networks, serve
 from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.errors import explained
 from vitcrypt.untrusted.text import console
@@ -70,6 +70,7 @@ def report() -> None:
 
 
 app.add_typer(evaluate.app)
+app.add_typer(benchmark.app)
 app.add_typer(serve.app)
 
 

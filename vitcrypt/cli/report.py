@@ -1,21 +1,20 @@
 """`vitcrypt report`: tables, figures and pages from the results."""
 
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from rich.measure import Measurement
 from typer.core import TyperGroup
 
 from vitcrypt.cli.options import keep_old_name
-from vitcrypt.report.frame import Table, summary
+from vitcrypt.report.frame import summary
+from vitcrypt.report.printed import Format, print_table
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import read_results
 from vitcrypt.report.security import RATE, attacks, security
 from vitcrypt.report.table1 import table1
-from vitcrypt.untrusted.text import PlainConsole, console, error_console
+from vitcrypt.untrusted.text import console, error_console
 
 
 class Group(TyperGroup):
@@ -26,15 +25,6 @@ class Group(TyperGroup):
         if not args or args[0] not in (*self.commands, "--help"):
             args = ["runs", *args]
         return super().parse_args(ctx, args)
-
-
-class Format(StrEnum):
-    """How a table is printed."""
-
-    RICH = "rich"
-    MARKDOWN = "md"
-    CSV = "csv"
-    LATEX = "tex"
 
 
 app = typer.Typer(cls=Group, help="Tables, figures and pages from the results. FOLDER alone: a table of all runs.")
@@ -48,7 +38,7 @@ def runs(results: Folder = Path("results")) -> None:
     found, left_out = _read(results)
     for table in (summary(found), attacks(found)):
         if table.rows:
-            _print(table)
+            print_table(table)
     _print_left_out(left_out)
 
 
@@ -57,7 +47,7 @@ def print_table1(results: Folder = Path("results"), format: Printed = Format.RIC
     """Print Table I: what was published beside what was measured, missing cells as missing."""
     found, left_out = _read(results)
     table, without_row = table1(found)
-    _print(table, format)
+    print_table(table, format)
     _print_left_out([*left_out, *without_row])
 
 
@@ -65,7 +55,7 @@ def print_table1(results: Folder = Path("results"), format: Printed = Format.RIC
 def print_security(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
     found, left_out = _read(results)
-    _print(security(found), format)
+    print_table(security(found), format)
     _print_left_out(left_out)
 
 
@@ -75,7 +65,7 @@ def print_linkage(results: Folder = Path("results"), format: Printed = Format.RI
     from vitcrypt.report.linkage import linkage
 
     found, left_out = _read(results)
-    _print(linkage(found), format)
+    print_table(linkage(found), format)
     _print_left_out(left_out)
 
 
@@ -86,7 +76,7 @@ def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.R
 
     found, left_out = _read(results)
     table, points, unmet = tradeoff(found)
-    _print(table, format)
+    print_table(table, format)
     _print_left_out([*left_out, *unmet])
     error_console.print(str(draw_tradeoff(found, points, results / "tradeoff.png")))
 
@@ -98,7 +88,7 @@ def print_break_curve(results: Folder = Path("results"), format: Printed = Forma
 
     found, left_out = _read(results)
     table, unused = break_curve(found)
-    _print(table, format)
+    print_table(table, format)
     _print_left_out([*left_out, *unused])
     error_console.print(str(draw_break_curve(found, results / "break_curve.png")))
 
@@ -129,7 +119,7 @@ def print_keyspace(
     """Print the key space of every scheme, the years of trying all keys, and how many ciphertexts determine one."""
     from vitcrypt.experiment.keyspace import keyspace
 
-    _print(keyspace(rate, images), format)
+    print_table(keyspace(rate, images), format)
 
 
 @app.command(name="card")
@@ -144,7 +134,7 @@ def print_card(
     """Print the evaluation card: what is commonly measured of ciphertexts, of all schemes; it measures no security."""
     from vitcrypt.experiment.card import evaluation_card
 
-    _print(evaluation_card(size, block, count, images, tuple(run or ())), format)
+    print_table(evaluation_card(size, block, count, images, tuple(run or ())), format)
 
 
 @app.command(name="fig3")
@@ -181,17 +171,6 @@ def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option
 def _read(results: Path) -> tuple[Results, list[str]]:
     found, left_out = read_results(results)
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
-
-
-def _print(table: Table, format: Format = Format.RICH) -> None:  # noqa: A002
-    """Print a table, for the terminal at its full width: that wraps or scrolls it, a file keeps it."""
-    if format is not Format.RICH:
-        written = {Format.MARKDOWN: table.markdown, Format.CSV: table.csv, Format.LATEX: table.latex}[format]()
-        console.print(written, end="")
-        return
-    shown = table.rich()
-    needed = Measurement.get(console, console.options.update(width=400), shown).maximum
-    PlainConsole(width=max(console.width, needed)).print(shown, crop=False)
 
 
 def _print_left_out(left_out: list[str]) -> None:

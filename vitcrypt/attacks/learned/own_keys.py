@@ -13,8 +13,13 @@ def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator, devi
 
     What is drawn follows from `random`, which lies on the CPU; on `device` it is sorted.
     """
+    if not (stages := scheme.stages(shape)):
+        from vitcrypt.keys import Key  # keys of one's own, where a scheme draws its subkeys itself
+
+        secrets = torch.randint(256, (count, 32), generator=random, dtype=torch.uint8)
+        return scheme.subkeys_of_each([Key.from_bytes(bytes(row.tolist())) for row in secrets], shape)
     subkeys = {}
-    for name, stage in scheme.stages(shape).items():
+    for name, stage in stages.items():
         size = (count, *stage.shape)
         if stage.kind == "permutation":
             subkeys[name] = torch.rand(size, generator=random).to(device).argsort(-1)
