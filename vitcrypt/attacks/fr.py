@@ -39,7 +39,7 @@ class FR:
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Fold the ciphertexts, or follow the neighbours."""
-        images = observation.ciphertexts
+        images = observation.pictures
         if self.variant == "basic":
             return Reconstruction(torch.minimum(images, 255 - images))
         if images.shape[1] != 3:

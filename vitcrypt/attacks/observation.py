@@ -62,18 +62,20 @@ class Observation:
 
     Args:
         scheme: The public algorithm with its sizes; no key in it.
-        ciphertexts: uint8 [n, C, H, W], the images to be restored.
+        ciphertexts: The images to be restored, [n, C', H', W'] of the type and shape that the scheme declares: of most
+            uint8 [n, C, H, W].
         shared_key: Whether all ciphertexts and pairs are under one key; the attacker knows whether they are.
-        intercepted: uint8 [k, C, H, W], more ciphertexts under the same key, which need not be restored.
+        intercepted: [k, C', H', W'], more ciphertexts under the same key, which need not be restored.
         labels: int64 [n + k], classes of the ciphertexts and then of the intercepted ones.
         public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them to be restored.
         gallery: uint8 [g, C, H, W], candidates: plain images, among which the victim's may be.
         known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
         oracle: Encrypts under the victim's key.
         weights: Tensors of a network that carries the key, and of the public network that it was made from.
+        plain_shape: (C, H, W) of the plain images; None: that of the ciphertexts.
 
     Raises:
-        TypeError: Images are not uint8.
+        TypeError: Images are not uint8, or ciphertexts not what the scheme declares.
         ValueError: Sizes differ, or there is no ciphertext.
     """
 
@@ -87,11 +89,13 @@ class Observation:
     known: tuple[Tensor, Tensor] | None = None
     oracle: Oracle | None = None
     weights: tuple[State, State] | None = None
+    plain_shape: Shape | None = None
 
     def __post_init__(self) -> None:
-        """Check that all images have one type and size."""
-        batches = {"ciphertexts": self.ciphertexts}
-        for name in ("public_images", "intercepted", "gallery"):
+        """Check that all images, and all ciphertexts, have one type and size."""
+        made = ("ciphertexts", "intercepted", "known ciphertexts")
+        batches: dict[str, Tensor] = {}
+        for name in ("ciphertexts", "public_images", "intercepted", "gallery"):
             if (held := getattr(self, name)) is not None:
                 batches[name] = held
         if self.known is not None:
@@ -101,19 +105,18 @@ class Observation:
                 raise ValueError(
                     f"known must hold pairs, got {len(plain)} plain images and {len(encrypted)} ciphertexts"
                 )
+        self.scheme.check_shape(self.shape)
         for name, images in batches.items():
-            if images.dtype != torch.uint8:
-                raise TypeError(f"{name} must be uint8, got {images.dtype}")
-            if images.dim() != 4 or images.shape[1:] != self.ciphertexts.shape[1:]:
-                raise ValueError(
-                    f"{name} must be [n, C, H, W] of the ciphertexts' size {list(self.ciphertexts.shape[1:])}, "
-                    f"got {list(images.shape)}"
-                )
+            dtype = self.scheme.properties.dtype if name in made else "uint8"
+            wanted = self.scheme.output_shape(self.shape) if name in made else self.shape
+            if images.dtype != getattr(torch, dtype):
+                raise TypeError(f"{name} must be {dtype}, got {images.dtype}")
+            if images.dim() != 4 or tuple(images.shape[1:]) != wanted:
+                raise ValueError(f"{name} must be of shape [n, {str(wanted)[1:-1]}], got {list(images.shape)}")
         if not len(self.ciphertexts):
             raise ValueError("there is no ciphertext to attack")
         if self.labels is not None and len(self.labels) != self.count:
             raise ValueError(f"got {len(self.labels)} labels for {self.count} ciphertexts")
-        self.scheme.check_shape(self.shape)
 
     @property
     def count(self) -> int:
@@ -127,9 +130,16 @@ class Observation:
 
     @property
     def shape(self) -> Shape:
-        """(C, H, W) of every image."""
+        """(C, H, W) of every plain image."""
+        if self.plain_shape is not None:
+            return self.plain_shape
         channels, height, width = self.ciphertexts.shape[1:]
         return channels, height, width
+
+    @property
+    def pictures(self) -> Tensor:
+        """The ciphertexts as images of the plain size, uint8 [n, C, H, W]: themselves, or what can be shown of them."""
+        return as_pictures(self.ciphertexts, self.shape)
 
     @property
     def threat_model(self) -> dict[str, Any]:
@@ -146,7 +156,15 @@ class Observation:
                 held[name] = f"{words}: {first.budget if isinstance(first, Oracle) else len(first)}"
         return held
 
-    def need(self, attack: str, part: str | None = None, *, schemes: tuple[str, ...] = (), shared: bool = False) -> Any:
+    def need(
+        self,
+        attack: str,
+        part: str | None = None,
+        *,
+        schemes: tuple[str, ...] = (),
+        shared: bool = False,
+        images: bool = False,
+    ) -> Any:
         """Return a part of the observation that an attack needs; raise ValueError where something is missing.
 
         Args:
@@ -154,6 +172,7 @@ class Observation:
             part: One of intercepted, labels, public_images, gallery, known, oracle, weights; None: nothing is returned.
             schemes: Names of the schemes that it attacks; empty: all.
             shared: Whether the images must be under one key.
+            images: Whether ciphertexts must be images of the plain size.
         """
         value = getattr(self, part) if part else None
         if part and value is None:
@@ -162,7 +181,23 @@ class Observation:
             raise ValueError(f"{attack} is an attack on {', '.join(schemes)}; this is {self.scheme.name}")
         if shared and not self.shared_key:
             raise ValueError(f"{attack} needs images under one shared key; here every image has its own")
+        if images and (self.ciphertexts.dtype, tuple(self.ciphertexts.shape[1:])) != (torch.uint8, self.shape):
+            raise ValueError(
+                f"{attack} restores images from images of their size, and {self.scheme.name} makes "
+                f"{str(self.ciphertexts.dtype).removeprefix('torch.')} {list(self.ciphertexts.shape[1:])} of them"
+            )
         return value
+
+
+def as_pictures(ciphertexts: Tensor, shape: Shape) -> Tensor:
+    """Show ciphertexts [n, C', H', W'] as uint8 [n, C, H, W]: floats of -3 to 3 as levels, other shapes resized."""
+    if ciphertexts.is_floating_point():
+        ciphertexts = ((ciphertexts.clamp(-3, 3) + 3) * 42.5).round().to(torch.uint8)
+    if tuple(ciphertexts.shape[1:]) == shape:
+        return ciphertexts
+    grey = ciphertexts.float().mean(1, keepdim=True)
+    sized = torch.nn.functional.interpolate(grey, shape[1:], mode="nearest").to(torch.uint8)
+    return sized.expand(-1, shape[0], -1, -1)
 
 
 @dataclass(frozen=True)

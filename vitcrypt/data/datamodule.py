@@ -22,7 +22,7 @@ from vitcrypt.data.datasets import ArrayDataset, Batch, ImageDataset, Splits
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.steps import Division, Share, StepSampler, seed_of
 from vitcrypt.data.transforms import Part, normalise, random_crop, random_flip, random_roll, resize
-from vitcrypt.encryption import ImageEncryption, Scheme
+from vitcrypt.encryption import ImageEncryption, Scheme, Shape
 
 Augment = Literal["auto", "owner", "provider", "none"]
 
@@ -121,6 +121,12 @@ class ImageDataModule(LightningDataModule):
         """How many classes there are."""
         return len(self.splits.classes)
 
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of what the network sees."""
+        shape = (3, self.image_size, self.image_size)
+        return self.scheme.output_shape(shape) if self.scheme is not None else shape
+
     def division(self, world_size: int) -> Division:
         """Return how steps are divided, so that batch_size is what it says on any number of devices."""
         if self.batch_size % world_size:
@@ -168,9 +174,12 @@ class ImageDataModule(LightningDataModule):
         dtype: torch.dtype = torch.float32,
         of: Part | None = None,
     ) -> Tensor:
-        """Augment (if training), resize, encrypt and normalise uint8 [B, C, h, w] to float [B, C, S, S] in [-1, 1]."""
+        """Augment (if training), resize, encrypt and normalise uint8 [B, C, h, w] to float [B, C, S, S] in [-1, 1].
+
+        A scheme may declare another shape, and float ciphertexts, which are not normalised.
+        """
         if training and self.augment == "provider":
-            return normalise(self._augmented(self.encrypted(image, index), of), dtype)
+            return self._normalised(self._augmented(self.encrypted(image, index), of), dtype)
         if training and self.augment == "owner":
             image = self._augmented(image, of)
         return self._finish(self.plain(image), index, dtype)
@@ -188,7 +197,10 @@ class ImageDataModule(LightningDataModule):
         return encrypted
 
     def _encrypt_and_normalise(self, plain: Tensor, index: Tensor, dtype: torch.dtype) -> Tensor:
-        return normalise(self._encrypt(plain, index), dtype)
+        return self._normalised(self._encrypt(plain, index), dtype)
+
+    def _normalised(self, encrypted: Tensor, dtype: torch.dtype) -> Tensor:
+        return normalise(encrypted, dtype) if encrypted.dtype == torch.uint8 else encrypted.to(dtype)
 
     def _augmented(self, image: Tensor, of: Part | None) -> Tensor:
         if self.augment == "provider" and self.scheme is not None and self.scheme.name != "plain":

@@ -1,5 +1,6 @@
-"""Image encryption: schemes, the signed permutations they amount to, and the module that applies them to batches."""
+"""Image encryption: schemes, the ciphers they amount to, and the module that applies them to batches."""
 
+from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties
 from vitcrypt.encryption.image_encryption import ImageEncryption
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.encryption.scheme import MASTER_KEY_BITS, SCHEMES, Scheme, Shape
@@ -11,9 +12,12 @@ __all__ = [
     "MASTER_KEY_BITS",
     "PE",
     "SCHEMES",
+    "Cipher",
     "EtC",
     "ImageEncryption",
+    "KeyScope",
     "Plain",
+    "Properties",
     "Proposed",
     "Scheme",
     "Shape",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.encryption.cipher import KEY_SCOPES, Cipher, KeyScope
 from vitcrypt.encryption.scheme import Scheme, Shape
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
-
-KeyScope = Literal["shared", "per_image"]
 
 
 class ImageEncryption(nn.Module):
@@ -30,7 +29,7 @@ class ImageEncryption(nn.Module):
     Shape:
         - image: uint8 [C, H, W] or [B, C, H, W]
         - index: int64 [B], for per-image keys
-        - output: as image
+        - output: uint8 or float32 [C', H', W'] or [B, C', H', W'], as the scheme declares; of most, as image
 
     Nothing of it is in a `state_dict`: a checkpoint that holds this module holds no key.
 
@@ -47,37 +46,47 @@ class ImageEncryption(nn.Module):
 
     def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared") -> None:
         super().__init__()
-        if key_scope not in ("shared", "per_image"):
+        if key_scope not in KEY_SCOPES:
             raise ValueError(f"key_scope is 'shared' or 'per_image', got {key_scope!r}")
+        if key_scope not in (scopes := scheme.properties.key_scopes):
+            raise ValueError(f"{scheme.name} is not for key_scope={key_scope}; set key_scope={' or '.join(scopes)}")
         scheme.check_shape(shape)
         self.scheme, self.shape, self.key_scope = scheme, shape, key_scope
         self._key = key if key_scope == "per_image" else None
         if key_scope == "shared":
-            self.cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
-            self.decipher = self.cipher.inverse()
+            self.cipher: Cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
+
+    @cached_property
+    def decipher(self) -> Cipher:
+        """What undoes the cipher, under a shared key."""
+        return self.cipher.inverse()
 
     def forward(self, image: Tensor, index: Tensor | None = None) -> Tensor:
         """Encrypt."""
-        self._check(image)
+        self._check(image, self.shape)
         if self.key_scope == "shared":
             return self.cipher(image)
         return self._of_each(image, index)(image)
 
     def decrypt(self, image: Tensor, index: Tensor | None = None) -> Tensor:
-        """Decrypt, exactly."""
-        self._check(image)
+        """Decrypt, exactly.
+
+        Raises:
+            ValueError: The scheme has no inverse.
+        """
+        self._check(image, self.scheme.output_shape(self.shape))
         if self.key_scope == "shared":
             return self.decipher(image)
         return self._of_each(image, index).inverse()(image)
 
-    def _check(self, image: Tensor) -> None:
-        if tuple(image.shape[-3:]) != self.shape or image.dim() not in (3, 4):
+    def _check(self, image: Tensor, shape: Shape) -> None:
+        if tuple(image.shape[-3:]) != shape or image.dim() not in (3, 4):
             raise ValueError(
-                f"this encryption is for images of shape {list(self.shape)} (C, H, W), alone or in a batch; "
+                f"this encryption is for images of shape {list(shape)} (C, H, W), alone or in a batch; "
                 f"got {list(image.shape)}"
             )
 
-    def _of_each(self, image: Tensor, index: Tensor | None) -> SignedPermutation:
+    def _of_each(self, image: Tensor, index: Tensor | None) -> Cipher:
         if index is None:
             raise ValueError('key_scope="per_image" derives the key from the index of the image: pass index, int64 [B]')
         index = torch.as_tensor(index)

@@ -4,18 +4,18 @@
 
 The symbols are the M = C*H*W bytes of an image, flattened in (C, H, W) order (`bits=8`), or its 2M nibbles, the M low
 ones and then the M high ones (`bits=4`). Negative-positive transformation is XOR with 255, complementing a nibble XOR
-with 15. What such a map cannot express: lookup tables, padding, lossy schemes, schemes that mix images.
+with 15. What such a map cannot express (lookup tables, mixing of values, lossy schemes) is another `Cipher`.
 """
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from vitcrypt.encryption.cipher import Cipher
 
 FULL = {8: 255, 4: 15}  # the mask that complements a symbol of so many bits
 
 
-class SignedPermutation(nn.Module):
+class SignedPermutation(Cipher):
     """A bijection of images: move every symbol, then XOR it.
 
     It is a module only so that `.to(device)` moves it; it has no parameters and nothing of it is ever saved.
@@ -44,7 +44,6 @@ class SignedPermutation(nn.Module):
         True
     """
 
-    __call__: Callable[..., Tensor]
     index: Tensor
     mask: Tensor
     source: Tensor

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vitcrypt.encryption.cipher import Cipher, EachCipher, Properties
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.untrusted.scheme import SchemeValues, scheme_values
 
@@ -21,19 +22,24 @@ if TYPE_CHECKING:  # a process that never holds a key need not load the code tha
 
 Shape = tuple[int, int, int]
 MASTER_KEY_BITS = 256
+NORMAL_BITS = 53
+"""Of the uniform number that a Gaussian one is made from."""
+DTYPES = {"bits": torch.bool, "normal": torch.float64}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What one subkey is: permutations (of the last dimension), fair bits, or codes below `bound`."""
+    """What one subkey is: permutations (of the last dimension), fair bits, codes below `bound`, or Gaussian numbers."""
 
-    kind: Literal["permutation", "bits", "codes"]
+    kind: Literal["permutation", "bits", "codes", "normal"]
     shape: tuple[int, ...]
     bound: int = 2
 
     @property
     def key_bits(self) -> float:
         """log2 of the number of subkeys that it could draw."""
+        if self.kind == "normal":
+            return float(math.prod(self.shape) * NORMAL_BITS)
         if self.kind == "permutation":
             return math.prod(self.shape[:-1]) * math.lgamma(self.shape[-1] + 1) / math.log(2)
         return math.prod(self.shape) * math.log2(self.bound)
@@ -43,6 +49,8 @@ class Stage:
         count = math.prod(self.shape)
         if self.kind == "bits":
             return np.stack([stream.bits(count) for stream in streams])
+        if self.kind == "normal":
+            return np.stack([stream.normal(count) for stream in streams])
         if self.kind == "codes":
             return np.stack([stream.integers_below(self.bound, count) for stream in streams])
         first, *others = streams
@@ -50,7 +58,7 @@ class Stage:
 
     def check(self, name: str, subkey: Tensor) -> None:
         """Raise ValueError or TypeError unless `subkey` is one that this stage could draw."""
-        dtype = torch.bool if self.kind == "bits" else torch.int64
+        dtype = DTYPES.get(self.kind, torch.int64)
         if subkey.dtype != dtype:
             raise TypeError(f"subkey {name} must be {dtype}, got {subkey.dtype}")
         if tuple(subkey.shape) != self.shape:
@@ -59,6 +67,8 @@ class Stage:
             ordered = torch.arange(self.shape[-1]).expand(self.shape)
             if not torch.equal(subkey.cpu().sort(-1).values, ordered):
                 raise ValueError(f"subkey {name} is no permutation of 0..{self.shape[-1] - 1}")
+        elif self.kind == "normal" and not bool(subkey.isfinite().all()):
+            raise ValueError(f"subkey {name} must hold finite numbers")
         elif self.kind == "codes" and not bool(((subkey >= 0) & (subkey < self.bound)).all()):
             raise ValueError(f"subkey {name} must hold codes in 0..{self.bound - 1}")
 
@@ -75,6 +85,8 @@ class Scheme:
     """
 
     block_size: int
+    properties: ClassVar[Properties] = Properties()
+    """What the scheme declares of its ciphers."""
     is_plain: ClassVar[bool] = False
     """Whether it leaves images as they are, so that no key is needed."""
     scrambles_blocks: ClassVar[bool] = False
@@ -116,7 +128,11 @@ class Scheme:
         """Return which subkeys there are at this image shape."""
         raise NotImplementedError
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return (C', H', W') of a ciphertext: as the image, unless a scheme says otherwise."""
+        return shape
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Build the map from checked subkeys."""
         raise NotImplementedError
 
@@ -164,7 +180,7 @@ class Scheme:
             drawn[name] = torch.from_numpy(stage.draw(streams)).view(len(keys), *stage.shape)
         return drawn
 
-    def cipher(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def cipher(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Build the cipher of the given subkeys, whoever drew them.
 
         Raises:
@@ -179,12 +195,14 @@ class Scheme:
             stage.check(name, subkeys[name])
         return self.apply({name: subkey.cpu() for name, subkey in subkeys.items()}, shape)
 
-    def ciphers(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def ciphers(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Build a cipher with a row for each of several keys, from their stacked subkeys as they were drawn."""
         if self.batched or not subkeys:
             return self.apply(subkeys, shape)
         rows = zip(*subkeys.values(), strict=True)
-        return SignedPermutation.stack([self.cipher(dict(zip(subkeys, row, strict=True)), shape) for row in rows])
+        ciphers = [self.cipher(dict(zip(subkeys, row, strict=True)), shape) for row in rows]
+        moves = [cipher for cipher in ciphers if isinstance(cipher, SignedPermutation)]
+        return SignedPermutation.stack(moves) if len(moves) == len(ciphers) else EachCipher(ciphers)
 
 
 SCHEMES: dict[str, type[Scheme]] = {}

@@ -4,7 +4,7 @@ A scheme holds values, never a key. `subkeys` draws, `cipher` applies, `key_spac
 
     scheme = Proposed(block_size=16)
     subkeys = scheme.subkeys(key, shape)       # a dict of CPU tensors; pure
-    cipher = scheme.cipher(subkeys, shape)     # a SignedPermutation; accepts anyone's subkeys
+    cipher = scheme.cipher(subkeys, shape)     # of these six a SignedPermutation; accepts anyone's subkeys
 
 "The paper" is Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision Transformer",
 EUSIPCO 2022; numbers in brackets are its references. `N` blocks of B x B pixels, d = B*B*C values in a block.
@@ -12,13 +12,18 @@ EUSIPCO 2022; numbers in brackets are its references. `N` blocks of B x B pixels
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from vitcrypt.encryption import invariants, primitives
+from vitcrypt.encryption.cipher import Properties, Symbols
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+
+MOVES: dict[Symbols, Properties] = {kind: Properties(linear=kind, isometry=kind) for kind in get_args(Symbols)}
+"""What a signed permutation of symbols is."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Plain(Scheme):
     """No encryption: the paper's baseline."""
 
     block_size: int = 1
+    properties = Properties(linear="bytes", isometry="bytes", keyed=False)
     is_plain = True
     translation_by_blocks = True
 
@@ -58,6 +64,7 @@ class PE(Scheme):
 
     channel_shuffle: bool = True
     block_size: int = 1
+    properties = MOVES["bytes"]
     batched = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
@@ -98,6 +105,7 @@ class LE(Scheme):
     """
 
     block_size: int = 4
+    properties = MOVES["nibbles"]
     batched = True
     translation_by_blocks = True
 
@@ -180,6 +188,7 @@ class EtC(Scheme):
     """
 
     block_size: int = 4
+    properties = MOVES["bytes"]
     batched = True
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
@@ -224,6 +233,7 @@ class Proposed(Scheme):
     """
 
     block_size: int = 16
+    properties = MOVES["bytes"]
     batched = True
     scrambles_blocks = True
 

@@ -87,12 +87,12 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         metrics=metrics,
         seconds=seconds,
         versions=records.Versions(vitcrypt=vitcrypt.__version__, python=platform.python_version()),
-        first=first(truth.plain, reconstruction.images, observation.ciphertexts, SHOWN),
+        first=first(truth.plain, reconstruction.images, observation.pictures, SHOWN),
     )
     write_result(folder, result)  # with it the attack is finished
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
-    rows = {"plain": truth.plain, "encrypted": observation.ciphertexts, "restored": reconstruction.images.cpu()}
+    rows = {"plain": truth.plain, "encrypted": observation.pictures, "restored": reconstruction.images.cpu()}
     pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
     scores = [f"{value:.3f}" for value in result.first.of("restored")]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")

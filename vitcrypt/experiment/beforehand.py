@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from vitcrypt.encryption import Shape
 from vitcrypt.experiment.blame import reason
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.devices import uses_cuda
@@ -44,21 +45,21 @@ def check_optimizer(classifier: ImageClassifier) -> None:
     classifier.built_optimizer([weight]).step()
 
 
-def check_network(network: nn.Module, num_classes: int, plan: Plan, config: Config) -> None:
+def check_network(network: nn.Module, shape: Shape, num_classes: int, plan: Plan, config: Config) -> None:
     """Pass an image through a copy of the network: as in a test, and as in training if a batch of one comes up there.
 
     Raises:
         ValueError: It takes other images, gives other logits, or normalises over a batch, which takes two images.
     """
-    size, trial = config.data.image_size, copy.deepcopy(network).cpu()
-    image = torch.zeros(1, 3, size, size)
+    trial, image = copy.deepcopy(network).cpu(), torch.zeros(1, *shape)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            shape = list(trial.eval()(image).shape)
+            given = list(trial.eval()(image).shape)
         except Exception as error:  # a network can fail in any way
-            raise ValueError(f"model.network takes no images of 3 x {size} x {size}: {reason(error)}") from error
-        if shape != [1, num_classes]:
-            raise ValueError(f"model.network gives {shape} for an image, and not [1, {num_classes}], a logit a class")
+            sizes = " x ".join(map(str, shape))
+            raise ValueError(f"model.network takes no images of {sizes}: {reason(error)}") from error
+        if given != [1, num_classes]:
+            raise ValueError(f"model.network gives {given} for an image, and not [1, {num_classes}], a logit a class")
         _check_patches(network, config.model.patch_size)
         common = plan.division.world_size > 1 and config.trainer.sync_batchnorm  # then others have an image
         if common or plan.division.smallest(plan.sizes) > 1:

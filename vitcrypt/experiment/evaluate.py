@@ -76,7 +76,7 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
         )
     data = data_module_of(job, splits)
     plan = planned(job.config.trainer, len(splits.train), data.division(devices.count(job.config.trainer)))
-    classifier, _ = classifier_of(job.config, data.num_classes, data.encryption, None)
+    classifier, _ = classifier_of(job.config, data.num_classes, data.encryption, shape=data.shape)
     identity = result.identity if result is not None else _identity(folder)
     load_trained(classifier.network, checkpoint, folder, identity)
     training = TrainingRun(job, data, classifier, plan, None)

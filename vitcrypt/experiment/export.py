@@ -97,4 +97,7 @@ def _scheme(node: dict[str, Any]) -> dict[str, Any] | None:
     except (TypeError, ValueError) as error:
         told = f"{one_line(error)}; a client builds no other scheme than {', '.join(SCHEMES)}"
         raise ValueError(told) from error
+    image = (3, 224, 224)
+    if scheme.properties.dtype != "uint8" or scheme.output_shape(image) != image:
+        raise ValueError(f"a service takes images, and {scheme.name} makes none of them; it can be trained, not served")
     return scheme.to_dict()

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from rich.text import Text
 
 from vitcrypt.encryption import ImageEncryption, Scheme
-from vitcrypt.encryption.image_encryption import KeyScope
+from vitcrypt.encryption.cipher import KeyScope
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.composition import resolved
 from vitcrypt.experiment.config import AttackConfig, C, Config, typed

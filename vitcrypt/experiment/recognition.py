@@ -47,7 +47,7 @@ def recogniser(folder: Path, classes: list[str]) -> Callable[[Tensor], Tensor]:
             f"classifier={folder} tells {len(result.classes)} classes apart, and these images have {len(classes)}, or "
             "others; name a run on the same data"
         )
-    classifier, _ = classifier_of(job.config, len(classes), None, None)
+    classifier, _ = classifier_of(job.config, len(classes))
     load_trained(classifier.network, folder / "last.ckpt", folder, result.identity)
     network, data = classifier.network.eval(), job.config.data
 

@@ -92,7 +92,7 @@ def score(
     plain, restored = truth.plain, reconstruction.images.cpu()
     if restored.shape != plain.shape:
         raise ValueError(f"the attack returned images {list(restored.shape)} for {list(plain.shape)}")
-    ciphertexts = observation.ciphertexts.cpu()
+    ciphertexts = observation.pictures.cpu()
     measured, best = similarity(plain, restored, perceptual)
     turned = {"restored": common_symmetry(restored, plain), "ciphertext": common_symmetry(ciphertexts, plain)}
     versions = {"restored": turned["restored"](restored), "ciphertext": turned["ciphertext"](ciphertexts)}

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vitcrypt.data import ImageDataModule, Splits
-from vitcrypt.encryption import ImageEncryption
+from vitcrypt.encryption import ImageEncryption, Shape
 from vitcrypt.experiment import beforehand, callbacks, devices, errors
 from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.callbacks import EpochHistory, SeedSteps, diverged
@@ -57,13 +57,25 @@ def weights_of(config: Config) -> Path | None:
 
 
 def classifier_of(
-    config: Config, num_classes: int, encryption: ImageEncryption | None, weights: Path | None
+    config: Config,
+    num_classes: int,
+    encryption: ImageEncryption | None = None,
+    weights: Path | None = None,
+    shape: Shape | None = None,
 ) -> tuple[ImageClassifier, str | None]:
-    """Return the Lightning module, its network initialised by seed and weights, and the SHA-256 of the weights."""
+    """Return the Lightning module, its network initialised by seed and weights, and the SHA-256 of the weights.
+
+    Args:
+        config: Of the training.
+        num_classes: Of the images.
+        encryption: The key is folded into the network if the configuration says so.
+        weights: File of pretrained weights.
+        shape: (C, H, W) of what the network sees, where that is no image of `data.image_size`.
+    """
     model = config.model
     seed_everything(config.seed, verbose=False)
     with blame("model.network", model.network):
-        network = build_network(asdict(model), config.data.image_size, num_classes, config.allow_targets)
+        network = build_network(asdict(model), config.data.image_size, num_classes, config.allow_targets, shape)
     if model.zero_head:
         zero_classifier(network)
     sha256 = load_weights(network, weights) if weights is not None else None
@@ -132,7 +144,7 @@ class TrainingRun:
             run._fitting([])
         with blame("model.optimizer", config.model.optimizer):
             beforehand.check_optimizer(run.classifier)
-        beforehand.check_network(run.classifier.network, run.data.num_classes, run.plan, config)
+        beforehand.check_network(run.classifier.network, run.data.shape, run.data.num_classes, run.plan, config)
         return run
 
     @classmethod
@@ -140,7 +152,7 @@ class TrainingRun:
         """Build all parts from images and weights, without trying whether they work."""
         config, data = job.config, data_module_of(job, splits)
         plan = planned(config.trainer, len(splits.train), data.division(devices.count(config.trainer)))
-        classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights)
+        classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights, data.shape)
         return cls(job, data, classifier, plan, sha256)
 
     def loggers(self) -> list[Logger]:

@@ -20,6 +20,7 @@ def validate(config: Config, scheme: Scheme | None) -> None:
     _check_adaptation(config.model, block)
     _check_patch_embedding(config, scheme)
     _check_patches(config, scheme)
+    _check_key_scope(config, scheme)
     if config.model.pretrained and config.model.weights is None and "model_name" not in config.model.network:
         raise ValueError(
             f"{config.names.model} has no pretrained weights; set model.pretrained=false or model.weights=FILE"
@@ -57,6 +58,14 @@ def _check_patches(config: Config, scheme: Scheme | None) -> None:
         raise ValueError(
             f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a "
             f"block is a patch; set encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
+        )
+
+
+def _check_key_scope(config: Config | AttackConfig, scheme: Scheme | None) -> None:
+    if scheme is not None and config.key_scope not in scheme.properties.key_scopes:
+        scopes = " or ".join(scheme.properties.key_scopes)
+        raise ValueError(
+            f"encryption={config.names.encryption} is not for key_scope={config.key_scope}; set key_scope={scopes}"
         )
 
 
@@ -131,6 +140,7 @@ def validate_attack(config: AttackConfig, scheme: Scheme | None) -> None:
     """Raise ValueError if options of an attack do not go together; the message says which and what to set."""
     if scheme is None:
         raise ValueError("encryption=received names no scheme to attack; choose le, etc, ele, pe or proposed")
+    _check_key_scope(config, scheme)
     held = config.attack.observation
     if (held.weights is None) != (held.public_weights is None):
         raise ValueError(

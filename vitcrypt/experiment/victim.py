@@ -15,7 +15,7 @@ from vitcrypt.data import Splits, resize
 from vitcrypt.data.content import content_of
 from vitcrypt.data.copies import COPIES
 from vitcrypt.encryption import ImageEncryption
-from vitcrypt.encryption.image_encryption import KeyScope
+from vitcrypt.encryption.cipher import KeyScope
 from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.score import Truth
@@ -136,6 +136,7 @@ class Victim:
             known=pairs,
             oracle=Oracle(self.encryption, held.queries) if held.queries else None,
             weights=self._weights(),
+            plain_shape=self.shape,
         )
 
     def _weights(self) -> tuple[State, State] | None:

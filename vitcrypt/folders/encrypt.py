@@ -16,7 +16,7 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.encryption.image_encryption import KeyScope
+from vitcrypt.encryption.cipher import KeyScope
 from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
 from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
 
@@ -82,6 +82,8 @@ def encrypt_folder(
         index={name: file.index for name, file in files.items()},
     )
     scheme.check_shape(wanted.shape)
+    if scheme.properties.dtype != "uint8" or scheme.output_shape(wanted.shape) != wanted.shape:
+        raise ValueError(f"{scheme.name} makes no images of images, so no folder of PNG files can hold what it makes")
     sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())

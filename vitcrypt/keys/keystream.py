@@ -1,4 +1,4 @@
-"""A keystream and what is drawn from it: bits, integers below a bound, permutations.
+"""A keystream and what is drawn from it: bits, integers below a bound, permutations, Gaussian numbers.
 
 A 32-byte subkey starts ChaCha20 (RFC 8439; 16 zero bytes as counter and nonce). Its output is read as little-endian
 32-bit words, in order:
@@ -7,7 +7,9 @@ A 32-byte subkey starts ChaCha20 (RFC 8439; 16 zero bytes as counter and nonce).
 - an integer below `bound` is `word % bound` for the first word below the largest multiple of `bound` that is at most
   2^32 (rejection sampling: no integer is likelier than another);
 - a permutation of n is Fisher-Yates from the top: for i = n-1, ..., 1 swap entry i with entry j, j an integer below
-  i + 1.
+  i + 1;
+- a Gaussian number is the inverse of the normal distribution at (k + 1/2) / 2^53, k the lower 53 bits of two words,
+  the first of which is the lower half.
 
 Another implementation that follows these lines draws the same subkeys; `tests/vectors.py` holds vectors.
 """
@@ -16,6 +18,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 
 class Keystream:
@@ -66,6 +69,13 @@ class Keystream:
     def integers_below(self, bound: int, count: int) -> NDArray[np.int64]:
         """Draw `count` integers below `bound` as an int64 array."""
         return self.integers(np.full(count, bound))
+
+    def normal(self, count: int) -> NDArray[np.float64]:
+        """Draw `count` numbers from the standard normal distribution as a float64 array."""
+        low, high = self._words(2 * count).astype(np.uint64).reshape(count, 2).T
+        whole = (low | (high << np.uint64(32))) & np.uint64(2**53 - 1)
+        drawn: NDArray[np.float64] = ndtri((whole.astype(np.float64) + 0.5) / 2**53)
+        return drawn
 
     def permutations(self, rows: int, size: int, *others: "Keystream") -> NDArray[np.int64]:
         """Draw `rows` permutations of 0..size-1, one after another, as an int64 array [rows, size].

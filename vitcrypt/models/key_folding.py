@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vitcrypt.encryption.cipher import Cipher
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.primitives import grid, to_blocks
 from vitcrypt.encryption.scheme import Shape
@@ -45,7 +46,7 @@ class PatchMoves:
         return bool((self.place == self.place[0]).all() and (self.sign == self.sign[0]).all())
 
 
-def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> PatchMoves:
+def patch_moves(cipher: Cipher, shape: Shape, patch_size: int) -> PatchMoves:
     """Read a cipher as moves of patches and moves inside them.
 
     Args:
@@ -54,9 +55,14 @@ def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> Pat
         patch_size: P; divides H and W.
 
     Raises:
-        ValueError: It has a key for each image, is for another size, moves pixels across the borders of patches, or
-            changes a symbol otherwise than into its complement.
+        ValueError: It is no signed permutation, has a key for each image, is for another size, moves pixels across the
+            borders of patches, or changes a symbol otherwise than into its complement.
     """
+    if not isinstance(cipher, SignedPermutation):
+        raise ValueError(
+            f"no key of {type(cipher).__name__} is folded here: only what moves and complements bytes or nibbles is; "
+            "set model.fold_key=false"
+        )
     numbers, bits = grid(shape), cipher.bits
     if cipher.index.dim() == 2:
         raise ValueError(
@@ -91,7 +97,7 @@ def patch_moves(cipher: SignedPermutation, shape: Shape, patch_size: int) -> Pat
     return PatchMoves(home[source[:, 0]], place[source], 1 - 2 * (mask[patches] > 0).long(), bits)
 
 
-def fold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
+def fold_key(network: nn.Module, cipher: Cipher) -> nn.Module:
     """Return the network that gives on `cipher(image)` what `network` gives on `image`.
 
     Exact but for the rounding of sums in another order. Patch embedding and position embedding change, nothing else;
@@ -112,7 +118,7 @@ def fold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
     nibbles = moves.bits == 4 or kind.endswith("nibbles")
     each = not moves.alike or kind.startswith("per_position")
     widen(folded, PATCH_EMBEDDINGS[each + 2 * nibbles])
-    if nibbles and moves.bits == 8:
+    if nibbles and moves.bits == 8 and isinstance(cipher, SignedPermutation):
         moves = patch_moves(cipher.lift(), shape, size)
     with torch.no_grad():
         weight = kernels(folded)
@@ -127,7 +133,7 @@ def fold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
     return folded
 
 
-def unfold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
+def unfold_key(network: nn.Module, cipher: Cipher) -> nn.Module:
     """Return the network that gives on `image` what `network` gives on `cipher(image)`: the way back of `fold_key`.
 
     A patch embedding that became richer stays so; its kernels then are equal at all positions unless it was trained.
@@ -135,12 +141,14 @@ def unfold_key(network: nn.Module, cipher: SignedPermutation) -> nn.Module:
     return fold_key(network, cipher.inverse())
 
 
-def rekey(network: nn.Module, old: SignedPermutation, new: SignedPermutation) -> nn.Module:
+def rekey(network: nn.Module, old: Cipher, new: Cipher) -> nn.Module:
     """Return the network that gives on `new(image)` what `network` gives on `old(image)`; nothing is trained.
 
-    `unfold_key` under the old key and `fold_key` under the new one, in one step.
+    `unfold_key` under the old key and `fold_key` under the new one; of signed permutations, in one step.
     """
-    return fold_key(network, new @ old.inverse())
+    if isinstance(old, SignedPermutation) and isinstance(new, SignedPermutation):
+        return fold_key(network, new @ old.inverse())
+    return fold_key(unfold_key(network, old), new)
 
 
 def _sizes(network: nn.Module) -> tuple[Shape, int]:

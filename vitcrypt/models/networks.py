@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vitcrypt.encryption import Shape
 from vitcrypt.models.adaptation import adapted
 from vitcrypt.models.patch_embedding import widen
 from vitcrypt.targets import builder
@@ -21,7 +22,13 @@ from vitcrypt.untrusted.text import one_line, printable
 State = dict[str, tuple[torch.Size, torch.dtype]]
 
 
-def build_network(model: Mapping[str, Any], image_size: int, num_classes: int, own: Sequence[str] = ()) -> nn.Module:
+def build_network(
+    model: Mapping[str, Any],
+    image_size: int,
+    num_classes: int,
+    own: Sequence[str] = (),
+    shape: Shape | None = None,
+) -> nn.Module:
     """Build the network of a `model` configuration, its weights random: float [B, 3, S, S] -> logits [B, num_classes].
 
     Args:
@@ -29,21 +36,29 @@ def build_network(model: Mapping[str, Any], image_size: int, num_classes: int, o
         image_size: S.
         num_classes: Number of classes.
         own: The user's own modules (allow_targets).
+        shape: (C, H, W) of ciphertexts where they are no images of that size; the network then takes these.
 
     Raises:
         ValueError: A target or argument is not allowed, or timm has no such architecture.
     """
-    make = partial(_maker(model["network"], image_size, own), num_classes=num_classes)
+    image = (3, image_size, image_size)
+    make = partial(_maker(model["network"], image, shape or image, own), num_classes=num_classes)
     network = adapted(make, model["adaptation"], image_size, model["block_size"])
     widen(network, model.get("patch_embedding", "shared"))  # descriptions from before there was a choice
     return network
 
 
-def _maker(node: dict[str, Any], image_size: int, own: Sequence[str]) -> Callable[..., nn.Module]:
-    """Return what makes a network; of timm's, those of one image size alone are made for this one."""
+def _maker(node: dict[str, Any], image: Shape, shape: Shape, own: Sequence[str]) -> Callable[..., nn.Module]:
+    """Return what makes a network; of timm's, those of one image size alone are made for this one.
+
+    Where ciphertexts are of another shape than the image, the network takes these, whatever its node says.
+    """
     import timm
 
     make = builder("model.network", node, own)
+    channels, height, width = shape
+    if channels != 3 and "in_chans" not in make.keywords:
+        make = partial(make, in_chans=channels)
     if make.func is not timm.create_model:
         return make
     name, values = make.keywords["model_name"], make.keywords
@@ -54,8 +69,9 @@ def _maker(node: dict[str, Any], image_size: int, own: Sequence[str]) -> Callabl
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() in Python has their names"
         raise ValueError(f"model.network.model_name={name}: timm has no such architecture; {hint}")
     config = timm.get_pretrained_cfg(name)
-    if config and config.fixed_input_size and not (values.get("img_size") or values.get("dynamic_img_size")):
-        values = {**values, "img_size": image_size}
+    said = (values.get("img_size") and shape == image) or values.get("dynamic_img_size")
+    if config and config.fixed_input_size and not said:
+        values = {**values, "img_size": height if height == width else (height, width)}
     return partial(timm.create_model, **values, pretrained=False)
 
 

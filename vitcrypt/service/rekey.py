@@ -39,8 +39,8 @@ def rekey_bundle(source: Path, out: Path, old: Key, new: Key) -> Bundle:
     if (named := bundle.described.scheme) is None:
         raise ValueError(f"{source} does not record how the images were encrypted, so no key can be exchanged in it")
     scheme, shape = Scheme.from_dict(named), (3, bundle.image_size, bundle.image_size)
-    ciphers = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
-    network = rekey(bundle.network(), *ciphers)
+    before, after = (scheme.cipher(scheme.subkeys(key, shape), shape) for key in (old, new))
+    network = rekey(bundle.network(), before, after)
     model = {**bundle.model, "patch_embedding": kind_of(network)}
     made_from = {"fingerprint": old.fingerprint, "bundle_sha256": sha256(source / "bundle.json")}  # it lists the others
     origin = {**bundle.origin, "rekeyed_from": made_from}

@@ -112,7 +112,7 @@ class GAN:
             raise ValueError(f"maps must be 'own' or 'shared', got {self.maps!r}")
         check_sizes(self.name, self.epochs, self.batch_size)
         schemes = ("le",) if self.variant == "nibbles" else ()
-        public: Tensor = observation.need(self.name, "public_images", schemes=schemes, shared=True)
+        public: Tensor = observation.need(self.name, "public_images", schemes=schemes, shared=True, images=True)
         labelled = self.variant == "sia" and self.label_weight
         labels: Tensor | None = observation.need(self.name, "labels") if labelled else None
         sides = observation.shape[1:]

@@ -81,7 +81,7 @@ class ITN:
         Raises:
             ValueError: Something is missing, or the device's memory is too small.
         """
-        public: Tensor = observation.need(self.name, "public_images").cpu()
+        public: Tensor = observation.need(self.name, "public_images", images=True).cpu()
         self._check(observation, len(public))
         device, best = loop.pick_device(self.device), Best()
         console.print(f"  {self._memory(observation).check(device)}")

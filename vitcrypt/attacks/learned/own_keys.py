@@ -18,6 +18,8 @@ def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator, devi
         size = (count, *stage.shape)
         if stage.kind == "permutation":
             subkeys[name] = torch.rand(size, generator=random).to(device).argsort(-1)
+        elif stage.kind == "normal":
+            subkeys[name] = torch.randn(size, generator=random, dtype=torch.float64)
         else:
             drawn = torch.randint(0, stage.bound, size, generator=random)
             subkeys[name] = drawn.bool() if stage.kind == "bits" else drawn

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats
-from vitcrypt.attacks.maps.symbols import OnSymbols, Symbols
+from vitcrypt.attacks.maps.symbols import OnSymbols
 from vitcrypt.attacks.observation import Observation, Reconstruction
+from vitcrypt.encryption.cipher import Symbols
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,15 @@ class Trilateration(OnSymbols):
         """Needs known pairs under the victim's one key; public images help where there are fewer pairs than symbols."""
         plain, encrypted = observation.need(self.name, "known", shared=True)
         known, at = (_symbols(images, self.symbols) for images in (plain, encrypted))
-        if not np.allclose(squared_distances(known, known), squared_distances(at, at)):
+        apart = [squared_distances(points, points) for points in (known, at)]
+        scale = apart[0].sum() / max(apart[1].sum(), 1e-9)  # floats may be of another unit
+        if not np.allclose(apart[0], scale * apart[1], rtol=1e-4, atol=1e-4 * apart[0].max()):
             raise ValueError(
                 f"{self.name} needs a map that keeps distances, and between the {self.symbols} of the known pairs it "
                 f"does not; set attack.method.symbols={'nibbles' if self.symbols == 'bytes' else 'bytes'}"
             )
         public = observation.public_images
-        distances = squared_distances(_symbols(observation.ciphertexts, self.symbols), at)
+        distances = scale * squared_distances(_symbols(observation.ciphertexts, self.symbols), at)
         prior = None if public is None else _symbols(public, self.symbols)
         return _restored(located(known, distances, prior), observation, self.symbols, len(plain))
 
@@ -98,7 +101,7 @@ def located(known: Floats, distances: Floats, public: Floats | None = None) -> F
 
 def _symbols(images: Tensor, symbols: Symbols) -> Floats:
     flat = images.cpu().flatten(1)
-    values = flat if symbols == "bytes" else torch.cat([flat & 15, flat >> 4], 1)
+    values = flat if symbols == "bytes" or flat.is_floating_point() else torch.cat([flat & 15, flat >> 4], 1)
     return values.numpy().astype(np.float64)
 
 
@@ -108,4 +111,4 @@ def _restored(found: Floats, observation: Observation, symbols: Symbols, pairs: 
         low, high = values.chunk(2, 1)
         values = low | high << 4
     details = {"pairs": pairs, "needed": observation.ciphertexts[0].numel() * (1 + (symbols == "nibbles")) + 1}
-    return Reconstruction(values.view(observation.ciphertexts.shape), details=details)
+    return Reconstruction(values.view(-1, *observation.shape), details=details)

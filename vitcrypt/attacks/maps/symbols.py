@@ -1,9 +1,9 @@
 """What a map moves, which its attacks are told: bytes or nibbles."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
-Symbols = Literal["bytes", "nibbles"]
+from vitcrypt.encryption.cipher import Symbols
 
 
 @dataclass(frozen=True)
@@ -14,5 +14,5 @@ class OnSymbols:
 
     def __post_init__(self) -> None:
         """Check the option."""
-        if self.symbols not in ("bytes", "nibbles"):
+        if self.symbols not in get_args(Symbols):
             raise ValueError(f"symbols is 'bytes' or 'nibbles', got {self.symbols!r}")

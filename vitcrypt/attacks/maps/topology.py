@@ -34,7 +34,7 @@ class Topology(OnSymbols):
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs ciphertexts under one key, some hundreds, and public images."""
-        public: Tensor = observation.need(self.name, "public_images", shared=True)
+        public: Tensor = observation.need(self.name, "public_images", shared=True, images=True)
         everything = observation.all_ciphertexts
         if min(len(everything), len(public)) < 4:
             raise ValueError(

@@ -1,0 +1,78 @@
+"""What a scheme and a key amount to: a cipher, and what a scheme declares of its ciphers.
+
+Any keyed map of images will do. `SignedPermutation` is the fastest kind, and the only one of which a key can be folded
+into a network. What a scheme declares is tested by `vitcrypt benchmark`, not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+KeyScope = Literal["shared", "per_image"]
+KEY_SCOPES: tuple[KeyScope, ...] = ("shared", "per_image")
+Symbols = Literal["bytes", "nibbles"]
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What a scheme says of its ciphers.
+
+    Args:
+        invertible: Whether every image can be decrypted to the byte.
+        linear: In which symbols each cipher is linear but for a constant; None: in none.
+        isometry: Between which symbols it keeps all distances; None: between none.
+        keyed: Whether another key gives other ciphertexts.
+        key_scopes: With which keys it may be used: one for all images ("shared"), one for each ("per_image").
+        dtype: Of ciphertexts. uint8 is normalised for a network as images are; float32 reaches it as it is.
+    """
+
+    invertible: bool = True
+    linear: Symbols | None = None
+    isometry: Symbols | None = None
+    keyed: bool = True
+    key_scopes: tuple[KeyScope, ...] = KEY_SCOPES
+    dtype: Literal["uint8", "float32"] = "uint8"
+
+
+class Cipher(nn.Module):
+    """A map of images, for one key or a row of keys. It is a module only so that `.to(device)` moves its tensors.
+
+    Shape:
+        - image: uint8 [C, H, W] or [B, C, H, W], on any device
+        - output: uint8 or float32 [..., C', H', W'], as the scheme declares
+    """
+
+    __call__: Callable[..., Tensor]
+
+    def inverse(self) -> Cipher:
+        """Return the map that undoes this one.
+
+        Raises:
+            ValueError: There is none.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be undone: nothing decrypts what it made")
+
+
+class EachCipher(Cipher):
+    """The i-th of several ciphers for the i-th image of a batch, where there is no faster way."""
+
+    def __init__(self, ciphers: Sequence[Cipher]) -> None:
+        super().__init__()
+        self.ciphers = nn.ModuleList(ciphers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Apply them."""
+        images = image if image.dim() == 4 else image[None]
+        if len(images) != len(self.ciphers):
+            raise ValueError(f"this cipher has one row for each of {len(self.ciphers)} images, got {len(images)}")
+        made = torch.stack([cipher(each) for cipher, each in zip(self.ciphers, images, strict=True)])
+        return made if image.dim() == 4 else made[0]
+
+    def inverse(self) -> EachCipher:
+        """Undo each."""
+        return EachCipher([cipher.inverse() for cipher in self.ciphers if isinstance(cipher, Cipher)])
