@@ -47,16 +47,22 @@ class Candidate:
     """A scheme and where it came from.
 
     Attributes:
-        scheme: With its own defaults.
+        given: The scheme with its own defaults; None of vitcrypt's, whose defaults stand in its configuration.
         overrides: What makes a configuration use it.
         origin: In words, with the SHA-256 of a file.
         modules: Of the stranger's, that configurations may build from.
     """
 
-    scheme: Scheme
+    given: Scheme | None
     overrides: list[str]
     origin: str
     modules: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme."""
+        assert self.given is not None
+        return self.given
 
     @property
     def name(self) -> str:
@@ -78,7 +84,7 @@ def load(what: str) -> Candidate:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return _candidate(_class(module, chosen), f"{path.name}, SHA-256 {digest[:16]}")
     if what in SCHEMES:
-        return Candidate(SCHEMES[what](), [f"encryption={what}"], "vitcrypt")
+        return Candidate(None, [f"encryption={what}"], "vitcrypt")
     installed = {point.name: point for point in installed_points("schemes")}
     if what not in installed:
         known = ", ".join([*SCHEMES, *installed])
@@ -115,7 +121,8 @@ def _module(path: Path) -> ModuleType:
     if not name.isidentifier() or (other is not None and (other.origin is None or Path(other.origin) != path)):
         raise ValueError(f"{path.name}: a module is imported by this name; call the file my_scheme.py, or alike")
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # it is a .py file
+    assert spec is not None
+    assert spec.loader is not None  # it is a .py file
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # configurations name it
     sys.path.insert(0, str(path.parent))  # what lies beside it can be imported

@@ -116,7 +116,9 @@ class Card:
         measured = texts([[what, _number(value)] for what, value in figures.items()], ["", name])
         trained = [o for o in self.outcomes if o.step.part == "accuracy"]
         accuracy = texts([[o.step.name, *_accuracy(o)] for o in trained], ["", "accuracy, %", "under another key, %"])
-        restored, linked, curves = [], [], []
+        restored: list[list[str]] = []
+        linked: list[list[str]] = []
+        curves: list[list[str]] = []
         for outcome, result in self.attacks:
             verdict, found = judge(result), result.metrics
             row = [outcome.step.name, verdict.marked, f"{found.restored.best.median:.3f}", _held(result)]

@@ -175,7 +175,7 @@ def _keys(scheme: Scheme, shape: Shape, image: Tensor) -> tuple[list[Finding], f
     """Look for subkeys without effect, for keys with one ciphertext, and whether the fingerprint tells the key."""
     declared = scheme.effective_key_bits(shape)
     mine = scheme.subkeys(Key.test("test-0"), shape)
-    findings, bits = [], min(declared, _used_bits(scheme, mine, shape, image))
+    bits = min(declared, _used_bits(scheme, mine, shape, image))
     impostor = scheme.subkeys(_Impostor.from_bytes(bytes(range(32))), shape)
     if mine and all(torch.equal(subkey, impostor[name]) for name, subkey in mine.items()):
         told = "The subkeys follow from the fingerprint of the key, which is public: anyone can draw them."
@@ -194,7 +194,7 @@ def _keys(scheme: Scheme, shape: Shape, image: Tensor) -> tuple[list[Finding], f
     if bits < FEW_BITS:
         told += f" 2^{bits:.0f} keys can be tried, each against one known pair."
     honest = bits >= declared - 1e-9
-    return [*findings, Finding("key", f"{declared:.0f} bits", f"{bits:.0f} bits", honest, told)], bits
+    return [Finding("key", f"{declared:.0f} bits", f"{bits:.0f} bits", honest, told)], bits
 
 
 def _used_bits(scheme: Scheme, mine: dict[str, Tensor], shape: Shape, image: Tensor) -> float:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitcrypt.attacks.observation import as_pictures
 from vitcrypt.benchmark.declarations import Examined
-from vitcrypt.encryption import Scheme
+from vitcrypt.encryption import Scheme, as_pictures
 from vitcrypt.experiment.keyspace import redundancy
 from vitcrypt.keys import Key
 from vitcrypt.metrics import card, psnr, ssim

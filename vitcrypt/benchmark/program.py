@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,22 +24,21 @@ from vitcrypt.benchmark.candidate import Candidate, load
 from vitcrypt.benchmark.card import Card, Outcome, write_card
 from vitcrypt.benchmark.declarations import examine
 from vitcrypt.benchmark.measures import measure
-from vitcrypt.benchmark.plan import BUDGETS, BudgetName, Step, attacks, curve, trainings
-from vitcrypt.data import cifar10, resize
+from vitcrypt.benchmark.plan import BUDGETS, PLAIN, BudgetName, Step, attacks, curve, trainings
+from vitcrypt.data import Splits, cifar10, resize
 from vitcrypt.encryption import Shape
-from vitcrypt.experiment import attack as attack_program
-from vitcrypt.experiment import train as training_program
+from vitcrypt.experiment import attack, train
 from vitcrypt.experiment.composition import checked, settled
 from vitcrypt.experiment.config import CONF, AttackConfig, Config
 from vitcrypt.experiment.evaluate import evaluate
-from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.images import splits_of
+from vitcrypt.experiment.job import Job, configured
 from vitcrypt.experiment.schema import register
 from vitcrypt.report.break_curve import BY_NUMBER
 from vitcrypt.report.printed import Format, print_table
 from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.report.results import read_result
 from vitcrypt.report.verdict import judge
-from vitcrypt.targets import build
 from vitcrypt.untrusted.text import console, error_console, one_line
 
 OTHER_KEY = "test-1"
@@ -66,9 +65,9 @@ class Benchmark:
 
     def run(self) -> Card:
         """Judge it; return the card, which is also written."""
-        candidate, budget = self.candidate, BUDGETS[self.budget]
         images = self._images()
-        plain = resize(images.test.batch(range(min(64, len(images.test))))["image"], SIZE)
+        candidate, budget = self.candidate, BUDGETS[self.budget]
+        plain = resize(images.test.batch(list(range(min(64, len(images.test)))))["image"], SIZE)
         shape: Shape = (3, SIZE, SIZE)
         candidate.scheme.check_shape(shape)
         _say("its declarations, tried")
@@ -85,8 +84,8 @@ class Benchmark:
             self._step(step, progress)
         for step in attacked:
             named = self.result(classifier)
-            known = [f"classifier={named.folder}"] * (isinstance(named, TrainingResult) and step.part == "attack")
-            self._step(step, progress, known)
+            looks = isinstance(named, TrainingResult) and step.part == "attack"
+            self._step(step, progress, [f"classifier={named.folder}"] if named is not None and looks else [])
         for step in self._curves(attacked):
             progress.add(step)
             self._step(step, progress)
@@ -98,9 +97,15 @@ class Benchmark:
         """Return the result of a step."""
         return next((outcome.result for outcome in self.outcomes if outcome.step.name == name), None)
 
-    def _images(self) -> Any:
-        values = _composed("config", self._names("run", [*self.data, "encryption=plain", "model=resnet18"]))
-        return build("data.source", values["data"]["source"], values["allow_targets"])
+    def _images(self) -> Splits:
+        """Return the images; a scheme of vitcrypt's is made of its configuration."""
+        encryption = self.candidate.overrides if self.candidate.given is None else PLAIN
+        named = self._names("run", [*self.data, *encryption, "model=resnet18"])
+        values = _composed("config", named)
+        config, scheme = configured(Config, values)
+        if self.candidate.given is None:
+            self.candidate = replace(self.candidate, given=scheme)
+        return splits_of(config)
 
     def _names(self, program: str, overrides: list[str]) -> list[str]:
         """Add what Hydra's command line would: how results are filed."""
@@ -126,14 +131,18 @@ class Benchmark:
         values = _composed(
             "attack_config" if step.program == "attack" else "config", self._names(step.program, overrides)
         )
-        started, result, why_not, other = time.monotonic(), None, None, None
+        result: TrainingResult | AttackResult | None = None
+        started, why_not, other = time.monotonic(), None, None
         with progress.of(step), self._log():
             try:
-                run: Any = attack_program.run if step.program == "attack" else training_program.run
-                schema, kind = (AttackConfig, AttackResult) if step.program == "attack" else (Config, TrainingResult)
-                folder = Job.of(schema, values).folder
-                run(values)
-                result = read_result(folder, kind)
+                if step.program == "attack":
+                    folder = Job.of(AttackConfig, values).folder
+                    attack.run(values)
+                    result = read_result(folder, AttackResult)
+                else:
+                    folder = Job.of(Config, values).folder
+                    train.run(values)
+                    result = read_result(folder, TrainingResult)
                 if step.program == "run" and "encryption=plain" not in step.overrides:
                     other = evaluate(folder, [f"key={OTHER_KEY}", "trainer=cpu"])[0]["acc"]
             except (ValueError, FileNotFoundError, MemoryError) as error:

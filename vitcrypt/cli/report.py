@@ -39,7 +39,7 @@ def runs(results: Folder = Path("results")) -> None:
     for table in (summary(found), attacks(found)):
         if table.rows:
             print_table(table)
-    _print_left_out(left_out)
+    print_left_out(left_out)
 
 
 @app.command(name="table1")
@@ -48,7 +48,7 @@ def print_table1(results: Folder = Path("results"), format: Printed = Format.RIC
     found, left_out = _read(results)
     table, without_row = table1(found)
     print_table(table, format)
-    _print_left_out([*left_out, *without_row])
+    print_left_out([*left_out, *without_row])
 
 
 @app.command(name="security")
@@ -56,7 +56,7 @@ def print_security(results: Folder = Path("results"), format: Printed = Format.R
     """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
     found, left_out = _read(results)
     print_table(security(found), format)
-    _print_left_out(left_out)
+    print_left_out(left_out)
 
 
 @app.command(name="linkage")
@@ -66,7 +66,7 @@ def print_linkage(results: Folder = Path("results"), format: Printed = Format.RI
 
     found, left_out = _read(results)
     print_table(linkage(found), format)
-    _print_left_out(left_out)
+    print_left_out(left_out)
 
 
 @app.command(name="tradeoff")
@@ -77,7 +77,7 @@ def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.R
     found, left_out = _read(results)
     table, points, unmet = tradeoff(found)
     print_table(table, format)
-    _print_left_out([*left_out, *unmet])
+    print_left_out([*left_out, *unmet])
     error_console.print(str(draw_tradeoff(found, points, results / "tradeoff.png")))
 
 
@@ -89,7 +89,7 @@ def print_break_curve(results: Folder = Path("results"), format: Printed = Forma
     found, left_out = _read(results)
     table, unused = break_curve(found)
     print_table(table, format)
-    _print_left_out([*left_out, *unused])
+    print_left_out([*left_out, *unused])
     error_console.print(str(draw_break_curve(found, results / "break_curve.png")))
 
 
@@ -103,7 +103,7 @@ def draw_fig4(results: Folder = Path("results")) -> None:
 
     found, left_out = _read(results)
     kept, lacking = with_images(found)
-    _print_left_out([*left_out, *lacking])
+    print_left_out([*left_out, *lacking])
     console.print(str(fig4(kept, results / "fig4.png")))
 
 
@@ -165,7 +165,7 @@ def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option
         caption = f"Fig. 3: {fig3(picture)} under the public key test-0"
         html_report(output, found, [table, *tables, keyspace()], left_out, {caption: picture} | pictures, results)
     console.print(f"{len(found)} results in {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    _print_left_out(left_out)
+    print_left_out(left_out)
 
 
 def _read(results: Path) -> tuple[Results, list[str]]:
@@ -173,7 +173,7 @@ def _read(results: Path) -> tuple[Results, list[str]]:
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
 
 
-def _print_left_out(left_out: list[str]) -> None:
+def print_left_out(left_out: list[str]) -> None:
     """Print on standard error what was left out, so that a table can be redirected."""
     for reason in left_out:
         error_console.print(f"left out: {reason}")

@@ -1,6 +1,6 @@
 """Image encryption: schemes, the ciphers they amount to, and the module that applies them to batches."""
 
-from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties
+from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties, as_pictures
 from vitcrypt.encryption.image_encryption import ImageEncryption
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.encryption.scheme import MASTER_KEY_BITS, SCHEMES, Scheme, Shape
@@ -22,4 +22,5 @@ __all__ = [
     "Scheme",
     "Shape",
     "SignedPermutation",
+    "as_pictures",
 ]

@@ -14,10 +14,7 @@ def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator, devi
     What is drawn follows from `random`, which lies on the CPU; on `device` it is sorted.
     """
     if not (stages := scheme.stages(shape)):
-        from vitcrypt.keys import Key  # keys of one's own, where a scheme draws its subkeys itself
-
-        secrets = torch.randint(256, (count, 32), generator=random, dtype=torch.uint8)
-        return scheme.subkeys_of_each([Key.from_bytes(bytes(row.tolist())) for row in secrets], shape)
+        raise ValueError(f"{scheme.name} names no stages to draw keys of one's own from: write {scheme.name}.stages")
     subkeys = {}
     for name, stage in stages.items():
         size = (count, *stage.shape)
