@@ -47,6 +47,7 @@ class Outcome:
         """One sentence."""
         if isinstance(self.result, TrainingResult):
             more = f", {100 * self.other_key:.1f} % under another key" if self.other_key is not None else ""
+            more += f"; {self.why_not}" if self.why_not else ""
             return f"accuracy {100 * self.result.metrics.acc:.1f} %{more}"
         if isinstance(self.result, AttackResult):
             verdict = judge(self.result)

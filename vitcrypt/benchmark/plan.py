@@ -74,6 +74,11 @@ class Step:
     part: Literal["accuracy", "attack", "linkage", "curve"]
     after: str | None = field(default=None)
 
+    @property
+    def on_plain(self) -> bool:
+        """Whether it is a training on plain images, which serves all schemes."""
+        return self.program == "run" and self.name.endswith("on plain")
+
 
 def trainings(candidate: Candidate, data: list[str], budget: Budget, shape: Shape, ciphertext: Shape) -> list[Step]:
     """Return the trainings: each network on plain and on encrypted images, from scratch and, a ViT, transferred."""
@@ -94,7 +99,7 @@ def trainings(candidate: Candidate, data: list[str], budget: Budget, shape: Shap
                 network == "vit_micro"
             )
             steps.append(Step(f"{network} on {name}", "run", own, 8.0, "accuracy"))
-    if ciphertext == shape and candidate.scheme.properties.dtype == "uint8":
+    if "vit_micro" in SMALL and ciphertext == shape and candidate.scheme.properties.dtype == "uint8":
         steps += _transferred(data, budget, encryptions, scope, patch)
     return steps
 

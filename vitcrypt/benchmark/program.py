@@ -119,7 +119,7 @@ class Benchmark:
 
     def _step(self, step: Step, progress: _Progress, more: list[str] | None = None) -> None:
         # what is trained on plain images serves all schemes
-        place = self.folder.parent / "plain" if "encryption=plain" in step.overrides else self.folder / "results"
+        place = self.folder.parent / "plain" if step.on_plain else self.folder / "results"
         overrides = [*step.overrides, *(more or []), f"results={place}"]
         if step.after is not None:
             first = self.result(step.after)
@@ -143,8 +143,9 @@ class Benchmark:
                     folder = Job.of(Config, values).folder
                     train.run(values)
                     result = read_result(folder, TrainingResult)
-                if step.program == "run" and "encryption=plain" not in step.overrides:
-                    other = evaluate(folder, [f"key={OTHER_KEY}", "trainer=cpu"])[0]["acc"]
+                if step.program == "run" and not step.on_plain:
+                    own = f"allow_targets=[{','.join(self.candidate.modules)}]"
+                    other = evaluate(folder, [f"key={OTHER_KEY}", "trainer=cpu", own])[0]["acc"]
             except (ValueError, FileNotFoundError, MemoryError) as error:
                 why_not = one_line(error)
         self.outcomes.append(Outcome(step, result, why_not, other, time.monotonic() - started))
