@@ -65,7 +65,8 @@ def _maker(node: dict[str, Any], shape: Shape, own: Sequence[str]) -> Callable[.
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() in Python has their names"
         raise ValueError(f"model.network.model_name={name}: timm has no such architecture; {hint}")
     config = timm.get_pretrained_cfg(name)
-    if config and config.fixed_input_size and not (values.get("img_size") or values.get("dynamic_img_size")):
+    named = values.get("img_size") or values.get("dynamic_img_size")
+    if config and config.fixed_input_size and (height != width or not named):
         values = {**values, "img_size": height if height == width else (height, width)}
     return partial(timm.create_model, **values, pretrained=False)
 
