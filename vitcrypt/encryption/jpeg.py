@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 WHOLE_COLOURS = 0
 """Pillow's name for 4:4:4: colours as fine as brightness, since a block of a ciphertext has colours of its own."""
-LUMA, CHROMA_BLUE, CHROMA_RED = (0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)
-RED_OF, GREEN_OF, BLUE_OF = (1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0)
 
 
 def encode(image: Tensor, quality: int) -> bytes:
@@ -222,25 +220,29 @@ class ToColours(Cipher):
 
 
 def planes(images: Tensor) -> Tensor:
-    """Return Y, Cb and Cr of uint8 [..., 3, H, W] side by side: uint8 [..., 1, H, 3W], full range, rounded."""
+    """Return Y, Cb and Cr of uint8 [..., 3, H, W] side by side: uint8 [..., 1, H, 3W], full range, rounded.
+
+    In whole numbers, so that every device gives the same bytes.
+    """
     if images.dtype != torch.uint8:
         raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {images.dtype}")
-    made = _mixed(images.double(), (LUMA, CHROMA_BLUE, CHROMA_RED))
-    made[..., 1:, :, :] += 128
-    return torch.cat(primitives.to_bytes(made).unbind(-3), -1).unsqueeze(-3)
+    red, green, blue = images.to(torch.int32).unbind(-3)
+    luma = (299 * red + 587 * green + 114 * blue + 500) // 1000
+    chroma_blue = 128 + (886 * blue - 299 * red - 587 * green + 886) // 1772
+    chroma_red = 128 + (701 * red - 587 * green - 114 * blue + 701) // 1402
+    return torch.cat([luma, chroma_blue, chroma_red], -1).clamp(0, 255).to(torch.uint8).unsqueeze(-3)
 
 
 def colours(images: Tensor) -> Tensor:
-    """Undo `planes`, to within the two roundings: uint8 [..., 1, H, 3W] to [..., 3, H, W]."""
-    held = torch.stack(images.squeeze(-3).chunk(3, -1), -3).double()
-    held[..., 1:, :, :] -= 128
-    return primitives.to_bytes(_mixed(held, (RED_OF, GREEN_OF, BLUE_OF)))
-
-
-def _mixed(images: Tensor, rows: tuple[tuple[float, float, float], ...]) -> Tensor:
-    """Return for each row the sum of the channels with these weights, in an order that no device changes."""
-    first, second, third = images.unbind(-3)
-    return torch.stack([a * first + b * second + c * third for a, b, c in rows], -3)
+    """Undo `planes`, but for its rounding: uint8 [..., 1, H, 3W] to [..., 3, H, W]."""
+    luma, blue, red = images.squeeze(-3).to(torch.int32).chunk(3, -1)
+    blue, red = blue - 128, red - 128
+    made = (
+        luma + (1402 * red + 500) // 1000,
+        (587_000 * luma - 202_008 * blue - 419_198 * red + 293_500) // 587_000,
+        luma + (1772 * blue + 500) // 1000,
+    )
+    return torch.stack(made, -3).clamp(0, 255).to(torch.uint8)
 
 
 SCHEMES.update({"etc_jpeg": EtCJPEG, "grayscale_etc": GrayscaleEtC})
