@@ -68,7 +68,7 @@ class Compressed(Cipher):
         made = self.before(image)
         return [encode(each, self.quality) for each in (made if made.dim() == 4 else made[None]).cpu()]
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, image: Tensor) -> Tensor:
         """Return what these files hold."""
         held = torch.stack([decode(file) for file in self.files(image)]).to(image.device)

@@ -37,7 +37,7 @@ class Pixelise(Scheme):
 
     def invariants(self, images: Tensor) -> Tensor:
         """All that is left, one value a block."""
-        return _means(images, self.block_size).flatten(1).float()
+        return primitives.to_bytes(_means(images, self.block_size)).flatten(1).float()
 
 
 class Means(Cipher):
@@ -122,8 +122,9 @@ class AddedNoise(Cipher):
 
     def forward(self, image: Tensor) -> Tensor:
         """Take means, add, round and clip."""
-        noise = self.noise.to(image.device)
-        return _spread(primitives.to_bytes(_means(image, self.block_size) + noise), self.block_size)
+        means = _means(image, self.block_size)
+        added = (means + self.noise.to(image.device)).view(means.shape)
+        return _spread(primitives.to_bytes(added), self.block_size)
 
 
 def _means(image: Tensor, size: int) -> Tensor:

@@ -3,7 +3,7 @@
 from timm.models import convmixer
 
 
-class ConvMixer(convmixer.ConvMixer):
+class ConvMixer(convmixer.ConvMixer):  # type: ignore[misc]
     """timm's ConvMixer with sizes for images of 32 pixels; the architectures that timm names have fixed sizes.
 
     Args:
