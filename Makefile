@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
+TEST   := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest # compiled once, not by each process
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast lint format leaderboard bench clean
@@ -23,10 +24,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	$(BIN)/vitcrypt report results/digits
 
 test: install ## all tests (13 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 3
+	$(TEST) -n 3 --maxschedchunk 3
 
 test-fast: install ## those that start no run and no process of their own (6 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxschedchunk 3 -m "not slow"
+	$(TEST) -n auto --maxschedchunk 3 -m "not slow"
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

@@ -64,6 +64,8 @@ def imports(tree: ast.AST) -> set[str]:
         return {alias.name for alias in tree.names}
     if isinstance(tree, ast.ImportFrom) and tree.module:
         return {f"{tree.module}.{alias.name}" for alias in tree.names}
+    if isinstance(tree, ast.expr):
+        return set()
     return set().union(*map(imports, ast.iter_child_nodes(tree)))
 
 

@@ -85,7 +85,7 @@ def charts(claims: list[Claim]) -> list[Chart]:
 
 
 def _pareto(title: str, drawn: list[tuple[Case, list[Claim]]], linkage: bool, colours: dict[str, int]) -> Chart:
-    """Draw accuracy less that on plain images against the worst attack."""
+    """Draw accuracy less that on plain images against the first, the worst, of the attacks on each case."""
     lost = [_lost(case) for case, _ in drawn]
     low, high, top = math.floor(min(lost) - 1), math.ceil(max(lost) + 1), 100 if linkage else 1
     note = "Right and low is good for the owner; dashed: no other scheme is better in both."
@@ -98,8 +98,7 @@ def _pareto(title: str, drawn: list[tuple[Case, list[Claim]]], linkage: bool, co
         note + " Lines lead down to the copies that link worst." * linkage,
     )
     for (case, against), x in zip(drawn, lost, strict=True):
-        worst = max(against, key=lambda claim: claim.number.value)
-        name = case.first.scheme.name
+        worst, name = against[0], case.first.scheme.name
         words = f"{name}: accuracy {number(case.accuracy).text}, plain {number(case.plain).text}, "
         words += f"{worst.number.metric} {number(worst).text} by {worst.by}"
         shown = tags([*case.claims, *against]) | {"scope": {case.first.key_scope}}

@@ -79,5 +79,5 @@ def _facts(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(node, list):
         for value in node:
             yield from _facts(value, name)
-    else:
+    elif node != "":
         yield name, f"{node:,}" if isinstance(node, int) and not isinstance(node, bool) else str(node)
