@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
 import vitcrypt
-from vitcrypt.encryption import Scheme
 from vitcrypt.service.batching import Batcher
 from vitcrypt.service.bundle import Bundle
 from vitcrypt.service.documents import CLIENT_FORMAT, Answers, Info, Problem
 from vitcrypt.service.intake import FORM, JPEG, PNG, RAW, body_of, count_of, decode_all, files_of, kind_of
 from vitcrypt.service.limits import FullError, Limits, Room
 from vitcrypt.service.onnx import Backend
+from vitcrypt.untrusted.scheme import keeps_jpeg
 
 FINGERPRINT = "X-Key-Fingerprint"
 PATHS = ("/health", "/info", "/metrics", "/predict")
@@ -153,7 +153,7 @@ def create_app(
         return answer(request, 200, {"status": "ok"})
 
     served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
-    jpeg = bundle.scheme is not None and Scheme.from_dict(bundle.scheme).jpeg_quality is not None
+    jpeg = keeps_jpeg(bundle.described.scheme)
     allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
     described = {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
     description = JSONResponse(described).body

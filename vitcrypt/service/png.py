@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 
-from vitcrypt.encryption.jpeg import decode_foreign
+from vitcrypt.untrusted.jpeg import check_jpeg
 from vitcrypt.untrusted.png import SIGNATURE, parts_of
 
 KINDS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -40,13 +40,7 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     if depth != 8 or colour != 2:
         mode = MODES.get(colour, "RGB")
         raise HTTPException(422, f"{name} is {depth}-bit {mode}; an encrypted image is 8-bit RGB without transparency")
-    try:
-        with Image.open(io.BytesIO(bare), formats=["PNG"]) as image:
-            if (image.size, image.mode) != ((size, size), "RGB"):  # what will be unpacked, as its reader sees it
-                raise ValueError(f"its reader takes it for {image.mode} of {image.size}")
-            return np.asarray(image).transpose(2, 0, 1)
-    except Exception as error:  # a damaged file can make the reader raise anything
-        raise HTTPException(422, f"{name} is damaged: {error}") from None
+    return _pixels(bare, "PNG", size, name)
 
 
 def decode_jpeg(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]:
@@ -56,9 +50,21 @@ def decode_jpeg(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8
         HTTPException: 422, any other.
     """
     try:
-        return decode_foreign(data, (3, size, size)).numpy()
+        check_jpeg(data, size, size, 3)
     except ValueError as error:
         raise HTTPException(422, f"{name} {error}") from None
+    return _pixels(data, "JPEG", size, name)
+
+
+def _pixels(data: bytes, kind: str, size: int, name: str) -> NDArray[np.uint8]:
+    """Decode a file that was checked."""
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+            if (image.size, image.mode) != ((size, size), "RGB"):  # what will be unpacked, as its reader sees it
+                raise ValueError(f"its reader takes it for {image.mode} of {image.size}")
+            return np.asarray(image).transpose(2, 0, 1)
+    except Exception as error:  # a damaged file can make the reader raise anything
+        raise HTTPException(422, f"{name} is damaged: {error}") from None
 
 
 def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
