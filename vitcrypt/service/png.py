@@ -1,4 +1,4 @@
-"""Decoding one PNG that a client sent: only what Pillow itself takes for the right size and mode is unpacked."""
+"""Decoding one image that a client sent: only what Pillow itself takes for the right size and mode is unpacked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 
+from vitcrypt.encryption.jpeg import decode_foreign
 from vitcrypt.untrusted.png import SIGNATURE, parts_of
 
 KINDS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -46,6 +47,18 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
             return np.asarray(image).transpose(2, 0, 1)
     except Exception as error:  # a damaged file can make the reader raise anything
         raise HTTPException(422, f"{name} is damaged: {error}") from None
+
+
+def decode_jpeg(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]:
+    """Decode one JPEG of S x S pixels as `vitcrypt encrypt` writes them: uint8 [3, S, S].
+
+    Raises:
+        HTTPException: 422, any other.
+    """
+    try:
+        return decode_foreign(data, (3, size, size)).numpy()
+    except ValueError as error:
+        raise HTTPException(422, f"{name} {error}") from None
 
 
 def _bare(data: bytes, name: str) -> tuple[bytes, bytes]:
