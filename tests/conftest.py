@@ -1,10 +1,19 @@
 """Fixtures that several rooms share."""
 
 import gc
+import os
+import shutil
+import tempfile
 
 import pytest
 
 # the process that hands out the tests loads this file too: libraries are imported where they are used
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder in which all processes keep the graphs that they exported: see `bundles`."""
+    if not hasattr(config, "workerinput"):
+        os.environ["VITCRYPT_TEST_GRAPHS"] = tempfile.mkdtemp()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,8 +27,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     gc.unfreeze()
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["VITCRYPT_TEST_GRAPHS"])
 
 
 @pytest.fixture
@@ -75,3 +86,14 @@ def ran(make_trainer):
         return recorder
 
     return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave all figures empty, where a test is about something else: they take a third of the time of a small run."""
+    from PIL import Image
+
+    def draw(figure, file, dpi):
+        Image.new("RGB", (8, 8)).save(file, "PNG")
+
+    monkeypatch.setattr("vitcrypt.report.figures.draw", draw)

@@ -35,8 +35,13 @@ OBSERVERS = ("LearningRateMonitor", "DeviceStatsMonitor")
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz")},
     "data.transforms.*": {"torchvision.transforms.v2": tuple(TRANSFORMS.split())},
-    "encryption": {"vitcrypt.encryption": ("ELE", "LE", "PE", "EtC", "Plain", "Proposed")},
-    "model.network": {"timm": ("create_model",), "vitcrypt.models": ("PyramidNet", "ResNet18")},
+    "encryption": {
+        "vitcrypt.encryption": (
+            *("ELE", "LE", "PE", "EtC", "Plain", "Proposed"),
+            *("EtCJPEG", "GrayscaleEtC", "Noise", "PEViTRS", "Pixelise"),
+        )
+    },
+    "model.network": {"timm": ("create_model",), "vitcrypt.models": ("ConvMixer", "PyramidNet", "ResNet18")},
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
     "trainer": {"lightning": ("Trainer",)},
     "callbacks.*": {
@@ -46,8 +51,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "logger.*": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
     "attack.method": {
         "vitcrypt.attacks": (
-            *("FR", "GAN", "ITN", "ChosenPlaintext", "Jigsaw", "KnownPlaintext", "LinearMap", "Link", "Propagation"),
-            *("Statistics", "Topology", "Trilateration", "Weights"),
+            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LinearMap", "Link"),
+            *("Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
         )
     },
 }

@@ -25,7 +25,7 @@ KeyFile = Annotated[
 ]
 OldKey = Annotated[str, typer.Option(metavar="FILE", help="The key of now.")]
 NewKey = Annotated[str, typer.Option(metavar="FILE", help="The key of the result.")]
-SchemeName = Literal["proposed", "le", "ele", "etc", "pe"]
+SchemeName = Literal["proposed", "le", "ele", "etc", "pe", "etc_jpeg", "pevit_rs", "pixelise", "noise"]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -37,9 +37,11 @@ def key_of(name: str) -> Key:
     return open_key(name)
 
 
-def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> Scheme:
+def scheme_of(
+    name: SchemeName, block_size: int | None, channel_shuffle: bool = True, quality: int | None = None
+) -> Scheme:
     """Return the scheme of the options; raise ValueError where one of them is not for it."""
-    from vitcrypt.encryption import PE, SCHEMES
+    from vitcrypt.encryption import PE, SCHEMES, EtCJPEG
 
     if name == "pe":
         if block_size is not None:
@@ -47,7 +49,12 @@ def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -
         return PE(channel_shuffle=channel_shuffle)
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
-    return SCHEMES[name](16 if block_size is None else block_size)
+    if name == "etc_jpeg":
+        return EtCJPEG(16 if block_size is None else block_size, 80 if quality is None else quality)
+    if quality is not None:
+        raise ValueError(f"--quality is for --encryption etc_jpeg; {name} is kept to the byte")
+    usual = 1 if name == "noise" else 16
+    return SCHEMES[name](usual if block_size is None else block_size)
 
 
 def keep_old_name(app: typer.Typer, old: str, command: Callable[..., None], line: str) -> None:

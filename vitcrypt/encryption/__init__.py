@@ -2,6 +2,9 @@
 
 from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties, as_pictures
 from vitcrypt.encryption.image_encryption import ImageEncryption
+from vitcrypt.encryption.jpeg import EtCJPEG, GrayscaleEtC
+from vitcrypt.encryption.noise import Noise, Pixelise
+from vitcrypt.encryption.patches import PEViTRS
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.encryption.scheme import MASTER_KEY_BITS, SCHEMES, Scheme, Shape
 from vitcrypt.encryption.schemes import ELE, LE, PE, EtC, Plain, Proposed
@@ -14,8 +17,13 @@ __all__ = [
     "SCHEMES",
     "Cipher",
     "EtC",
+    "EtCJPEG",
+    "GrayscaleEtC",
     "ImageEncryption",
     "KeyScope",
+    "Noise",
+    "PEViTRS",
+    "Pixelise",
     "Plain",
     "Properties",
     "Proposed",

@@ -30,6 +30,11 @@ def folded_nibbles(images: Tensor, block_size: int, sort_blocks: bool) -> Tensor
     return (counts.sort(2).values if sort_blocks else counts).flatten(1).float()
 
 
+def sorted_blocks(images: Tensor, block_size: int) -> Tensor:
+    """Sort each value of a block, by its place there, over all blocks."""
+    return to_blocks(images, block_size).flatten(2).sort(1).values.flatten(1).float()
+
+
 def block_contrasts(images: Tensor, block_size: int) -> Tensor:
     """Sort the distances of a block's values from their mean, and each of these ranks over the blocks."""
     values = to_blocks(images, block_size).flatten(2).to(torch.int32)

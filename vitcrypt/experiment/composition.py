@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,6 +65,7 @@ def checked() -> Iterator[None]:
     files: Any = SourcesRegistry.instance().resolve("file")
     read, exists, compose = files.load_config, files.is_config, ConfigLoaderImpl.load_configuration
     get_mode, begun, left_open = Hydra.get_mode, list[DictConfig](), list[str]()
+    listed = Hydra.format_config_groups
 
     def found(self: Any, config_path: str) -> str | None:
         """Return where a file lies, which may be under an old name."""
@@ -108,12 +109,23 @@ def checked() -> Iterator[None]:
     files.load_config, files.is_config = read_checked, lambda self, path: found(self, path) is not None
     ConfigLoaderImpl.load_configuration = compose_checked  # type: ignore[method-assign, assignment]
     Hydra.get_mode = mode_checked  # type: ignore[method-assign]
+    Hydra.format_config_groups = lambda *options: _Late(lambda: listed(*options))  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
         files.load_config, files.is_config = read, exists
         ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
-        Hydra.get_mode = get_mode  # type: ignore[method-assign]
+        Hydra.get_mode, Hydra.format_config_groups = get_mode, listed  # type: ignore[method-assign]
+
+
+class _Late:
+    """A text that is made where it is shown: Hydra lists all options for a help whose template does not name them."""
+
+    def __init__(self, made: Callable[[], str]) -> None:
+        self.made = made
+
+    def __str__(self) -> str:
+        return self.made()
 
 
 def _complete(config: DictConfig, loader: ConfigLoaderImpl, overrides: list[str], run_mode: RunMode) -> None:

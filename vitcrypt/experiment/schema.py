@@ -24,6 +24,17 @@ class PEConf(SchemeConf):  # noqa: D101
 
 
 @dataclass
+class JPEGSchemeConf(BlockSchemeConf):  # noqa: D101
+    quality: int | None = 80
+
+
+@dataclass
+class NoiseConf(BlockSchemeConf):  # noqa: D101
+    sigma: float = 32.0
+    distribution: str = "gaussian"
+
+
+@dataclass
 class ReceivedConf:  # noqa: D101
     _target_: str | None = None
 
@@ -56,6 +67,8 @@ def register() -> None:
         ("encryption", "scheme", SchemeConf),
         ("encryption", "block", BlockSchemeConf),
         ("encryption", "pe", PEConf),
+        ("encryption", "jpeg", JPEGSchemeConf),
+        ("encryption", "noise", NoiseConf),
         ("encryption", "received", ReceivedConf),
         ("logger", "csv", CSVConf),
         ("logger", "wandb", WandbConf),

@@ -12,10 +12,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from vitcrypt.untrusted.documents import Document, Side, explain
 
 One = Annotated[int, Field(ge=1, le=1)]
+Quality = Annotated[int, Field(ge=1, le=100)]
 
 
 class BlockScheme(Document):  # noqa: D101
-    name: Literal["le", "ele", "etc"]
+    name: Literal["le", "ele", "etc", "pevit_rs", "pixelise"]
     block_size: Side
 
 
@@ -30,14 +31,41 @@ class PEScheme(Document):  # noqa: D101
     block_size: One = 1
 
 
+class EtCJPEGScheme(Document):  # noqa: D101
+    name: Literal["etc_jpeg"]
+    block_size: Side
+    quality: Quality = 80
+
+
+class GrayscaleEtCScheme(Document):  # noqa: D101
+    name: Literal["grayscale_etc"]
+    block_size: Side
+    quality: Quality | None = 80
+
+
+class NoiseScheme(Document):  # noqa: D101
+    name: Literal["noise"]
+    block_size: Side = 1
+    sigma: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 32.0
+    distribution: Literal["gaussian", "laplace"] = "gaussian"
+
+
 class PlainScheme(Document):  # noqa: D101
     name: Literal["plain"]
     block_size: One = 1
 
 
-SchemeValues = Annotated[BlockScheme | ProposedScheme | PEScheme | PlainScheme, Field(discriminator="name")]
+SchemeValues = Annotated[
+    BlockScheme | ProposedScheme | PEScheme | EtCJPEGScheme | GrayscaleEtCScheme | NoiseScheme | PlainScheme,
+    Field(discriminator="name"),
+]
 """A field of a document that describes a scheme, as {"name": "proposed", "block_size": 16}."""
 _SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues)
+
+
+def keeps_jpeg(values: SchemeValues | None) -> bool:
+    """Say whether ciphertexts of a scheme are kept as JPEG files: it then has a quality."""
+    return getattr(values, "quality", None) is not None
 
 
 def scheme_values(node: Any) -> SchemeValues:
