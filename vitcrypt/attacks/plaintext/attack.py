@@ -37,7 +37,7 @@ class KnownPlaintext:
             raise ValueError(f"{self.name} was to use {count} known pairs, this observation holds {len(plain)}")
         plain, encrypted = plain[:count].cpu(), encrypted[:count].cpu()
         if type(observation.scheme) not in METHODS:
-            return _undone(observation, *recover_map(plain, encrypted), {"pairs": count})
+            return _undone(observation, recover_map(plain, encrypted), {"pairs": count})
         return _decrypted(observation, recover_subkeys(observation.scheme, plain, encrypted), {"pairs": count})
 
 
@@ -56,7 +56,7 @@ class ChosenPlaintext:
         if type(scheme) not in METHODS:
             images = torch.cat([images, noise(oracle.budget - 1, shape, seed=1)])
             answers = torch.cat([answers, oracle(images[1:]).cpu()])
-            return _undone(observation, *recover_map(images, answers), {"queries": len(images)})
+            return _undone(observation, recover_map(images, answers), {"queries": len(images)})
         while not (recovered := recover_subkeys(scheme, images, answers)).exact:
             more = noise(1, shape, seed=len(images))
             images, answers = torch.cat([images, more]), torch.cat([answers, oracle(more).cpu()])
@@ -69,11 +69,10 @@ def _decrypted(observation: Observation, recovered: Recovered, cost: dict[str, i
     return Reconstruction(images, recovered.subkeys, {**cost, "certain": certain, "exact": recovered.exact})
 
 
-def _undone(
-    observation: Observation, found: SignedPermutation, certain: Tensor, cost: dict[str, int]
-) -> Reconstruction:
+def _undone(observation: Observation, found: tuple[SignedPermutation, Tensor], cost: dict[str, int]) -> Reconstruction:
+    cipher, certain = found
     share = float(certain.double().mean())
-    images = found.inverse()(observation.ciphertexts.cpu())
+    images = cipher.inverse()(observation.ciphertexts.cpu())
     return Reconstruction(images, details={**cost, "certain": {"symbols": share}, "exact": share == 1})
 
 
