@@ -122,15 +122,16 @@ class Card:
         curves: list[list[str]] = []
         for outcome, result in self.attacks:
             verdict, found = judge(result), result.metrics
-            row = [outcome.step.name, verdict.marked, f"{found.restored.best.median:.3f}", _held(result)]
+            row = [outcome.step.name, _held(result), verdict.marked, f"{found.restored.best.median:.3f}"]
             if found.linked is not None:
                 k = f"{found.linked.anonymity.median:.0f}"
                 rates = [f"{100 * rate:.1f}" for rate in (found.linked.top1, found.linked.top5)]
-                linked.append([outcome.step.name, verdict.marked, *rates, k, _held(result)])
+                linked.append([outcome.step.name, _held(result), verdict.marked, *rates, k])
             else:
                 (curves if outcome.step.part == "curve" else restored).append([*row, f"{result.seconds:.0f} s"])
-        missed = [[o.step.name, "does not apply", "", str(o.why_not), ""] for o in self.outcomes if _missed(o)]
-        columns = ["attack", "verdict", "SSIM", "with", "took"]
+        missed = [[o.step.name, str(o.why_not)] for o in self.outcomes if _missed(o)]
+        columns = ["attack", "with", "verdict", "SSIM", "took"]
+        linkage = ["", "with", "verdict", "top-1, %", "top-5, %", "k"]
         origin = [f"{self.origin}; data: {' '.join(self.data)}; budget {self.budget}"]
         return [
             Table(f"{name}: declared and found", declared, [*self.sentences, *origin], text=4),
@@ -141,14 +142,10 @@ class Card:
                 text=1,
             ),
             Table(f"{name}: accuracy", accuracy, [], text=1),
-            Table(f"{name}: attacks", texts([*restored, *missed], columns), [NOTE], text=2),
-            Table(
-                f"{name}: linkage",
-                texts(linked, ["attack", "verdict", "top-1, %", "top-5, %", "k", "with"]),
-                [],
-                text=2,
-            ),
-            Table(f"{name}: break curve", texts(curves, columns), [], text=2),
+            Table(f"{name}: attacks", texts(restored, columns), [NOTE], text=3),
+            Table(f"{name}: linkage", texts(linked, linkage), [], text=3),
+            Table(f"{name}: break curve", texts(curves, columns), [], text=3),
+            Table(f"{name}: attacks that do not apply", texts(missed, ["attack", "why"]), [], text=2),
         ]
 
     def json(self) -> dict[str, Any]:
@@ -194,7 +191,7 @@ def _held(result: AttackResult) -> str:
 
 
 def _missed(outcome: Outcome) -> bool:
-    return outcome.step.program == "attack" and outcome.result is None
+    return outcome.step.part in ("attack", "linkage") and outcome.result is None
 
 
 def _number(value: float | None) -> str:

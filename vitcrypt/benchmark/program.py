@@ -164,7 +164,8 @@ class Benchmark:
             if ended:
                 _, best = max(ended, key=lambda pair: pair[0])
                 chosen = dict(entry.split("=", 1) for entry in best.overrides if "=" in entry)
-                yield from curve(best, held, int(chosen.get(f"attack.observation.{held}", 0)) or 10**9)
+                more = ("ciphertexts", "intercepted") if held == "ciphertexts" else ("known",)
+                yield from curve(best, held, sum(int(chosen.get(f"attack.observation.{part}", 0)) for part in more))
 
     @contextlib.contextmanager
     def _log(self) -> Iterator[None]:
