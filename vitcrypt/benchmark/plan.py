@@ -151,6 +151,7 @@ def attacks(
         "linear_map": [few, told, f"attack.observation.known={known}"],
         "trilateration": [few, told, "attack.observation.known=200", f"attack.observation.public_images={public}"],
         "topology": [*many, told],
+        "isometry": many,
         "statistics": [f"attack.observation.ciphertexts={public // 2}", f"attack.observation.public_images={public}"],
         "jigsaw": [few],
         "propagation": [few],
