@@ -31,11 +31,13 @@ TRANSFORMS = (
 LOGGERS = ("csv_logger", "mlflow_logger", "tensorboard_logger", "wandb_logger")
 OBSERVERS = ("LearningRateMonitor", "DeviceStatsMonitor")
 """Callbacks of Lightning that only watch: a result does not depend on them."""
+FIELD = ("Horio", "NeuraCrypt", "Orthogonal")
+"""Schemes beside the paper's."""
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz")},
     "data.transforms.*": {"torchvision.transforms.v2": tuple(TRANSFORMS.split())},
-    "encryption": {"vitcrypt.encryption": ("ELE", "LE", "PE", "EtC", "Plain", "Proposed")},
+    "encryption": {"vitcrypt.encryption": ("ELE", "LE", "PE", "EtC", "Plain", "Proposed", *FIELD)},
     "model.network": {"timm": ("create_model",), "vitcrypt.models": ("PyramidNet", "ResNet18")},
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
     "trainer": {"lightning": ("Trainer",)},

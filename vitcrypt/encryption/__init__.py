@@ -1,7 +1,10 @@
 """Image encryption: schemes, the ciphers they amount to, and the module that applies them to batches."""
 
 from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties
+from vitcrypt.encryption.horio import Horio
 from vitcrypt.encryption.image_encryption import ImageEncryption
+from vitcrypt.encryption.neuracrypt import NeuraCrypt
+from vitcrypt.encryption.orthogonal import Orthogonal
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.encryption.scheme import MASTER_KEY_BITS, SCHEMES, Scheme, Shape
 from vitcrypt.encryption.schemes import ELE, LE, PE, EtC, Plain, Proposed
@@ -14,8 +17,11 @@ __all__ = [
     "SCHEMES",
     "Cipher",
     "EtC",
+    "Horio",
     "ImageEncryption",
     "KeyScope",
+    "NeuraCrypt",
+    "Orthogonal",
     "Plain",
     "Properties",
     "Proposed",

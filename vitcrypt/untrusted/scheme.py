@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vitcrypt.untrusted.documents import Document, Side, explain
+from vitcrypt.untrusted.documents import Document, Share, Side, explain
 
 One = Annotated[int, Field(ge=1, le=1)]
 
 
 class BlockScheme(Document):  # noqa: D101
-    name: Literal["le", "ele", "etc"]
+    name: Literal["le", "ele", "etc", "orthogonal"]
     block_size: Side
 
 
@@ -30,12 +30,28 @@ class PEScheme(Document):  # noqa: D101
     block_size: One = 1
 
 
+class HorioScheme(Document):  # noqa: D101
+    name: Literal["horio"]
+    block_size: Side
+    fixed_blocks: Annotated[Share, Field(lt=1)] = 0.612
+    fixed_values: Annotated[Share, Field(lt=1)] = 0.651
+
+
+class NeuraCryptScheme(Document):  # noqa: D101
+    name: Literal["neuracrypt"]
+    block_size: Side
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 128
+    depth: Annotated[int, Field(ge=1, le=16)] = 4
+
+
 class PlainScheme(Document):  # noqa: D101
     name: Literal["plain"]
     block_size: One = 1
 
 
-SchemeValues = Annotated[BlockScheme | ProposedScheme | PEScheme | PlainScheme, Field(discriminator="name")]
+SchemeValues = Annotated[
+    BlockScheme | ProposedScheme | PEScheme | HorioScheme | NeuraCryptScheme | PlainScheme, Field(discriminator="name")
+]
 """A field of a document that describes a scheme, as {"name": "proposed", "block_size": 16}."""
 _SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues)
 
