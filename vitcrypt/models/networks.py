@@ -41,14 +41,18 @@ def build_network(
     Raises:
         ValueError: A target or argument is not allowed, or timm has no such architecture.
     """
-    make = partial(_maker(model["network"], shape or (3, image_size, image_size), own), num_classes=num_classes)
+    image = (3, image_size, image_size)
+    make = partial(_maker(model["network"], image, shape or image, own), num_classes=num_classes)
     network = adapted(make, model["adaptation"], image_size, model["block_size"])
     widen(network, model.get("patch_embedding", "shared"))  # descriptions from before there was a choice
     return network
 
 
-def _maker(node: dict[str, Any], shape: Shape, own: Sequence[str]) -> Callable[..., nn.Module]:
-    """Return what makes a network; of timm's, those of one image size alone are made for this one."""
+def _maker(node: dict[str, Any], image: Shape, shape: Shape, own: Sequence[str]) -> Callable[..., nn.Module]:
+    """Return what makes a network; of timm's, those of one image size alone are made for this one.
+
+    Where ciphertexts are of another shape than the image, the network takes these, whatever its node says.
+    """
     import timm
 
     make = builder("model.network", node, own)
@@ -65,7 +69,8 @@ def _maker(node: dict[str, Any], shape: Shape, own: Sequence[str]) -> Callable[.
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() in Python has their names"
         raise ValueError(f"model.network.model_name={name}: timm has no such architecture; {hint}")
     config = timm.get_pretrained_cfg(name)
-    if config and config.fixed_input_size and not (values.get("img_size") or values.get("dynamic_img_size")):
+    said = (values.get("img_size") and shape == image) or values.get("dynamic_img_size")
+    if config and config.fixed_input_size and not said:
         values = {**values, "img_size": height if height == width else (height, width)}
     return partial(timm.create_model, **values, pretrained=False)
 
