@@ -7,7 +7,7 @@ import pytest
 import torch
 from samples import noise_tensor as noise  # noqa: F401  for those who take cases from here
 
-from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme
+from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, NeuraCrypt, Orthogonal, Plain, Proposed, Scheme
 from vitcrypt.keys import Key
 
 ORACLES = {
@@ -17,6 +17,9 @@ ORACLES = {
     ELE: oracle.ele,
     EtC: oracle.etc,
     Proposed: oracle.proposed,
+    Horio: oracle.horio,
+    NeuraCrypt: oracle.neuracrypt,
+    Orthogonal: oracle.orthogonal,
 }
 
 
