@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
+TEST   := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest # compiled once, not by each process
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format bench clean
+.PHONY: help install run test test-fast lint format leaderboard bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,10 +24,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	$(BIN)/vitcrypt report results/digits
 
 test: install ## all tests (13 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 3
+	$(TEST) -n 3 --maxschedchunk 3
 
 test-fast: install ## those that start no run and no process of their own (6 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxschedchunk 3 -m "not slow"
+	$(TEST) -n auto --maxschedchunk 3 -m "not slow"
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -36,6 +37,9 @@ lint: install ## ruff and mypy
 format: install ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+leaderboard: install ## what is claimed about schemes, as leaderboard.html
+	$(BIN)/vitcrypt leaderboard --output leaderboard.html
 
 bench: install ## speed of encryption, pipeline, step and training on this machine (10 minutes on 2 cores)
 	PYTHONPATH=experiments $(BIN)/python -m benchmarks.speed

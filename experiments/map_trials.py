@@ -1,22 +1,28 @@
 """Trials of attacks that know nothing of the scheme, on maps drawn anew for each: SSIM up to symmetry, and exactness.
 
     python experiments/map_trials.py topology cifar10.npz 2000:3 500:3       # ciphertexts:trials, 5,000 public images
+    python experiments/map_trials.py isometry cifar10.npz 20:10 2000:5       # the same; 3,000 public images
     python experiments/map_trials.py trilateration cifar10.npz 50:3 200:3    # known pairs:trials, 4,000 public images
 
 Trial i takes its own images of the test set and its own map. One line of JSON a trial.
+`isometry` turns 4 x 4 blocks by a random orthogonal matrix; its `correlation` is that of restored and plain values,
+`floor` the same with another matrix for each image.
 """
 
 import json
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import torch
 from attack_trials import cifar
 from torch import Tensor
 
-from vitcrypt.attacks import Observation, Topology, Trilateration
-from vitcrypt.encryption import Plain, SignedPermutation
+from vitcrypt.attacks import Isometry, Observation, Topology, Trilateration
+from vitcrypt.encryption import Plain, Scheme, SignedPermutation
+from vitcrypt.encryption.cipher import Properties
+from vitcrypt.encryption.primitives import from_blocks, to_blocks
 from vitcrypt.metrics import symmetric_ssim
 
 
@@ -57,8 +63,43 @@ def trilateration(path: str, pairs: int, trial: int) -> dict[str, float]:
     return quartiles(Trilateration()(held).images, plain)
 
 
+class Turned(Scheme):
+    """Any map of blocks to floats, by a key that is not drawn here."""
+
+    properties = Properties(dtype="float32")
+
+    def stages(self, shape: tuple[int, int, int]) -> dict[str, Any]:
+        """Name no subkeys."""
+        return {}
+
+
+def turned(images: Tensor, seed: int, each: bool = False) -> Tensor:
+    """Turn the 4 x 4 blocks of images by a random orthogonal matrix, float32; `each` by one of its own."""
+    random = np.random.default_rng(seed)
+    factors, signs = np.linalg.qr(random.normal(size=(len(images) if each else 1, 48, 48)))
+    matrices = torch.from_numpy(factors * np.sign(np.diagonal(signs, 0, 1, 2))[:, None]).float()
+    blocks = to_blocks(images.float() / 127.5 - 1, 4)
+    return from_blocks((blocks.flatten(2) @ matrices.mT).view(blocks.shape), (3, 32, 32))
+
+
+def isometry(path: str, count: int, trial: int) -> dict[str, float]:
+    """A random rotation of 4 x 4 blocks, from ciphertexts alone."""
+    plain, public = own_images(path, count, trial), cifar(path, "train", 3000)
+
+    def restored(ciphertexts: Tensor) -> Tensor:
+        return Isometry()(Observation(Turned(4), ciphertexts, public_images=public)).images
+
+    def correlation(images: Tensor) -> float:
+        return float(np.corrcoef(images.flatten().numpy(), plain.flatten().numpy())[0, 1])
+
+    found = restored(turned(plain, trial))
+    floor = restored(turned(plain, trial, each=True))
+    values = {"correlation": correlation(found), "floor": correlation(floor)}
+    return values | quartiles(found[:200], plain[:200])
+
+
 if __name__ == "__main__":
-    kinds = {"topology": topology, "trilateration": trilateration}
+    kinds = {"topology": topology, "isometry": isometry, "trilateration": trilateration}
     if len(sys.argv) < 4 or sys.argv[1] not in kinds:
         sys.exit(__doc__)
     for case in sys.argv[3:]:

@@ -1,6 +1,8 @@
 """Bundles of networks that were never trained, and services on them: how well they classify does not matter here."""
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -83,18 +85,17 @@ def network_of(bundle: Bundle) -> torch.nn.Module:
     return build_network(bundle.model, bundle.image_size, len(bundle.classes)).eval()
 
 
-MADE: dict[str, Path] = {}
-
-
 def written(folder: Path, **changes) -> Bundle:
-    """Write such a bundle; the graph of a network that was exported before in this process is copied."""
+    """Write such a bundle; the graph of a network that a test exported before, in any process, is copied."""
     bundle = described(**changes)
     known = json.dumps([bundle.model, bundle.image_size, len(bundle.classes)], sort_keys=True)
-    if known not in MADE:
-        MADE[known] = Path(tempfile.mkdtemp(), "bundle")
-        bundle.write(MADE[known], network_of(bundle))
-    copied = MADE[known] / "model.onnx"
-    with mock.patch("vitcrypt.service.graph.write_onnx", lambda network, path, size: shutil.copyfile(copied, path)):
+    graph = Path(os.environ["VITCRYPT_TEST_GRAPHS"], hashlib.sha256(known.encode()).hexdigest())
+    if not graph.exists():
+        made = bundle.write(folder, network_of(bundle))
+        own = shutil.copyfile(folder / "model.onnx", graph.with_suffix(f".{os.getpid()}"))
+        own.replace(graph)
+        return made
+    with mock.patch("vitcrypt.service.graph.write_onnx", lambda network, path, size: shutil.copyfile(graph, path)):
         return bundle.write(folder, network_of(bundle))
 
 

@@ -7,7 +7,23 @@ import pytest
 import torch
 from samples import noise_tensor as noise  # noqa: F401  for those who take cases from here
 
-from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, NeuraCrypt, Orthogonal, Plain, Proposed, Scheme
+from vitcrypt.encryption import (
+    ELE,
+    LE,
+    PE,
+    EtC,
+    EtCJPEG,
+    GrayscaleEtC,
+    Horio,
+    NeuraCrypt,
+    Noise,
+    Orthogonal,
+    PEViTRS,
+    Pixelise,
+    Plain,
+    Proposed,
+    Scheme,
+)
 from vitcrypt.keys import Key
 
 ORACLES = {
@@ -20,6 +36,11 @@ ORACLES = {
     Horio: oracle.horio,
     NeuraCrypt: oracle.neuracrypt,
     Orthogonal: oracle.orthogonal,
+    EtCJPEG: oracle.etc_jpeg,
+    GrayscaleEtC: oracle.grayscale_etc,
+    PEViTRS: oracle.pevit_rs,
+    Pixelise: oracle.pixelise,
+    Noise: oracle.noise,
 }
 
 
@@ -44,6 +65,11 @@ KEYED = [scheme for scheme in ONE_EACH if not isinstance(scheme, Plain)]
 
 
 SHAPE = (3, 32, 32)
+
+
+LOSSY = [(EtCJPEG(), (3, 32, 48)), (EtCJPEG(block_size=8), SHAPE), (Pixelise(), (3, 8, 12)), (Pixelise(3), (1, 9, 6))]
+LOSSY += [(Noise(), (3, 8, 12)), (Noise(block_size=4), (1, 8, 12)), (PEViTRS(4), (3, 8, 12))]
+LOSSY += [(GrayscaleEtC(quality=None), (3, 16, 24)), (GrayscaleEtC(4, quality=None), SHAPE)]
 
 
 def label(value):

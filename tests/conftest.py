@@ -1,11 +1,19 @@
 """Fixtures that several rooms share."""
 
-import pytest
-from batches import Recorder, arrays
-from lightning import Trainer
+import gc
+import os
+import shutil
+import tempfile
 
-from vitcrypt.cli import main
-from vitcrypt.data import TEST_INDEX, Splits
+import pytest
+
+# the process that hands out the tests loads this file too: libraries are imported where they are used
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder in which all processes keep the graphs that they exported: see `bundles`."""
+    if not hasattr(config, "workerinput"):
+        os.environ["VITCRYPT_TEST_GRAPHS"] = tempfile.mkdtemp()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -13,9 +21,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all that was imported, again and again, during the tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    gc.unfreeze()
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["VITCRYPT_TEST_GRAPHS"])
+
+
 @pytest.fixture
 def make_trainer(tmp_path):
     """Return a function that builds a silent one-device Trainer, as `vitcrypt.experiment.training_run` does."""
+    from lightning import Trainer
 
     def make(**options):
         silent = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
@@ -28,6 +49,8 @@ def make_trainer(tmp_path):
 @pytest.fixture
 def vitcrypt(monkeypatch, tmp_path, capfd):
     """Call the console script in an empty folder: vitcrypt("key", "new") -> (exit code, what was printed)."""
+    from vitcrypt.cli import main
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VITCRYPT_KEY_FILE", raising=False)
     monkeypatch.delenv("VITCRYPT_PASSPHRASE", raising=False)
@@ -45,12 +68,17 @@ def vitcrypt(monkeypatch, tmp_path, capfd):
 @pytest.fixture(scope="module")
 def splits():
     """Return training, validation and test images that tell their indices, 8 x 8."""
+    from batches import arrays
+
+    from vitcrypt.data import TEST_INDEX, Splits
+
     return Splits(arrays(26), arrays(11, TEST_INDEX), [str(i) for i in range(7)], val=arrays(9, TEST_INDEX // 2))
 
 
 @pytest.fixture
 def ran(make_trainer):
     """Return a function that trains a Recorder for some epochs and returns it."""
+    from batches import Recorder
 
     def run(data, epochs=1, **options):
         recorder = Recorder()

@@ -1,6 +1,9 @@
 """A slow second implementation of every scheme, in literal loops: it shares no code with the package."""
 
+import io
+
 import numpy as np
+from PIL import Image
 
 CHANNEL_ORDERS = ["RGB", "RBG", "GRB", "GBR", "BRG", "BGR"]
 
@@ -95,6 +98,67 @@ def proposed(image, subkeys, block_size):
                             channel, source_top + down + source_row, source_left + right + source_column
                         ]
     return out
+
+
+def etc_jpeg(image, subkeys, block_size, quality=80):
+    file = io.BytesIO()
+    encrypted = Image.fromarray(np.ascontiguousarray(etc(image, subkeys, block_size).transpose(1, 2, 0)))
+    encrypted.save(file, format="jpeg", quality=quality, subsampling="4:4:4")
+    return np.asarray(Image.open(file)).transpose(2, 0, 1).copy()
+
+
+def grayscale_etc(image, subkeys, block_size):
+    _, height, width = image.shape
+    gray = np.zeros((1, height, 3 * width), dtype=np.uint8)
+    for row in range(height):
+        for column in range(width):
+            red, green, blue = (float(value) for value in image[:, row, column])
+            luma = 0.299 * red + 0.587 * green + 0.114 * blue
+            gray[0, row, column] = _nearest(luma)
+            gray[0, row, width + column] = _nearest(128 + (blue - luma) / 1.772)
+            gray[0, row, 2 * width + column] = _nearest(128 + (red - luma) / 1.402)
+    corners = _corners(gray, block_size)
+    changed = []
+    for number, (top, left) in enumerate(corners):
+        symmetry = int(subkeys["symmetry"][number])
+        block = np.rot90(gray[0, top : top + block_size, left : left + block_size], symmetry % 4)
+        block = np.fliplr(block) if symmetry >= 4 else block
+        changed.append(255 - block if subkeys["negation"][number] else block)
+    out = np.zeros_like(gray)
+    for number, (top, left) in enumerate(corners):
+        out[0, top : top + block_size, left : left + block_size] = changed[int(subkeys["block_permutation"][number])]
+    return out
+
+
+def pevit_rs(image, subkeys, block_size):
+    corners = _corners(image, block_size)
+    out = np.zeros_like(image)
+    for number, (top, left) in enumerate(corners):
+        up, west = corners[int(subkeys["block_permutation"][number])]
+        out[:, top : top + block_size, left : left + block_size] = image[
+            :, up : up + block_size, west : west + block_size
+        ]
+    return out
+
+
+def pixelise(image, subkeys, block_size):
+    return noise(image, None, block_size)
+
+
+def noise(image, subkeys, block_size, sigma=32.0):
+    out = np.zeros_like(image)
+    for top, left in _corners(image, block_size):
+        for channel in range(image.shape[0]):
+            block = image[channel, top : top + block_size, left : left + block_size]
+            mean = sum(float(value) for value in block.flatten()) / block_size**2
+            if subkeys is not None:
+                mean += sigma * float(subkeys["noise"][channel, top // block_size, left // block_size])
+            out[channel, top : top + block_size, left : left + block_size] = _nearest(mean)
+    return out
+
+
+def _nearest(value):
+    return int(min(255, max(0, np.floor(value + 0.5))))
 
 
 def _corners(image, block_size):

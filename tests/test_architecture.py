@@ -13,7 +13,8 @@ ROOMS = {  # what else it may use
     "__main__": {"cli"},
     "attack": {"experiment"},
     "attacks": {"encryption", "models"},  # one of them trains a classifier
-    "cli": {"attack", "data", "encryption", "experiment", "folders", "keys", "report", "run", "service"},
+    "benchmark": {"report"},
+    "cli": {"attack", "benchmark", "data", "encryption", "experiment", "folders", "keys", "report", "run", "service"},
     "data": {"encryption"},
     "encryption": set(),  # it is handed keys
     "experiment": {"attacks", "data", "encryption", "keys", "metrics", "models", "report", "service", "targets"},
@@ -41,6 +42,7 @@ NOT = {  # libraries that a room does not know
     "folders": LIGHT,
     "models": LIGHT - {"lightning", "timm"},
     "report": {"torch", *LIGHT},
+    "benchmark": LIGHT,
     "attacks": LIGHT - {"lightning", "timm"},
     "metrics": LIGHT,
     "service": LIGHT,
@@ -62,6 +64,8 @@ def imports(tree: ast.AST) -> set[str]:
         return {alias.name for alias in tree.names}
     if isinstance(tree, ast.ImportFrom) and tree.module:
         return {f"{tree.module}.{alias.name}" for alias in tree.names}
+    if isinstance(tree, ast.expr):
+        return set()
     return set().union(*map(imports, ast.iter_child_nodes(tree)))
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from program import SMALL, finish, results
 
+from vitcrypt.benchmark.claims import parse_claim
 from vitcrypt.keys import Key
 
 ROOT = Path(__file__).parent.parent
@@ -20,8 +21,8 @@ def code() -> str:
     return re.search(r"```python\n(.*?)```", RECIPES["A scheme"], re.DOTALL)[1]
 
 
-def test_there_are_seven_recipes_of_five_steps():
-    names = ("scheme", "attack", "network", "data source", "report", "CLI verb", "logger")
+def test_there_are_eight_recipes_of_five_steps():
+    names = ("scheme", "attack", "network", "data source", "report", "CLI verb", "logger", "claim")
     assert [name.split(" ", 1)[1] for name in RECIPES] == list(names)
     for recipe in RECIPES.values():
         assert re.findall(r"^(\d)\. ", recipe, re.MULTILINE) == list("12345")
@@ -35,6 +36,11 @@ def test_every_file_make_target_and_name_in_it_exists():
     assert set(re.findall(r"make ([a-z-]+)", TEXT)) <= targets
     for name, path in re.findall(r"`([A-Z]\w+)`[^`]{1,30}`(\w+/[\w/]+\.py)`", TEXT):
         assert name in (ROOT / path).read_text(), f"{name} in {path}"
+
+
+def test_the_claim_is_one():
+    text = re.search(r"```json\n(.*?)```", RECIPES["A claim"], re.DOTALL)[1]
+    assert parse_claim(text, "CONTRIBUTING.md").path.parts[0] == "my_scheme"
 
 
 def test_the_scheme_is_a_bijection_that_depends_on_the_key(tmp_path, monkeypatch):

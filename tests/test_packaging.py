@@ -68,17 +68,23 @@ def third_party(*places: str) -> set[str]:
     """Distributions of what the modules below some folders import, inside functions too."""
     mine = {path.stem for place in ("tests", "experiments") for path in (ROOT / place).rglob("*")}
     mine |= {"vitcrypt", "hydra_plugins"}
-    distributions, found = installed_packages(), set()
-    for path in (path for place in places for path in (ROOT / place).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            names += (
-                [node.args[0].value] if isinstance(node, ast.Call) and "importorskip" in ast.dump(node.func) else []
-            )
-            roots = {name.split(".")[0] for name in names} - sys.stdlib_module_names - mine
-            found |= {canonicalize_name(distributions.get(root, [root])[0]) for root in roots}
-    return found
+    files = (path for place in places for path in (ROOT / place).rglob("*.py"))
+    roots = set().union(*map(imported, files)) - sys.stdlib_module_names - mine
+    return {canonicalize_name(installed_packages().get(root, [root])[0]) for root in roots}
+
+
+@cache
+def imported(path: Path) -> set[str]:
+    """First names of all that a file imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "importorskip":
+            names.append(node.args[0].value)
+    return {name.split(".")[0] for name in names}
 
 
 LOADED_BY_OTHERS = {

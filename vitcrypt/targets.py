@@ -31,14 +31,17 @@ TRANSFORMS = (
 LOGGERS = ("csv_logger", "mlflow_logger", "tensorboard_logger", "wandb_logger")
 OBSERVERS = ("LearningRateMonitor", "DeviceStatsMonitor")
 """Callbacks of Lightning that only watch: a result does not depend on them."""
-FIELD = ("Horio", "NeuraCrypt", "Orthogonal")
-"""Schemes beside the paper's."""
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz")},
     "data.transforms.*": {"torchvision.transforms.v2": tuple(TRANSFORMS.split())},
-    "encryption": {"vitcrypt.encryption": ("ELE", "LE", "PE", "EtC", "Plain", "Proposed", *FIELD)},
-    "model.network": {"timm": ("create_model",), "vitcrypt.models": ("PyramidNet", "ResNet18")},
+    "encryption": {
+        "vitcrypt.encryption": (
+            *("ELE", "LE", "PE", "EtC", "Plain", "Proposed"),
+            *("EtCJPEG", "GrayscaleEtC", "Horio", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS", "Pixelise"),
+        )
+    },
+    "model.network": {"timm": ("create_model",), "vitcrypt.models": ("ConvMixer", "PyramidNet", "ResNet18")},
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
     "trainer": {"lightning": ("Trainer",)},
     "callbacks.*": {
@@ -48,8 +51,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "logger.*": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
     "attack.method": {
         "vitcrypt.attacks": (
-            *("FR", "GAN", "ITN", "ChosenPlaintext", "Jigsaw", "KnownPlaintext", "LinearMap", "Link", "Propagation"),
-            *("Statistics", "Topology", "Trilateration", "Weights"),
+            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LinearMap", "Link"),
+            *("Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
         )
     },
 }

@@ -5,10 +5,12 @@ import pytest
 import torch
 from attacked import PUBLIC, VICTIM, encrypt, scenes
 
-from vitcrypt.attacks import LinearMap, Observation, Topology, Trilateration
+from vitcrypt.attacks import Isometry, LinearMap, Observation, Topology, Trilateration
 from vitcrypt.attacks.maps.pairs import fitted_linear, located, squared_distances
 from vitcrypt.attacks.plaintext.attack import noise
-from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed, SignedPermutation
+from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed, Scheme, SignedPermutation
+from vitcrypt.encryption.cipher import Properties
+from vitcrypt.encryption.primitives import from_blocks, to_blocks
 from vitcrypt.keys import Key
 from vitcrypt.metrics import symmetric_ssim
 
@@ -69,3 +71,37 @@ def test_few_pairs_restore_more_with_public_images_and_nothing_with_keys_of_thei
     fresh = each(pairs, torch.arange(len(pairs)))
     lost = LinearMap()(Observation(PE(), each(plain, torch.arange(1000, 1020)), known=(pairs, fresh))).images
     assert float(symmetric_ssim(lost, plain)[0].median()) < 0.3
+
+
+class Turned(Scheme):
+    properties = Properties(dtype="float32")
+
+    def stages(self, shape):
+        return {}
+
+
+def turned(images, matrices):
+    blocks = to_blocks(images.float() / 127.5 - 1, 4)
+    return from_blocks((blocks.flatten(2) @ torch.from_numpy(matrices).float().mT).view(blocks.shape), (3, 32, 32))
+
+
+def correlation(plain, public, matrices):
+    found = Isometry()(Observation(Turned(4), turned(plain, matrices), public_images=public)).images
+    return np.corrcoef(found.flatten(), plain.flatten())[0, 1]
+
+
+def test_isometry_undoes_any_rotation_of_blocks_but_no_noise_and_no_fresh_maps():
+    plain, public = scenes(100, VICTIM), scenes(300, PUBLIC)
+    random = np.random.default_rng(0)
+    matrices = np.linalg.qr(random.normal(size=(100, 48, 48)))[0]
+    signs = np.eye(48)[random.permutation(48)] * random.choice((-1, 1), 48)
+    assert correlation(plain, public, matrices[0]) > 0.95
+    assert correlation(plain, public, signs) > 0.95
+    assert abs(correlation(plain, public, matrices)) < 0.3
+    white = noise(100, (3, 32, 32), seed=0)
+    assert abs(correlation(white, noise(300, (3, 32, 32), seed=1), matrices[0])) < 0.1
+
+
+def test_isometry_says_what_it_cannot_cut():
+    with pytest.raises(ValueError, match="at least 3 x 3 blocks"):
+        Isometry()(Observation(Plain(16), scenes(2, VICTIM), public_images=scenes(2, PUBLIC)))

@@ -93,7 +93,6 @@ def test_neuracrypt_has_one_network_for_all_images_and_an_order_for_each():
 
 
 GOLDEN = {  # of the subkeys, to six digits: sums of floats may differ in the last one from one machine to another
-    Horio(4): "40409c6531bd81b658f8eed0cdda8d3d9678b94f1782a5084bd1760f0c6f76d0",
     Orthogonal(4): "63e1f10f233af8ef266b2019aa56284cea21100d2613a5f0e957247e825ff5d8",
     NeuraCrypt(4, hidden=8): "f90f75494c69155ff6204517fe24ef91d2a224b00c07b2d5c4bc4417d3ba5886",
 }

@@ -30,7 +30,8 @@ def cells():
 @pytest.mark.parametrize(("data", "encryption", "model"), list(cells()))
 def test_every_cell_composes_and_is_valid(data, encryption, model):
     network = ["model.network.model_name=convnext_tiny"] if model == "timm" else []
-    config = composed(f"data={data}", f"encryption={encryption}", f"model={model}", *network)
+    scope = ["key_scope=per_image"] * (encryption in ("pevit_rs", "noise"))
+    config = composed(f"data={data}", f"encryption={encryption}", f"model={model}", *network, *scope)
     configured(Config, config)
     model = "convnext_tiny" if model == "timm" else model
     assert config["names"] == {"data": data, "encryption": encryption, "model": model}

@@ -214,6 +214,7 @@ instance = Mine(4)
 def own(tmp_path, monkeypatch):
     (tmp_path / "of_my_own.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
     yield ["of_my_own"]
     sys.modules.pop("of_my_own", None)
 

@@ -39,3 +39,9 @@ def test_the_help_names_every_option_and_what_it_explains_can_be_set(vitcrypt, v
         *_, last = name.split(".")
         names |= {name} if re.search(rf"^ *{last}:", composed, re.MULTILINE) else set()
     assert names == set(explained)
+
+
+def test_hydra_s_own_help_lists_its_groups(vitcrypt):
+    code, printed = vitcrypt("run", "--hydra-help")
+    assert code == 0
+    assert re.search(r"^hydra/launcher: .*basic", printed, re.MULTILINE)

@@ -60,18 +60,18 @@ def no_space(*_, **__):
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("lost", ["savefig", "examples", "publish"])
+@pytest.mark.parametrize("lost", ["print_png", "examples", "publish"])
 def test_what_fails_after_the_record_is_a_warning(program, tmp_path, monkeypatch, lost):
     from vitcrypt.experiment import loggers, record
 
-    place = {"savefig": figures.Figure, "examples": record, "publish": loggers}[lost]
+    place = {"print_png": figures.FigureCanvasAgg, "examples": record, "publish": loggers}[lost]
     monkeypatch.setattr(place, lost, no_space)
     printed = program()
     (result,) = results(tmp_path)
     assert result["metrics"]["images"] == 40
     assert "No space left" in printed
     assert "result.json is written" in printed
-    missing = {"savefig": ["images", "confusion"], "examples": ["images"], "publish": []}[lost]
+    missing = {"print_png": ["images", "confusion"], "examples": ["images"], "publish": []}[lost]
     for name in missing:
         assert f"{name}.png is missing" in printed
     assert len(list(tmp_path.rglob("*.png"))) == 2 - len(missing)
@@ -141,7 +141,7 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
 
 @pytest.mark.parametrize("lost", ["images.png", "images.npz"])
 def test_an_attack_whose_pictures_cannot_be_kept_has_its_record(tmp_path, monkeypatch, capsys, lost):
-    place, name = (figures.Figure, "savefig") if lost == "images.png" else (np, "savez_compressed")
+    place, name = (figures.FigureCanvasAgg, "print_png") if lost == "images.png" else (np, "savez_compressed")
     monkeypatch.setattr(place, name, no_space)
     attack(config(tmp_path, "pe", "fr", "attack.observation.ciphertexts=3"))
     assert f"{lost} is missing" in capsys.readouterr().out

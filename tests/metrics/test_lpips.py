@@ -48,8 +48,9 @@ def nothing_is_downloaded(tmp_path, monkeypatch):
 
 def by_hand(a, b, weights):
     """Zhang et al. 2018, equation 1, with torchmetrics' linear layers."""
-    features = alexnet(weights=None).eval()
-    features.load_state_dict(torch.load(weights))
+    with torch.device("meta"):
+        features = alexnet(weights=None).eval()
+    features.load_state_dict(torch.load(weights, mmap=True), assign=True)
     file = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
     linear = iter(torch.load(file, map_location="cpu").values())
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])

@@ -14,9 +14,9 @@ from vitcrypt.models import PyramidNet, ResNet18, fold_key, kind_of, rekey, unfo
 from vitcrypt.models.key_folding import patch_moves
 
 SHAPE = (3, 16, 16)
-SCHEMES = [Proposed(4), Horio(4), PE(), PE(channel_shuffle=False), EtC(4), LE(4), ELE(4)]
+SCHEMES = [Proposed(4), PE(), PE(channel_shuffle=False), EtC(4), LE(4), ELE(4)]
 WIDENED = ["per_position", "shared_nibbles", "per_position_nibbles"]
-MORE = [Proposed(8), EtC(8), LE(2)]  # a block is four patches; a patch is four blocks
+MORE = [Proposed(8), EtC(8), LE(2), Horio(4)]  # a block is four patches; a patch is four blocks
 
 
 @torch.no_grad()

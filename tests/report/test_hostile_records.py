@@ -18,6 +18,7 @@ from vitcrypt.experiment import fig3
 from vitcrypt.report.html import _redrawn
 from vitcrypt.report.results import read_results
 
+EMPTY = Image.new("RGB", (8, 8))
 COMMANDS = ("runs", "table1", "security", "tradeoff", "break-curve", "fig4", "html")
 HONEST = [
     training("proposed", "vit_b16"),
@@ -37,6 +38,13 @@ def root(tmp_path, monkeypatch):
     for number, record in enumerate(HONEST):
         stored(tmp_path / "results" / f"honest{number}", record)
     return tmp_path / "results"
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """For what a page says: its drawings are empty."""
+    for module in ("figures", "html"):
+        monkeypatch.setattr(f"vitcrypt.report.{module}.draw", lambda figure, file, dpi: EMPTY.save(file, "PNG"))
 
 
 def stored(folder, record):
@@ -137,7 +145,7 @@ def test_no_other_file_is_taken_for_a_picture(root, reason):
         _redrawn(picture, root)
 
 
-def test_the_page_names_a_picture_that_it_leaves_out(root):
+def test_the_page_names_a_picture_that_it_leaves_out(root, undrawn):
     (root / "honest0" / "images.png").unlink()
     (root / "honest0" / "images.png").symlink_to(root.parent / "private.png")
     assert "images.png is a link" in reported("html")
@@ -153,7 +161,7 @@ def test_of_a_picture_the_pixels_alone_get_onto_the_page(root):
     assert b"iCCP" not in made
 
 
-def test_no_absolute_path_stands_on_the_page(root):
+def test_no_absolute_path_stands_on_the_page(root, undrawn):
     record = copy.deepcopy(HONEST[0])
     record["identity"] = "other"
     places = [
@@ -175,7 +183,7 @@ def test_no_absolute_path_stands_on_the_page(root):
     assert "broken/result.json is damaged" in page
 
 
-def test_a_page_that_cannot_be_written_leaves_the_old_one(root, monkeypatch):
+def test_a_page_that_cannot_be_written_leaves_the_old_one(root, undrawn, monkeypatch):
     reported("html")
     before = (root.parent / "report.html").read_bytes()
 

@@ -45,8 +45,7 @@ def of_timm(name):
 def test_every_backend_gives_the_logits_of_the_network_that_was_written(tmp_path, model):
     size = 32 if model.get("patch_size") is None else 16
     changes = {"model": model, "image_size": size}
-    network = network_of(described(**changes))
-    bundle = described(**changes).write(tmp_path / "bundle", network)
+    network, bundle = network_of(described(**changes)), written(tmp_path / "bundle", **changes)
     images = sample_images(size)
     with torch.inference_mode():
         expected = Served(network)(images).numpy()
@@ -74,6 +73,7 @@ def test_a_bundle_is_never_overwritten(copy):
 
 def test_nothing_stays_of_a_bundle_whose_graph_is_wrong(tmp_path, monkeypatch):
     network = network_of(described())
+    monkeypatch.setattr(torch.onnx, "export", lambda served, images, path, **options: path.touch())
     monkeypatch.setattr(
         "vitcrypt.service.graph.onnx_backend", lambda path, threads: lambda images: np.zeros((len(images), 10))
     )

@@ -1,12 +1,11 @@
 """The demo page: in a real browser, and closed to all other pages."""
 
 import io
-import shutil
 import subprocess
-from contextlib import contextmanager
 
 import httpx
 import pytest
+from browsing import browser
 from bundles import KEY, serving, written
 from PIL import Image
 from serving import running, served
@@ -15,8 +14,6 @@ from vitcrypt.service import Client
 from vitcrypt.service.demo import create_demo, new_secret
 from vitcrypt.service.graph import sample_images
 from vitcrypt.service.limits import Limits
-
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
 
 
 @pytest.fixture(scope="module")
@@ -27,26 +24,6 @@ def demo(tmp_path_factory):
         client = Client(url, KEY, bundle.folder / "client.json")
         with running(create_demo(client, secret), read_seconds=60) as port:
             yield url, f"http://127.0.0.1:{port}/{secret}/"
-
-
-@contextmanager
-def browser(profile):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("needs chromium and chromedriver (Debian: chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    for flag in [*flags.split(), "--disable-component-update", "--disable-sync", "--window-size=1100,900"]:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={profile}")
-    options.add_argument("--no-proxy-server")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ HOSTILE = ["[/b]", "[bold]x[/bold]", "out[v2]", "\x1b[2J", "\x1b]0;title\x07", "
 
 
 def test_all_that_is_printed_goes_through_the_console_that_escapes():
-    nodes = [(path, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))]
+    nodes = ((path, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text())))
     for path, node in nodes:
         if isinstance(node, ast.ImportFrom) and path.name != "text.py":
             assert not {"Console", "print"} & {

@@ -5,6 +5,7 @@ from vitcrypt.attacks.jigsaw import Jigsaw as Jigsaw
 from vitcrypt.attacks.learned import GAN as GAN
 from vitcrypt.attacks.learned import ITN as ITN
 from vitcrypt.attacks.link import Link as Link
+from vitcrypt.attacks.maps import Isometry as Isometry
 from vitcrypt.attacks.maps import LinearMap as LinearMap
 from vitcrypt.attacks.maps import Topology as Topology
 from vitcrypt.attacks.maps import Trilateration as Trilateration

@@ -25,7 +25,7 @@ KeyFile = Annotated[
 ]
 OldKey = Annotated[str, typer.Option(metavar="FILE", help="The key of now.")]
 NewKey = Annotated[str, typer.Option(metavar="FILE", help="The key of the result.")]
-SchemeName = Literal["proposed", "le", "ele", "etc", "pe"]
+SchemeName = Literal["proposed", "le", "ele", "etc", "pe", "etc_jpeg", "horio", "pevit_rs", "pixelise", "noise"]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -47,7 +47,8 @@ def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -
         return PE(channel_shuffle=channel_shuffle)
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
-    return SCHEMES[name](16 if block_size is None else block_size)
+    usual = 1 if name == "noise" else 16
+    return SCHEMES[name](usual if block_size is None else block_size)
 
 
 def keep_old_name(app: typer.Typer, old: str, command: Callable[..., None], line: str) -> None:

@@ -48,8 +48,8 @@ def runs(results: Folder = Path("results")) -> None:
     found, left_out = _read(results)
     for table in (summary(found), attacks(found)):
         if table.rows:
-            _print(table)
-    _print_left_out(left_out)
+            print_table(table)
+    print_left_out(left_out)
 
 
 @app.command(name="table1")
@@ -57,16 +57,16 @@ def print_table1(results: Folder = Path("results"), format: Printed = Format.RIC
     """Print Table I: what was published beside what was measured, missing cells as missing."""
     found, left_out = _read(results)
     table, without_row = table1(found)
-    _print(table, format)
-    _print_left_out([*left_out, *without_row])
+    print_table(table, format)
+    print_left_out([*left_out, *without_row])
 
 
 @app.command(name="security")
 def print_security(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what the attacks came to: scheme by attack, with a computed verdict beside the paper's symbol."""
     found, left_out = _read(results)
-    _print(security(found), format)
-    _print_left_out(left_out)
+    print_table(security(found), format)
+    print_left_out(left_out)
 
 
 @app.command(name="linkage")
@@ -75,8 +75,8 @@ def print_linkage(results: Folder = Path("results"), format: Printed = Format.RI
     from vitcrypt.report.linkage import linkage
 
     found, left_out = _read(results)
-    _print(linkage(found), format)
-    _print_left_out(left_out)
+    print_table(linkage(found), format)
+    print_left_out(left_out)
 
 
 @app.command(name="tradeoff")
@@ -86,8 +86,8 @@ def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.R
 
     found, left_out = _read(results)
     table, points, unmet = tradeoff(found)
-    _print(table, format)
-    _print_left_out([*left_out, *unmet])
+    print_table(table, format)
+    print_left_out([*left_out, *unmet])
     error_console.print(str(draw_tradeoff(found, points, results / "tradeoff.png")))
 
 
@@ -98,8 +98,8 @@ def print_break_curve(results: Folder = Path("results"), format: Printed = Forma
 
     found, left_out = _read(results)
     table, unused = break_curve(found)
-    _print(table, format)
-    _print_left_out([*left_out, *unused])
+    print_table(table, format)
+    print_left_out([*left_out, *unused])
     error_console.print(str(draw_break_curve(found, results / "break_curve.png")))
 
 
@@ -113,7 +113,7 @@ def draw_fig4(results: Folder = Path("results")) -> None:
 
     found, left_out = _read(results)
     kept, lacking = with_images(found)
-    _print_left_out([*left_out, *lacking])
+    print_left_out([*left_out, *lacking])
     console.print(str(fig4(kept, results / "fig4.png")))
 
 
@@ -129,7 +129,7 @@ def print_keyspace(
     """Print the key space of every scheme, the years of trying all keys, and how many ciphertexts determine one."""
     from vitcrypt.experiment.keyspace import keyspace
 
-    _print(keyspace(rate, images), format)
+    print_table(keyspace(rate, images), format)
 
 
 @app.command(name="card")
@@ -144,7 +144,7 @@ def print_card(
     """Print the evaluation card: what is commonly measured of ciphertexts, of all schemes; it measures no security."""
     from vitcrypt.experiment.card import evaluation_card
 
-    _print(evaluation_card(size, block, count, images, tuple(run or ())), format)
+    print_table(evaluation_card(size, block, count, images, tuple(run or ())), format)
 
 
 @app.command(name="fig3")
@@ -175,7 +175,7 @@ def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option
         caption = f"Fig. 3: {fig3(picture)} under the public key test-0"
         html_report(output, found, [table, *tables, keyspace()], left_out, {caption: picture} | pictures, results)
     console.print(f"{len(found)} results in {output} ({output.stat().st_size / 2**20:.1f} MiB)")
-    _print_left_out(left_out)
+    print_left_out(left_out)
 
 
 def _read(results: Path) -> tuple[Results, list[str]]:
@@ -183,7 +183,7 @@ def _read(results: Path) -> tuple[Results, list[str]]:
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
 
 
-def _print(table: Table, format: Format = Format.RICH) -> None:  # noqa: A002
+def print_table(table: Table, format: Format = Format.RICH) -> None:  # noqa: A002
     """Print a table, for the terminal at its full width: that wraps or scrolls it, a file keeps it."""
     if format is not Format.RICH:
         written = {Format.MARKDOWN: table.markdown, Format.CSV: table.csv, Format.LATEX: table.latex}[format]()
@@ -194,7 +194,7 @@ def _print(table: Table, format: Format = Format.RICH) -> None:  # noqa: A002
     PlainConsole(width=max(console.width, needed)).print(shown, crop=False)
 
 
-def _print_left_out(left_out: list[str]) -> None:
+def print_left_out(left_out: list[str]) -> None:
     """Print on standard error what was left out, so that a table can be redirected."""
     for reason in left_out:
         error_console.print(f"left out: {reason}")

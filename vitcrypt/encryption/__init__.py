@@ -3,8 +3,11 @@
 from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties
 from vitcrypt.encryption.horio import Horio
 from vitcrypt.encryption.image_encryption import ImageEncryption
+from vitcrypt.encryption.jpeg import EtCJPEG, GrayscaleEtC
 from vitcrypt.encryption.neuracrypt import NeuraCrypt
+from vitcrypt.encryption.noise import Noise, Pixelise
 from vitcrypt.encryption.orthogonal import Orthogonal
+from vitcrypt.encryption.patches import PEViTRS
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.encryption.scheme import MASTER_KEY_BITS, SCHEMES, Scheme, Shape
 from vitcrypt.encryption.schemes import ELE, LE, PE, EtC, Plain, Proposed
@@ -17,11 +20,16 @@ __all__ = [
     "SCHEMES",
     "Cipher",
     "EtC",
+    "EtCJPEG",
+    "GrayscaleEtC",
     "Horio",
     "ImageEncryption",
     "KeyScope",
     "NeuraCrypt",
+    "Noise",
     "Orthogonal",
+    "PEViTRS",
+    "Pixelise",
     "Plain",
     "Properties",
     "Proposed",

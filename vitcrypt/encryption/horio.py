@@ -64,7 +64,9 @@ class Horio(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Scramble, then shuffle."""
-        blocks, values = (_order(subkeys[f"{kind}_choice"], subkeys[f"{kind}_permutation"]) for kind in ("block", "value"))
+        blocks, values = (
+            _order(subkeys[f"{kind}_choice"], subkeys[f"{kind}_permutation"]) for kind in ("block", "value")
+        )
         places = primitives.grid(shape, blocks.device)
         vectors = primitives.to_vectors(primitives.scramble_blocks(places, blocks, self.block_size), self.block_size)
         shuffled = primitives.take(vectors, values.unsqueeze(-2), -1)
@@ -77,7 +79,9 @@ class Horio(Scheme):
 
     def key_space_bits(self, shape: Shape) -> float:
         """Count the orders of those that move, whichever they are."""
-        return sum(math.lgamma(n + 1) - math.lgamma(n - moving + 1) for _, n, moving in self._sizes(shape)) / math.log(2)
+        return sum(math.lgamma(n + 1) - math.lgamma(n - moving + 1) for _, n, moving in self._sizes(shape)) / math.log(
+            2
+        )
 
 
 def _order(choice: Tensor, permutation: Tensor) -> Tensor:

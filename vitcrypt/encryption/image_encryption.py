@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vitcrypt.encryption.cipher import KEY_SCOPES, Cipher, KeyScope
+from vitcrypt.encryption.jpeg import Compressed
 from vitcrypt.encryption.scheme import Scheme, Shape
 
 if TYPE_CHECKING:
@@ -69,8 +70,16 @@ class ImageEncryption(nn.Module):
             return self.cipher(image)
         return self._of_each(image, index)(image)
 
+    def files(self, image: Tensor, index: Tensor | None = None) -> list[bytes]:
+        """Encrypt to JPEG files, whose contents `forward` gives; for schemes with a `jpeg_quality`."""
+        self._check(image, self.shape)
+        cipher = self.cipher if self.key_scope == "shared" else self._of_each(image, index)
+        if not isinstance(cipher, Compressed):
+            raise ValueError(f"ciphertexts of {self.scheme.name} are kept to the byte, and JPEG would change them")
+        return cipher.files(image)
+
     def decrypt(self, image: Tensor, index: Tensor | None = None) -> Tensor:
-        """Decrypt, exactly.
+        """Decrypt: exactly, where the scheme declares itself invertible, else as nearly as it can.
 
         Raises:
             ValueError: The scheme has no inverse.

@@ -31,6 +31,11 @@ def folded_nibbles(images: Tensor, block_size: int, sort_blocks: bool) -> Tensor
     return (counts.sort(2).values if sort_blocks else counts).flatten(1).float()
 
 
+def sorted_blocks(images: Tensor, block_size: int) -> Tensor:
+    """Sort each value of a block, by its place there, over all blocks."""
+    return to_blocks(images, block_size).flatten(2).sort(1).values.flatten(1).float()
+
+
 def block_contrasts(images: Tensor, block_size: int) -> Tensor:
     """Sort the distances of a block's values from their mean, and each of these ranks over the blocks."""
     values = to_blocks(images, block_size).flatten(2).to(torch.int32)
@@ -47,7 +52,7 @@ def block_values(images: Tensor, block_size: int) -> Tensor:
 
 
 def block_products(values: Tensor, block_size: int) -> Tensor:
-    """Multiply each block of float [B, C, H, W], less the mean block, with itself, its right and its lower neighbour."""
+    """Multiply each block of float [B, C, H, W], less the mean block, with itself and neighbours: right, lower."""
     vectors = to_vectors(values, block_size)
     vectors = vectors - vectors.mean(1, keepdim=True)
     placed = vectors.view(len(values), -1, values.shape[3] // block_size, vectors.shape[2])

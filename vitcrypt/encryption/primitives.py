@@ -88,6 +88,11 @@ def from_vectors(vectors: Tensor, shape: tuple[int, int, int], block_size: int) 
     return from_blocks(blocks.movedim(-1, -3), shape)
 
 
+def to_bytes(values: Tensor) -> Tensor:
+    """Round float values, halves up, and clip them to uint8."""
+    return (values + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
 def _square(pixels: Tensor, side: int) -> Tensor:
     return pixels.reshape(*pixels.shape[:-1], side, side)
 

@@ -129,6 +129,11 @@ class Scheme:
         """The name in configurations and results: that of the class, lowered."""
         return type(self).__name__.lower()
 
+    @property
+    def jpeg_quality(self) -> int | None:
+        """The quality of the JPEG files that keep its ciphertexts; None: to the byte, as PNG."""
+        return None
+
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """Return which subkeys there are at this image shape."""
         raise NotImplementedError
@@ -227,4 +232,4 @@ class Scheme:
 
 
 SCHEMES: dict[str, type[Scheme]] = {}
-"""All schemes by name; `vitcrypt.encryption.schemes` enters its own."""
+"""All schemes by name; `schemes`, `jpeg`, `noise` and `patches` enter their own."""

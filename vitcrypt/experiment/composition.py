@@ -10,16 +10,18 @@ from __future__ import annotations
 import copy
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vitcrypt.experiment.config import CONF
@@ -62,6 +64,8 @@ def checked() -> Iterator[None]:
     Plugins.instance()  # registers what reads files: classes of its own, not those that an import gives
     files: Any = SourcesRegistry.instance().resolve("file")
     read, exists, compose = files.load_config, files.is_config, ConfigLoaderImpl.load_configuration
+    get_mode, begun, left_open = Hydra.get_mode, list[DictConfig](), list[str]()
+    listed = Hydra.format_config_groups
 
     def found(self: Any, config_path: str) -> str | None:
         """Return where a file lies, which may be under an old name."""
@@ -75,27 +79,63 @@ def checked() -> Iterator[None]:
             if (today := renames.config(written, config_path.rpartition("/")[0])) != written:
                 result.config = OmegaConf.create(today)
             content, file = _raw(result.config), f"{printable(config_path, 200)}.yaml, "
+            left_open.extend([file] * ("???" in str(content)))
             check_references(content, file)
             if any(name == "searchpath" and "pkg:" in str(value) for _, name, value in _entries(content)):
                 raise ValueError(f"{file}hydra.searchpath: pkg:// imports a module; name a folder by file://")
         return result
 
     def compose_checked(
-        self: ConfigLoaderImpl, config_name: Any, overrides: list[str], *more: Any, **options: Any
-    ) -> Any:
+        self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], run_mode: RunMode, **options: bool
+    ) -> DictConfig:
         today = renames.overrides(overrides)
         _check_choices(today)
-        config = compose(self, config_name, today, *more, **options)
+        if begun:
+            config = begun.pop()
+            _complete(config, self, today, run_mode)
+        else:
+            config = compose(self, config_name, today, run_mode, **options)
         check_composed(config, today)
         return config
 
+    def mode_checked(self: Hydra, config_name: str | None, overrides: list[str]) -> RunMode | None:
+        """Return whether Hydra runs or sweeps, and keep what was composed to see it: that is what it asks for next."""
+        config = self.compose_config(config_name, overrides, RunMode.MULTIRUN, validate_sweep_overrides=False)
+        if not left_open:  # what a sweep may leave open a run has to choose
+            begun.append(config)
+        mode: RunMode | None = config.hydra.mode
+        return mode
+
     files.load_config, files.is_config = read_checked, lambda self, path: found(self, path) is not None
-    ConfigLoaderImpl.load_configuration = compose_checked  # type: ignore[method-assign]
+    ConfigLoaderImpl.load_configuration = compose_checked  # type: ignore[method-assign, assignment]
+    Hydra.get_mode = mode_checked  # type: ignore[method-assign]
+    Hydra.format_config_groups = lambda *options: _Late(lambda: listed(*options))  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
         files.load_config, files.is_config = read, exists
         ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
+        Hydra.get_mode, Hydra.format_config_groups = get_mode, listed  # type: ignore[method-assign]
+
+
+class _Late:
+    """A text that is made where it is shown: Hydra lists all options for a help whose template does not name them."""
+
+    def __init__(self, made: Callable[[], str]) -> None:
+        self.made = made
+
+    def __str__(self) -> str:
+        return self.made()
+
+
+def _complete(config: DictConfig, loader: ConfigLoaderImpl, overrides: list[str], run_mode: RunMode) -> None:
+    """Make what was composed to see the mode into what Hydra would compose next: checked, and with the mode named."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    loader.validate_sweep_overrides_legal(parsed, run_mode, from_shell=True)
+    named = config.hydra.overrides
+    for mode in parsed[len(named.hydra) + len(named.task) :]:
+        config.hydra.mode = mode.value()
+        named.hydra.append(mode.input_line)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

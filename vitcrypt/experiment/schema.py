@@ -36,6 +36,17 @@ class NeuraCryptConf(BlockSchemeConf):  # noqa: D101
 
 
 @dataclass
+class JPEGSchemeConf(BlockSchemeConf):  # noqa: D101
+    quality: int | None = 80
+
+
+@dataclass
+class NoiseConf(BlockSchemeConf):  # noqa: D101
+    sigma: float = 32.0
+    distribution: str = "gaussian"
+
+
+@dataclass
 class ReceivedConf:  # noqa: D101
     _target_: str | None = None
 
@@ -70,6 +81,8 @@ def register() -> None:
         ("encryption", "pe", PEConf),
         ("encryption", "horio", HorioConf),
         ("encryption", "neuracrypt", NeuraCryptConf),
+        ("encryption", "jpeg", JPEGSchemeConf),
+        ("encryption", "noise", NoiseConf),
         ("encryption", "received", ReceivedConf),
         ("logger", "csv", CSVConf),
         ("logger", "wandb", WandbConf),

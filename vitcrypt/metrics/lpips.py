@@ -4,7 +4,6 @@ Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual M
 the small linear layers; AlexNet's ImageNet weights are a file of torchvision's.
 """
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,7 +53,7 @@ def lpips(weights: Path) -> Callable[[Tensor, Tensor], Tensor]:
     # torchmetrics takes the weights from torch's cache only
     with TemporaryDirectory() as folder:
         (Path(folder) / "checkpoints").mkdir()
-        shutil.copyfile(weights, Path(folder) / "checkpoints" / Path(_published()[0]).name)
+        (Path(folder) / "checkpoints" / Path(_published()[0]).name).symlink_to(weights.resolve())
         torch.hub.set_dir(folder)
         try:
             measure = LearnedPerceptualImagePatchSimilarity("alex", reduction="none", normalize=True)

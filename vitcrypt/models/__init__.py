@@ -2,6 +2,7 @@
 
 from vitcrypt.models.adaptation import adapted
 from vitcrypt.models.classifier import ImageClassifier
+from vitcrypt.models.convmixer import ConvMixer
 from vitcrypt.models.key_folding import fold_key, rekey, unfold_key
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
 from vitcrypt.models.resnet import ResNet18
@@ -11,6 +12,7 @@ from vitcrypt.models.weights import classes_in, fetch_pretrained, load_weights, 
 fold, unfold = fold_key, unfold_key  # their names in version 0.1
 
 __all__ = [
+    "ConvMixer",
     "ImageClassifier",
     "PatchProjection",
     "PyramidNet",

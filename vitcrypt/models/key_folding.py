@@ -177,7 +177,7 @@ def _turned(network: nn.Module, cipher: BlockMatrix, channels: int, patch_size: 
     with torch.no_grad():
         weight = kernels(folded)
         pictures = weight.view(-1, channels, patch_size, patch_size)
-        weight.copy_(cipher.to(weight.device).turned(pictures).view_as(weight))
+        weight.copy_(cipher.to(weight.device).turned(pictures).reshape_as(weight))
     return folded
 
 

@@ -16,6 +16,7 @@ BY_NUMBER = {
     "jigsaw": "ciphertexts",
     "gan": "ciphertexts",
     "topology": "ciphertexts",
+    "isometry": "ciphertexts",
     "propagation": "ciphertexts",
 }
 BY_NUMBER |= dict.fromkeys(("known_plaintext", "linear_map", "trilateration"), "known")

@@ -6,10 +6,11 @@ Names of classes are data: they are drawn as they are, shortened, and never take
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -57,7 +58,7 @@ def confusion_matrix(path: Path, confusion: list[list[int]], classes: list[str])
         axis.set_yticks(range(len(classes)), names, **LITERAL)
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.5 else "black"
-            axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+            axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8, in_layout=False)
     figure.colorbar(shown, ax=axis, label="share of the true class", shrink=0.8)
     return saved(figure, path, dpi=120)
 
@@ -73,7 +74,14 @@ def _short(name: str) -> str:
 
 def saved(figure: Figure, path: Path, dpi: int) -> Path:
     """Write a figure as a whole or not at all, in the place of what was there, be it a link."""
-    with atomic_write(path) as file, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a box is drawn where the font lacks a letter
-        figure.savefig(file, format="png", dpi=dpi)
+    with atomic_write(path) as file:
+        draw(figure, file, dpi)
     return path
+
+
+def draw(figure: Figure, file: IO[bytes], dpi: int) -> None:
+    """Write a figure as PNG; `Figure.savefig` writes the same, and lays out and draws everything twice."""
+    figure.set_dpi(dpi)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a box is drawn where the font lacks a letter
+        FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]

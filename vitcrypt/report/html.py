@@ -15,7 +15,7 @@ from PIL import Image
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4, with_images
-from vitcrypt.report.figures import confusion_matrix
+from vitcrypt.report.figures import confusion_matrix, draw
 from vitcrypt.report.frame import Table
 from vitcrypt.report.recipe import flat
 from vitcrypt.report.records import Epoch, Results, TrainingResult
@@ -99,7 +99,7 @@ def curves(history: list[Epoch]) -> bytes:
         if axis.get_lines():
             axis.legend()
     file = io.BytesIO()
-    figure.savefig(file, dpi=100, format="png")
+    draw(figure, file, dpi=100)
     return file.getvalue()
 
 

@@ -22,12 +22,13 @@ ATTACKS = (
     "jigsaw",
     "propagation",
     "topology",
+    "isometry",
     "link",
     "known_plaintext",
     "chosen_plaintext",
 )
 """The paper's three, then the others; attacks of other names follow."""
-CIPHERTEXT_ONLY = ("fr", "gan", "itn", "statistics", "jigsaw", "propagation", "topology", "link")
+CIPHERTEXT_ONLY = ("fr", "gan", "itn", "statistics", "jigsaw", "propagation", "topology", "isometry", "link")
 """Attacks that use no pair, no oracle and nothing else made with the victim's key."""
 
 RATE = 1e12

@@ -148,8 +148,10 @@ class Client:
         return Prediction(answer.label, self.classes[answer.label], answer.probability, top)
 
     def _check(self, key: Key | None) -> None:
-        """Raise ValueError unless this key belongs to this service."""
-        plain = self.scheme.is_plain
+        """Raise ValueError unless this key belongs to this service, and what it makes can be sent."""
+        plain, shape = self.scheme.is_plain, (3, self.image_size, self.image_size)
+        if self.scheme.properties.dtype != "uint8" or self.scheme.output_shape(shape) != shape:
+            raise ValueError(f"{self.url} names {self.scheme.name}, which makes no images: no service takes these")
         if key is None and not plain:
             raise ValueError(f"{self.url} classifies encrypted images: give the key {self.fingerprint or ''}".rstrip())
         if key is not None and plain:

@@ -100,7 +100,15 @@ class PyramidNetwork(_Network):  # noqa: D101
     gate: Literal["batch", "sample"] = "batch"
 
 
-NetworkValues = TimmNetwork | ResNet18Network | PyramidNetwork
+class ConvMixerNetwork(_Network):  # noqa: D101
+    target: Literal["vitcrypt.models.ConvMixer"] = Field(alias="_target_")
+    dim: Count = 256
+    depth: Depth = 8
+    kernel_size: Side = 5
+    patch_size: Side = 4
+
+
+NetworkValues = TimmNetwork | ResNet18Network | PyramidNetwork | ConvMixerNetwork
 Network = Annotated[NetworkValues, Field(discriminator="target")]
 _NETWORK: TypeAdapter[NetworkValues] = TypeAdapter(Network)
 

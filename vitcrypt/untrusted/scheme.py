@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vitcrypt.untrusted.documents import Document, Share, Side, explain
+from vitcrypt.untrusted.documents import Document, Side, explain
 
 One = Annotated[int, Field(ge=1, le=1)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+Kept = Annotated[float, Field(ge=0, le=0.7, allow_inf_nan=False)]
+"""A share that stays in place, a little above the published ones: nobody is asked to send what is almost plain."""
 
 
 class BlockScheme(Document):  # noqa: D101
-    name: Literal["le", "ele", "etc", "orthogonal"]
+    name: Literal["le", "ele", "etc", "orthogonal", "pevit_rs", "pixelise"]
     block_size: Side
 
 
@@ -33,8 +36,8 @@ class PEScheme(Document):  # noqa: D101
 class HorioScheme(Document):  # noqa: D101
     name: Literal["horio"]
     block_size: Side
-    fixed_blocks: Annotated[Share, Field(lt=1)] = 0.612
-    fixed_values: Annotated[Share, Field(lt=1)] = 0.651
+    fixed_blocks: Kept = 0.612
+    fixed_values: Kept = 0.651
 
 
 class NeuraCryptScheme(Document):  # noqa: D101
@@ -44,13 +47,41 @@ class NeuraCryptScheme(Document):  # noqa: D101
     depth: Annotated[int, Field(ge=1, le=16)] = 4
 
 
+class EtCJPEGScheme(Document):  # noqa: D101
+    name: Literal["etc_jpeg"]
+    block_size: Side
+    quality: Quality = 80
+
+
+class GrayscaleEtCScheme(Document):  # noqa: D101
+    name: Literal["grayscale_etc"]
+    block_size: Side
+    quality: Quality | None = 80
+
+
+class NoiseScheme(Document):  # noqa: D101
+    name: Literal["noise"]
+    block_size: Side = 1
+    sigma: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 32.0
+    distribution: Literal["gaussian", "laplace"] = "gaussian"
+
+
 class PlainScheme(Document):  # noqa: D101
     name: Literal["plain"]
     block_size: One = 1
 
 
 SchemeValues = Annotated[
-    BlockScheme | ProposedScheme | PEScheme | HorioScheme | NeuraCryptScheme | PlainScheme, Field(discriminator="name")
+    BlockScheme
+    | ProposedScheme
+    | PEScheme
+    | EtCJPEGScheme
+    | GrayscaleEtCScheme
+    | HorioScheme
+    | NeuraCryptScheme
+    | NoiseScheme
+    | PlainScheme,
+    Field(discriminator="name"),
 ]
 """A field of a document that describes a scheme, as {"name": "proposed", "block_size": 16}."""
 _SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues)

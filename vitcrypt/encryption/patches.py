@@ -1,0 +1,52 @@
+"""Per-image patch order: what a ViT without position embedding cannot see is taken from everyone else too."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vitcrypt.encryption import invariants, primitives
+from vitcrypt.encryption.cipher import Properties
+from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+
+
+@dataclass(frozen=True)
+class PEViTRS(Scheme):
+    """PEViT's random shuffling (IJCAI 2025): the patches of each image in an order of its own.
+
+    It is for a ViT without position embedding (`+model.network.pos_embed=none`), to which the order says nothing, so
+    one network serves all keys. The publication's learned reference embedding (RPE) and its mixing of sub-patches are
+    not built here. Every patch stays as it is: what is hidden is where it stood.
+
+    Subkeys:
+        block_permutation: int64 [N].
+
+    Key space: N!, for each image.
+    """
+
+    block_size: int = 16
+    properties = Properties(linear="bytes", isometry="bytes", key_scopes=("per_image",))
+    batched = True
+    scrambles_blocks = True
+
+    @property
+    def name(self) -> str:
+        """Of two words."""
+        return "pevit_rs"
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """A permutation of the patches."""
+        return {"block_permutation": Stage("permutation", (self.num_blocks(shape),))}
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+        """Scramble the patches."""
+        order = subkeys["block_permutation"]
+        places = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
+        return SignedPermutation(places.flatten(-3), check=False)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """The patches, each of their values sorted over all of them."""
+        return invariants.sorted_blocks(images, self.block_size)
+
+
+SCHEMES["pevit_rs"] = PEViTRS
