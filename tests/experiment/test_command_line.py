@@ -50,11 +50,11 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_key_in_any_form_and_place_is_refused_and_not_repeated(form, place):
-    with pytest.raises(ValueError, match="looks like a key itself") as error:
-        refuse_keys([part.format(form) for part in place])
-    assert form not in str(error.value)
+def test_a_key_in_any_form_and_place_is_refused_and_not_repeated(place):
+    for form in FORMS.values():
+        with pytest.raises(ValueError, match="looks like a key itself") as error:
+            refuse_keys([part.format(form) for part in place])
+        assert form not in str(error.value)
 
 
 def test_a_key_in_several_arguments_is_refused():

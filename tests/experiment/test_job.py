@@ -14,7 +14,7 @@ from vitcrypt import attack, run
 from vitcrypt.experiment.identity import plain_path
 from vitcrypt.keys import Key
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 TINY = [part for part in SMALL if not part.startswith(("data", "trainer.max"))]
 TINY += ["trainer.max_epochs=1", "model.image_size=8", "model.batch_size=8"]

@@ -18,7 +18,6 @@ from vitcrypt.experiment import fig3
 from vitcrypt.report.html import _redrawn
 from vitcrypt.report.results import read_results
 
-EMPTY = Image.new("RGB", (8, 8))
 COMMANDS = ("runs", "table1", "security", "tradeoff", "break-curve", "fig4", "html")
 HONEST = [
     training("proposed", "vit_b16"),
@@ -38,13 +37,6 @@ def root(tmp_path, monkeypatch):
     for number, record in enumerate(HONEST):
         stored(tmp_path / "results" / f"honest{number}", record)
     return tmp_path / "results"
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """For what a page says: its drawings are empty."""
-    for module in ("figures", "html"):
-        monkeypatch.setattr(f"vitcrypt.report.{module}.draw", lambda figure, file, dpi: EMPTY.save(file, "PNG"))
 
 
 def stored(folder, record):

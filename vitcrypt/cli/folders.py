@@ -41,17 +41,18 @@ def encrypt(
     image_size: Annotated[int, typer.Option(min=1, help="Side that images are resized to first: the model's.")] = 224,
     block_size: Annotated[int | None, typer.Option(help="Side of a block; default: 16. A ViT's patch size.")] = None,
     channel_shuffle: Annotated[bool, typer.Option(help="Only for PE: also shuffle the channels of a pixel.")] = True,
+    quality: Annotated[int | None, typer.Option(help="Only for etc_jpeg: of JPEG, 1 to 100; default: 80.")] = None,
     interpolation: Annotated[Literal["bilinear", "bicubic"], typer.Option(help="How to resize.")] = "bilinear",
     key_scope: Annotated[Literal["shared", "per_image"], typer.Option(help="One key for all, or one each.")] = "shared",
     keep_names: Annotated[bool, typer.Option("--keep-names", help="Keep file names, which may tell a lot.")] = False,
     transparency: Annotated[Literal["white", "refuse"], typer.Option(help="Lay it on white, or refuse it.")] = "white",
     workers: Workers = None,
 ) -> None:
-    """Encrypt a folder of class folders into PNG files that any program reads. Run it again to finish a broken job."""
+    """Encrypt a folder of class folders into PNG files (etc_jpeg: JPEG). Run it again to finish a broken job."""
     key = key_of(key_file)
     from vitcrypt.folders import encrypt_folder
 
-    scheme = scheme_of(encryption, block_size, channel_shuffle)
+    scheme = scheme_of(encryption, block_size, channel_shuffle, quality)
     if key.test_name:
         console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with progress("encrypting") as advance:

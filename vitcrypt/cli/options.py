@@ -37,9 +37,11 @@ def key_of(name: str) -> Key:
     return open_key(name)
 
 
-def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -> Scheme:
+def scheme_of(
+    name: SchemeName, block_size: int | None, channel_shuffle: bool = True, quality: int | None = None
+) -> Scheme:
     """Return the scheme of the options; raise ValueError where one of them is not for it."""
-    from vitcrypt.encryption import PE, SCHEMES
+    from vitcrypt.encryption import PE, SCHEMES, EtCJPEG
 
     if name == "pe":
         if block_size is not None:
@@ -47,6 +49,10 @@ def scheme_of(name: SchemeName, block_size: int | None, channel_shuffle: bool) -
         return PE(channel_shuffle=channel_shuffle)
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
+    if name == "etc_jpeg":
+        return EtCJPEG(16 if block_size is None else block_size, 80 if quality is None else quality)
+    if quality is not None:
+        raise ValueError(f"--quality is for --encryption etc_jpeg; {name} is kept to the byte")
     usual = 1 if name == "noise" else 16
     return SCHEMES[name](usual if block_size is None else block_size)
 

@@ -107,8 +107,8 @@ class Manifest:
         classes, depth = set(self.classes), int(self.split)
         for name in self.index:
             *folders, file = name.split("/") if isinstance(name, str) else [""]
-            if not all(map(_is_name, (*folders, file))) or not file.endswith(".png") or file == ".png":
-                raise ValueError(f"{name!r:.200} names no .png file inside of the folder: rename it")
+            if not all(map(_is_name, (*folders, file))) or not file.endswith(self.suffix) or file == self.suffix:
+                raise ValueError(f"{name!r:.200} names no {self.suffix} file inside of the folder: rename it")
             if len(folders) <= depth or folders[depth] not in classes:
                 raise ValueError(f"{name!r:.200} lies in no class folder")
         if not self.index or len(set(self.index.values())) != len(self.index):
@@ -123,6 +123,11 @@ class Manifest:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image."""
         return (3, self.image_size, self.image_size)
+
+    @property
+    def suffix(self) -> str:
+        """How names of files end: ".jpg" where the scheme's ciphertexts are kept as JPEG, else ".png"."""
+        return ".png" if self.scheme.jpeg_quality is None else ".jpg"
 
     @property
     def split(self) -> bool:

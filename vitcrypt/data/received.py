@@ -1,7 +1,8 @@
 """Folders that have a manifest: what lies in them, and reading it. No key is needed.
 
 A folder may come from another party: only regular files are opened, none larger than an image can be, and nothing but
-PNG of the manifest's size is decoded. All that reads such a folder, reads it by these functions.
+PNG (or JPEG, as its scheme says) of the manifest's size is decoded. All that reads such a folder, reads it by these
+functions.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from vitcrypt.data.layout import SYSTEM_FOLDERS
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.encryption.jpeg import decode_foreign
 from vitcrypt.untrusted.files import kind_of_file, read_regular
 from vitcrypt.untrusted.text import shortened
 
@@ -127,11 +129,11 @@ def read_checked_image(folder: Path, name: str, manifest: Manifest) -> Tensor:
     """Return the image in a file, uint8 [3, S, S], after the same check.
 
     Raises:
-        ValueError: It is not the file of the manifest, or no PNG image of the manifest's size.
+        ValueError: It is not the file of the manifest, or no image of the manifest's kind and size.
     """
     try:
-        return decode_png(read_checked(folder, name, manifest), manifest.image_size)
-    except PngError as error:
+        return decode_image(read_checked(folder, name, manifest), manifest)
+    except ImageError as error:
         raise ValueError(f"{folder / name} {error}; take it from its owner again") from error
 
 
@@ -144,30 +146,41 @@ def image_complaint(data: bytes, name: str, manifest: Manifest) -> str | None:
     """Say what is wrong with the bytes of a file, None if they are the image of the manifest."""
     same = hashlib.sha256(data).hexdigest() == manifest.sha256.get(name)
     try:
-        decode_png(data, manifest.image_size)
-    except PngError as error:
-        return f"{error}" if same else "damaged: no longer a PNG image that can be read"
+        decode_image(data, manifest)
+    except ImageError as error:
+        kind = "PNG" if manifest.suffix == ".png" else "JPEG"
+        return f"{error}" if same else f"damaged: no longer a {kind} image that can be read"
     return None if same else "changed: an image, but not the one of the manifest"
 
 
-class PngError(ValueError):
-    """Bytes that are not the PNG image that was expected."""
+class ImageError(ValueError):
+    """Bytes that are not the image that was expected."""
+
+
+def decode_image(data: bytes, manifest: Manifest) -> Tensor:
+    """Return an image of the manifest's kind and size as uint8 [3, S, S]; ImageError if it is something else."""
+    if manifest.scheme.jpeg_quality is None:
+        return decode_png(data, manifest.image_size)
+    try:
+        return decode_foreign(data, manifest.shape)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
 
 
 def decode_png(data: bytes, side: int) -> Tensor:
     """Return 8-bit RGB PNG of `side` x `side` pixels as uint8 [3, side, side].
 
     Raises:
-        PngError: It is something else. Neither another decoder nor a larger image was tried.
+        ImageError: It is something else. Neither another decoder nor a larger image was tried.
     """
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             complete = [(tile[1], tile[3]) for tile in image.tile] == [((0, 0, side, side), "RGB")]
             if image.size != (side, side) or not complete or getattr(image, "n_frames", 1) != 1:
                 size, kind = f"{image.width} x {image.height}", image.tile[0][3] if image.tile else "nothing"
-                raise PngError(f"is an image of {size} in {kind}, not a single one of {side} x {side} in RGB")
+                raise ImageError(f"is an image of {size} in {kind}, not a single one of {side} x {side} in RGB")
             return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-    except (PngError, MemoryError):
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # whatever the decoder meets in there
-        raise PngError("is no PNG image that can be read") from error
+        raise ImageError("is no PNG image that can be read") from error

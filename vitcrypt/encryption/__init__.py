@@ -1,6 +1,6 @@
 """Image encryption: schemes, the ciphers they amount to, and the module that applies them to batches."""
 
-from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties
+from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties, as_pictures
 from vitcrypt.encryption.horio import Horio
 from vitcrypt.encryption.image_encryption import ImageEncryption
 from vitcrypt.encryption.jpeg import EtCJPEG, GrayscaleEtC
@@ -36,4 +36,5 @@ __all__ = [
     "Scheme",
     "Shape",
     "SignedPermutation",
+    "as_pictures",
 ]

@@ -89,3 +89,14 @@ class EachCipher(Cipher):
     def inverse(self) -> EachCipher:
         """Undo each."""
         return EachCipher([cipher.inverse() for cipher in self.ciphers if isinstance(cipher, Cipher)])
+
+
+def as_pictures(ciphertexts: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Show ciphertexts [n, C', H', W'] as uint8 [n, C, H, W]: floats of -3 to 3 as levels, other shapes resized."""
+    if ciphertexts.is_floating_point():
+        ciphertexts = ((ciphertexts.clamp(-3, 3) + 3) * 42.5).round().to(torch.uint8)
+    if tuple(ciphertexts.shape[1:]) == shape:
+        return ciphertexts
+    grey = ciphertexts.float().mean(1, keepdim=True)
+    sized = torch.nn.functional.interpolate(grey, shape[1:], mode="nearest").to(torch.uint8)
+    return sized.expand(-1, shape[0], -1, -1)

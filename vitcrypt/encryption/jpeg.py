@@ -21,6 +21,7 @@ from vitcrypt.encryption.cipher import Cipher, Properties
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 from vitcrypt.encryption.schemes import EtC
+from vitcrypt.untrusted.jpeg import check_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,23 @@ def decode(data: bytes) -> Tensor:
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
         pixels: NDArray[np.uint8] = np.array(picture)
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
+
+
+def decode_foreign(data: bytes, shape: Shape) -> Tensor:
+    """Return a JPEG file that may come from anyone as uint8 [C, H, W], if it is as `encode` makes them.
+
+    Raises:
+        ValueError: It is another; the message goes on from "the file ...".
+    """
+    channels, height, width = shape
+    check_jpeg(data, width, height, channels)
+    try:
+        image = decode(data)
+        if tuple(image.shape) != shape:
+            raise ValueError(f"its reader takes it for {list(image.shape)}")
+    except Exception as error:  # whatever the decoder meets in there
+        raise ValueError(f"is damaged: {error}") from None
+    return image
 
 
 def check_quality(quality: int | None) -> None:

@@ -135,8 +135,8 @@ class Scheme:
         return None
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
-        """Return which subkeys there are at this image shape."""
-        raise NotImplementedError
+        """Return which subkeys there are at this image shape; none where a scheme draws its own in `subkeys`."""
+        return {}
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return (C', H', W') of a ciphertext: as the image, unless a scheme says otherwise."""
@@ -154,7 +154,12 @@ class Scheme:
         raise NotImplementedError(f"{self.name} names nothing that its keys leave as it is")
 
     def key_space_bits(self, shape: Shape) -> float:
-        """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`."""
+        """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`.
+
+        Of a scheme that draws its own subkeys nothing is known but the key they are drawn from.
+        """
+        if self._draws_its_own:
+            return float(MASTER_KEY_BITS)
         return sum((stage.key_bits for stage in self.stages(shape).values()), start=0.0)
 
     def effective_key_bits(self, shape: Shape) -> float:
@@ -177,6 +182,10 @@ class Scheme:
         if "channel_permutation" in self.stages(shape) and channels != 3:
             raise ValueError(f"{self.name} shuffles three colour channels, got {channels}; convert the images to RGB")
 
+    @property
+    def _draws_its_own(self) -> bool:
+        return type(self).subkeys is not Scheme.subkeys
+
     def subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:
         """Draw the subkeys of `key` for images of `shape`, one keystream a stage; CPU tensors, always the same."""
         return {name: drawn[0] for name, drawn in self.subkeys_of_each([key], shape).items()}
@@ -197,6 +206,9 @@ class Scheme:
             common: Subkeys that all have: they are not drawn, and not stacked.
         """
         self.check_shape(shape)
+        if self._draws_its_own:
+            rows = [self.subkeys(key, shape) for key in keys]
+            return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         drawn = {}
         for name, stage in self.stages(shape).items():
             if common and name in common:

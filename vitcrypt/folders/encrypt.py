@@ -17,7 +17,7 @@ from vitcrypt.data.received import check_names, read_checked_image
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import ImageEncryption, Plain, Scheme
 from vitcrypt.encryption.cipher import KeyScope
-from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
+from vitcrypt.folders.job import Advance, Made, encode_png, make_folder, quiet, refuse_nesting
 from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def encrypt_folder(
     tell: Callable[[list[str]], None] = lambda _: None,
     transparency: Transparency = "white",
 ) -> Made:
-    """Encrypt a folder of class folders into another one, as PNG.
+    """Encrypt a folder of class folders into another one: as PNG, or as JPEG where the scheme keeps ciphertexts so.
 
     Every image is centre-cropped, resized and encrypted to the bytes that `ImageDataModule` makes of it, with the index
-    that `data.folder` gives it.
+    that `data.folder` gives it. A JPEG file decodes to them.
 
     Args:
         source: SOURCE/CLASS/* or SOURCE/{train,test,val}/CLASS/*, any format and size.
@@ -68,7 +68,8 @@ def encrypt_folder(
         raise ValueError(f"{source} is encrypted already ({received[1]}); for another key: vitcrypt rotate")
     refuse_nesting(source, out)
     listing = list_folder(source)
-    names = kept_names(listing) if keep_names else numbers(listing)
+    suffix = ".png" if scheme.jpeg_quality is None else ".jpg"
+    names = kept_names(listing, suffix) if keep_names else numbers(listing, suffix)
     files = dict(zip(names, listing.files, strict=True))
     wanted = Manifest(
         scheme=scheme,
@@ -83,15 +84,15 @@ def encrypt_folder(
     )
     scheme.check_shape(wanted.shape)
     if scheme.properties.dtype != "uint8" or scheme.output_shape(wanted.shape) != wanted.shape:
-        raise ValueError(f"{scheme.name} makes no images of images, so no folder of PNG files can hold what it makes")
+        raise ValueError(f"{scheme.name} makes no images of images, so no folder of image files can hold what it makes")
     sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())
     encryption = _encryption(wanted, key) if key is not None else None
 
-    def make(name: str) -> Tensor:
-        image = read_image(sources[name], image_size, interpolation)
-        return image if encryption is None else encryption(image, torch.tensor([wanted.index[name]]))
+    def make(name: str) -> bytes:
+        image, index = read_image(sources[name], image_size, interpolation), torch.tensor([wanted.index[name]])
+        return encode_png(image) if encryption is None else _file(encryption, image, index)
 
     def origin(name: str) -> str:
         return contents_value(sources[name], wanted.index[name], key)
@@ -107,7 +108,9 @@ def decrypt_folder(
     advance: Advance = quiet,
     photos: Path | None = None,
 ) -> Made:
-    """Decrypt a folder that `encrypt_folder` made into another one: the bytes of the resized images, exactly.
+    """Decrypt a folder that `encrypt_folder` made into another one: the bytes of the resized images.
+
+    Exactly, or of JPEG as nearly as it left them.
 
     Args:
         source: The encrypted folder.
@@ -119,19 +122,21 @@ def decrypt_folder(
 
     Raises:
         ValueError: It is under another key, or not encrypted, or a file is not what its manifest says; or `photos` is
-            another folder than it was made from.
+            another folder than it was made from, or its scheme cannot be undone.
     """
     received = _received(source, out, key)
-    encrypted = {name: name for name in received.index}
+    decryption = _encryption(received, key)
+    if not received.scheme.properties.invertible and received.scheme.jpeg_quality is None:
+        raise ValueError(f"{received.scheme.name} cannot be undone: nothing decrypts what it made")
+    encrypted = {f"{name.removesuffix(received.suffix)}.png": name for name in received.index}
     if photos is not None:
         encrypted = {plain: name for name, plain in original_names(photos, source, received, key).items()}
-    decryption = _encryption(received, key)
     index = {plain: received.index[name] for plain, name in encrypted.items()}
     wanted = dataclasses.replace(_under(received, None), scheme=Plain(), key_scope="shared", index=index)
 
-    def make(name: str) -> Tensor:
+    def make(name: str) -> bytes:
         image = read_checked_image(source, encrypted[name], received)
-        return decryption.decrypt(image, torch.tensor([index[name]]))
+        return encode_png(decryption.decrypt(image, torch.tensor([index[name]])))
 
     sources = {plain: source / name for plain, name in encrypted.items()}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
@@ -147,17 +152,29 @@ def rotate_folder(
         The errors of `make_folder`.
     """
     received = _received(source, out, old)
+    if not received.scheme.properties.invertible:
+        raise ValueError(
+            f"{received.scheme.name} decrypts nearly at best, and each rotation would lose more; encrypt the photos "
+            "themselves under the new key"
+        )
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
     wanted = _under(received, new)
     before, after = _encryption(received, old), _encryption(wanted, new)
 
-    def make(name: str) -> Tensor:
+    def make(name: str) -> bytes:
         index = torch.tensor([received.index[name]])
-        return after(before.decrypt(read_checked_image(source, name, received), index), index)
+        return _file(after, before.decrypt(read_checked_image(source, name, received), index), index)
 
     sources = {name: source / name for name in received.index}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
+
+
+def _file(encryption: ImageEncryption, image: Tensor, index: Tensor) -> bytes:
+    """Encrypt uint8 [3, S, S] to what stands in a file."""
+    if encryption.scheme.jpeg_quality is None:
+        return encode_png(encryption(image, index))
+    return encryption.files(image, index)[0]
 
 
 def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:

@@ -60,7 +60,7 @@ def make_folder(
     out: Path,
     wanted: Manifest,
     sources: dict[str, Path],
-    make: Callable[[str], Tensor],
+    make: Callable[[str], bytes],
     origin: Callable[[str], str] | None = None,
     workers: int | None = None,
     advance: Advance = quiet,
@@ -71,7 +71,7 @@ def make_folder(
         out: The folder. It must not exist, or be empty, or be this same folder, finished before.
         wanted: Its manifest, without checksums.
         sources: For every file of it, what it is made from.
-        make: From a file's name to its image, uint8 [3, S, S]. Called in threads.
+        make: From a file's name to what stands in it. Called in threads.
         origin: From a file's name to a value of the contents it is made from, as `Manifest.origin` has it. None where
             `Manifest.source` names all contents.
         workers: Number of threads; None: one for each core.
@@ -121,7 +121,7 @@ class _Job:
     part: Path
     wanted: Manifest
     sources: dict[str, Path]
-    make: Callable[[str], Tensor]
+    make: Callable[[str], bytes]
     origin: Callable[[str], str] | None
     pool: ThreadPoolExecutor
     advance: Advance
@@ -253,7 +253,7 @@ class _Job:
     def write(self, name: str) -> dict[str, str] | ValueError:
         try:
             origin = self.value_of(name)
-            data = encode_png(self.make(name))
+            data = self.make(name)
         except ValueError as error:
             return error
         except OSError as error:

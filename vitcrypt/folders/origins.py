@@ -47,27 +47,28 @@ def names_digest(listing: Listing, key: Key | None) -> str:
     return hmac.new(subkey, names.encode(errors="surrogateescape"), "sha256").hexdigest()
 
 
-def numbers(listing: Listing) -> list[str]:
-    """Return the path of each file in a folder of PNG files whose names say nothing and sort as they count."""
+def numbers(listing: Listing, suffix: str = ".png") -> list[str]:
+    """Return the path of each file in a folder of image files whose names say nothing and sort as they count."""
     digits = max(6, len(str(len(listing.files) - 1)))
-    return [_placed(listing, file, f"{number:0{digits}}.png") for number, file in enumerate(listing.files)]
+    return [_placed(listing, file, f"{number:0{digits}}{suffix}") for number, file in enumerate(listing.files)]
 
 
-def kept_names(listing: Listing, *, longer: bool = False) -> list[str]:
-    """Return the path of each file in a folder of PNG files.
+def kept_names(listing: Listing, suffix: str = ".png", *, longer: bool = False) -> list[str]:
+    """Return the path of each file in a folder of image files.
 
     Args:
         listing: The files.
+        suffix: How their names end there.
         longer: Where two would have one name, let them keep their old extensions in it.
 
     Raises:
         ValueError: Two would have one name.
     """
-    names = [_placed(listing, file, str(PurePosixPath(file.name).with_suffix(".png"))) for file in listing.files]
+    names = [_placed(listing, file, str(PurePosixPath(file.name).with_suffix(suffix))) for file in listing.files]
     times = Counter(names)
     if longer:
         names = [
-            name if times[name] == 1 else _placed(listing, file, f"{file.name}.png")
+            name if times[name] == 1 else _placed(listing, file, f"{file.name}{suffix}")
             for name, file in zip(names, listing.files, strict=True)
         ]
     if twice := [name for name, count in Counter(names).items() if count > 1]:

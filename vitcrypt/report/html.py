@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.report import figures
 from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4, with_images
-from vitcrypt.report.figures import confusion_matrix, draw
 from vitcrypt.report.frame import Table
 from vitcrypt.report.recipe import flat
 from vitcrypt.report.records import Epoch, Results, TrainingResult
@@ -99,7 +99,7 @@ def curves(history: list[Epoch]) -> bytes:
         if axis.get_lines():
             axis.legend()
     file = io.BytesIO()
-    draw(figure, file, dpi=100)
+    figures.draw(figure, file, dpi=100)
     return file.getvalue()
 
 
@@ -140,7 +140,7 @@ def _run(result: TrainingResult, root: Path, left_out: list[str]) -> dict[str, A
 def _confusion(result: TrainingResult) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "confusion.png"
-        return confusion_matrix(path, result.metrics.confusion, result.classes).read_bytes()
+        return figures.confusion_matrix(path, result.metrics.confusion, result.classes).read_bytes()
 
 
 def _redrawn(path: Path, root: Path) -> bytes:

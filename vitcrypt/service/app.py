@@ -20,9 +20,10 @@ import vitcrypt
 from vitcrypt.service.batching import Batcher
 from vitcrypt.service.bundle import Bundle
 from vitcrypt.service.documents import CLIENT_FORMAT, Answers, Info, Problem
-from vitcrypt.service.intake import FORM, PNG, RAW, body_of, count_of, decode_all, files_of, kind_of
+from vitcrypt.service.intake import FORM, JPEG, PNG, RAW, body_of, count_of, decode_all, files_of, kind_of
 from vitcrypt.service.limits import FullError, Limits, Room
 from vitcrypt.service.onnx import Backend
+from vitcrypt.untrusted.scheme import keeps_jpeg
 
 FINGERPRINT = "X-Key-Fingerprint"
 PATHS = ("/health", "/info", "/metrics", "/predict")
@@ -38,7 +39,7 @@ REFUSALS = {
     408: "the request took too long to arrive",
     409: "the images are encrypted under another key than the network was trained on",
     413: "too many bytes or images",
-    415: "not a PNG, not bare bytes",
+    415: "not a PNG, not bare bytes, and no JPEG of a scheme that is kept so",
     422: "damaged, of another size or mode",
     428: f"the header {FINGERPRINT} is missing",
     429: "too many images are waiting, or too many bytes are under way",
@@ -56,6 +57,7 @@ PREDICT: dict[str, Any] = {
         "required": True,
         "content": {
             PNG: {"schema": {"type": "string", "format": "binary"}},
+            JPEG: {"schema": {"type": "string", "format": "binary", "description": "if the scheme is kept as JPEG"}},
             RAW: {"schema": {"type": "string", "format": "binary", "description": "uint8 [N, 3, S, S], row by row"}},
             FORM: {
                 "schema": {
@@ -151,6 +153,7 @@ def create_app(
         return answer(request, 200, {"status": "ok"})
 
     served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
+    jpeg = keeps_jpeg(bundle.described.scheme)
     allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
     described = {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
     description = JSONResponse(described).body
@@ -178,7 +181,7 @@ def create_app(
         if expected is not None and sent != expected:
             detail = f"the images are under key {str(sent)[:64]}, this network was trained under {expected}"
             raise HTTPException(409, detail)
-        kind = kind_of(request)
+        kind = kind_of(request, jpeg)
         if places.crowded:
             raise FullError
         async with body_of(request, limits, memory) as body:
@@ -188,7 +191,7 @@ def create_app(
             count = count_of(kind, files, bundle.image_size, limits)
             async with places.hold(count, limits.wait_seconds):
                 work = 0 if kind == RAW else max(len(body), 3 * count * bundle.image_size**2)
-                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.image_size))
+                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.image_size, jpeg))
         seconds.observe(time.perf_counter() - started)
         return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
 

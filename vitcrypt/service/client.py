@@ -110,8 +110,10 @@ class Client:
         """
         each = 3 * self.image_size**2
         at_once = max(1, min(self.max_images, self.max_bytes // each))
-        chunks = (images[start : start + at_once] for start in range(0, len(images), at_once))
-        return [entry for chunk in chunks for entry in self.ask(self.encrypted(self.plain(chunk)))]
+        chunks = (self.plain(images[start : start + at_once]) for start in range(0, len(images), at_once))
+        if self.scheme.jpeg_quality is None:
+            return [entry for chunk in chunks for entry in self.ask(self.encrypted(chunk))]
+        return [entry for chunk in chunks for entry in self._answers(*form(self.files(chunk)), len(chunk))]
 
     def plain(self, images: Images) -> Tensor:
         """Return images as the training pipeline resizes them, uint8 [N, 3, S, S]: to the byte."""
@@ -124,20 +126,26 @@ class Client:
         """Encrypt uint8 [N, 3, S, S]. With per-image keys every query is under a new one, which nobody keeps."""
         if self.encryption is None:
             return plain
-        index = torch.tensor([2**33 + secrets.randbelow(2**61) for _ in range(len(plain))])
-        encrypted: Tensor = self.encryption(plain, index)
+        encrypted: Tensor = self.encryption(plain, _new_index(plain))
         return encrypted
+
+    def files(self, plain: Tensor) -> list[bytes]:
+        """Encrypt uint8 [N, 3, S, S] to JPEG files, where the scheme is kept so."""
+        assert self.encryption is not None, "a scheme that is kept as JPEG has a key"
+        return self.encryption.files(plain, _new_index(plain))
 
     def ask(self, encrypted: Tensor) -> list[Prediction]:
         """Send encrypted images, uint8 [N, 3, S, S], and return the predictions."""
-        headers = {"Content-Type": "application/octet-stream"}
+        return self._answers("application/octet-stream", encrypted.contiguous().numpy().tobytes(), len(encrypted))
+
+    def _answers(self, kind: str, body: bytes, count: int) -> list[Prediction]:
+        headers = {"Content-Type": kind}
         if self.fingerprint is not None:
             headers["X-Key-Fingerprint"] = self.fingerprint
-        body = encrypted.contiguous().numpy().tobytes()
-        received = self._exchange.ask("POST", "/predict", MAX_INFO + MAX_ANSWER * len(encrypted), headers, body)
+        received = self._exchange.ask("POST", "/predict", MAX_INFO + MAX_ANSWER * count, headers, body)
         answers = parse_document(received, Answers, f"the answer of {self.url}").predictions
-        if len(answers) != len(encrypted):
-            raise ValueError(f"{self.url} gave {len(answers)} predictions for {len(encrypted)} images")
+        if len(answers) != count:
+            raise ValueError(f"{self.url} gave {len(answers)} predictions for {count} images")
         return [self._prediction(answer) for answer in answers]
 
     def _prediction(self, answer: Answer) -> Prediction:
@@ -185,3 +193,17 @@ class Client:
                 f"{self.url} {', and '.join(faults)}; nothing was sent. If the owner of the training images "
                 "means it so, give the client.json that vitcrypt export wrote: --client FILE"
             )
+
+
+def form(files: Sequence[bytes]) -> tuple[str, bytes]:
+    """Return JPEG files as a form: its Content-Type, and its body."""
+    line = f"--{secrets.token_hex(16)}"
+    head = f'{line}\r\nContent-Disposition: form-data; name="images"; filename="image.jpg"\r\n'
+    head += "Content-Type: image/jpeg\r\n\r\n"
+    body = b"".join(head.encode() + file + b"\r\n" for file in files)
+    return f"multipart/form-data; boundary={line[2:]}", body + f"{line}--\r\n".encode()
+
+
+def _new_index(plain: Tensor) -> Tensor:
+    """Return for each image an index that nobody keeps."""
+    return torch.tensor([2**33 + secrets.randbelow(2**61) for _ in range(len(plain))])

@@ -1,7 +1,7 @@
-"""What a request brings: encrypted images as PNG or as bare bytes, checked before anything is decoded.
+"""What a request brings: encrypted images as PNG, JPEG or bare bytes, checked before anything is decoded.
 
 Nothing is repaired here. A resized, converted or recompressed ciphertext can no longer be decrypted, so whatever is
-not exactly an 8-bit RGB image of the right size is refused with the reason.
+not exactly an 8-bit RGB image of the right size is refused with the reason. JPEG is for schemes that are kept so.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from vitcrypt.service.limits import FullError, Limits, Room
-from vitcrypt.service.png import decode_png
+from vitcrypt.service.png import decode_jpeg, decode_png
+from vitcrypt.untrusted.jpeg import SIGNATURE
 
-PNG, RAW, FORM = "image/png", "application/octet-stream", "multipart/form-data"
+PNG, JPEG, RAW, FORM = "image/png", "image/jpeg", "application/octet-stream", "multipart/form-data"
 BOUNDARY = re.compile(
     r""";\s*boundary=("?)([\w'()+,./:=? -]{0,69}[\w'()+,./:=?-])\1\s*(;|$)""", re.ASCII | re.IGNORECASE
 )
@@ -61,16 +62,18 @@ async def body_of(request: Request, limits: Limits, memory: Room) -> AsyncIterat
         memory.leave(len(body))
 
 
-def kind_of(request: Request) -> str:
-    """Return the media type of what is sent: PNG, RAW or FORM.
+def kind_of(request: Request, jpeg: bool) -> str:
+    """Return the media type of what is sent: PNG, RAW, FORM, or JPEG where ciphertexts may be kept so.
 
     Raises:
         HTTPException: 415, another one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (PNG, RAW, FORM):
+    allowed = (PNG, JPEG, RAW, FORM) if jpeg else (PNG, RAW, FORM)
+    if kind not in allowed:
+        first = f"{PNG}, {JPEG}" if jpeg else PNG
         raise HTTPException(
-            415, f"Content-Type is {kind[:64] or 'missing'}; send {PNG}, {RAW} (uint8 [N, 3, S, S]) or {FORM}"
+            415, f"Content-Type is {kind[:64] or 'missing'}; send {first}, {RAW} (uint8 [N, 3, S, S]) or {FORM}"
         )
     return kind
 
@@ -130,14 +133,21 @@ def count_of(kind: str, files: list[bytes], size: int, limits: Limits) -> int:
     return length // each
 
 
-def decode_all(kind: str, files: list[bytes], size: int) -> NDArray[np.uint8]:
+def decode_all(kind: str, files: list[bytes], size: int, jpeg: bool) -> NDArray[np.uint8]:
     """Return all images, uint8 [N, 3, S, S].
 
+    Args:
+        kind: What was sent, as `kind_of` names it.
+        files: Its files.
+        size: S.
+        jpeg: Whether ciphertexts may be JPEG files.
+
     Raises:
-        HTTPException: 415 or 422, of `decode_png`.
+        HTTPException: 415 or 422, of `decode_png` and `decode_jpeg`.
     """
     if kind == RAW:
         return np.frombuffer(files[0], np.uint8).reshape(-1, 3, size, size)
+    named = ((f"image {i}" if len(files) > 1 else "image", data) for i, data in enumerate(files))
     return np.stack(
-        [decode_png(data, size, f"image {i}" if len(files) > 1 else "image") for i, data in enumerate(files)]
+        [(decode_jpeg if jpeg and data.startswith(SIGNATURE) else decode_png)(data, size, name) for name, data in named]
     )

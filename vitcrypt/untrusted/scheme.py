@@ -87,6 +87,11 @@ SchemeValues = Annotated[
 _SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues)
 
 
+def keeps_jpeg(values: SchemeValues | None) -> bool:
+    """Say whether ciphertexts of a scheme are kept as JPEG files: it then has a quality."""
+    return getattr(values, "quality", None) is not None
+
+
 def scheme_values(node: Any) -> SchemeValues:
     """Return a node as the scheme that it describes.
 
