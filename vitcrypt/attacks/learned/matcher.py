@@ -67,7 +67,7 @@ class LearnedLink:
         with loop.seeded(self.seed) as random:
             networks = [
                 Tower(shape, observation.scheme.block_size, self.width).to(device)
-                for shape in (tuple(observation.ciphertexts.shape[1:]), observation.shape)
+                for shape in (observation.scheme.output_shape(observation.shape), observation.shape)
             ]
             self._train(networks, observation, trained, random, device)
             own = _encrypt(observation, held, random, device)
