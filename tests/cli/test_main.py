@@ -82,7 +82,7 @@ def test_what_cannot_be_done_is_explained(vitcrypt, arguments, message):
 
 
 VERBS = (
-    "run attack report benchmark leaderboard encrypt decrypt rotate verify pack fold rekey export serve predict demo"
+    "run attack report benchmark encrypt decrypt rotate verify pack fold rekey export serve predict demo leaderboard"
 )
 
 
