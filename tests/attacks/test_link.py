@@ -12,7 +12,7 @@ from configurations import attack_values as config
 from vitcrypt.attacks import Link, Observation
 from vitcrypt.attacks.plaintext.attack import noise
 from vitcrypt.data.copies import COPIES
-from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed, Scheme
+from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, ImageEncryption, Orthogonal, Plain, Proposed, Scheme
 from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.victim import Victim
 from vitcrypt.keys import Key
@@ -22,7 +22,7 @@ from vitcrypt.report.results import read_results
 from vitcrypt.report.security import security
 from vitcrypt.report.verdict import judge
 
-SCHEMES = [Plain(), PE(), PE(channel_shuffle=False), *(cls(4) for cls in (LE, ELE, EtC, Proposed)), Proposed(16)]
+SCHEMES = [Plain(), PE(), PE(channel_shuffle=False), *(cls(4) for cls in (LE, ELE, EtC, Proposed, Horio)), Proposed(16)]
 
 
 def fresh(scheme, images):
@@ -44,6 +44,15 @@ def test_no_key_changes_the_invariants_and_one_ciphertext_finds_its_image(scheme
     assert torch.equal(scheme.invariants(ciphertexts), scheme.invariants(gallery[:40]))
     assert found(scheme, ciphertexts, gallery).top1 == 1
     assert found(scheme, ciphertexts, COPIES["jpeg90"](gallery)).top1 > 0.9
+
+
+def test_blocks_under_any_matrix_find_their_image_also_a_brighter_one():
+    scheme, gallery = Orthogonal(4), torch.cat([scenes(40, VICTIM), scenes(160, PUBLIC)])
+    ciphertexts = fresh(scheme, gallery[:40])
+    assert torch.allclose(scheme.invariants(ciphertexts), scheme.invariants(gallery[:40]), atol=1e-4)
+    assert found(scheme, ciphertexts, gallery).top1 == 1
+    assert found(scheme, ciphertexts, gallery.clamp(max=235) + 20).top1 > 0.9
+    assert found(scheme, fresh(scheme, noise(40, (3, 32, 32), seed=9)), gallery).top1 <= 0.1
 
 
 @each(SCHEMES)

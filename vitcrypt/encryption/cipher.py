@@ -25,7 +25,7 @@ class Properties:
     Args:
         invertible: Whether every image can be decrypted to the byte.
         linear: In which symbols each cipher is linear but for a constant; None: in none.
-        isometry: Between which symbols it keeps all distances; None: between none.
+        isometry: Between which symbols it keeps all distances, but for one unit; None: between none.
         keyed: Whether another key gives other ciphertexts.
         key_scopes: With which keys it may be used: one for all images ("shared"), one for each ("per_image").
         dtype: Of ciphertexts. uint8 is normalised for a network as images are; float32 reaches it as it is.
@@ -56,6 +56,19 @@ class Cipher(nn.Module):
             ValueError: There is none.
         """
         raise ValueError(f"{type(self).__name__} cannot be undone: nothing decrypts what it made")
+
+
+def scaled(image: Tensor) -> Tensor:
+    """Return uint8 as float32 in [-1, 1], what ciphers compute with; float32 ciphertexts as they are.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if image.dtype == torch.uint8:
+        return image.float().sub_(127.5).div_(127.5)
+    if image.dtype != torch.float32:
+        raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {image.dtype}")
+    return image
 
 
 class EachCipher(Cipher):
