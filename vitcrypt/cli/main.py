@@ -33,7 +33,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=Program, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Program, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys.app, name="key")
 app.add_typer(folders.app)
 app.add_typer(networks.app)
