@@ -22,7 +22,7 @@ SCHEMES = Path(__file__).parent / "schemes"
 SHAPE = (3, 16, 16)
 IMAGES = noise(4, *SHAPE, seed=1) // 2 + torch.arange(16, dtype=torch.uint8) * 8
 SMALL = {"neuracrypt": {"hidden": 32}, "etc_jpeg": {"block_size": 8}}
-SMALL |= dict.fromkeys(("proposed", "pevit_rs"), {"block_size": 4})
+SMALL |= {name: {"block_size": 4} for name in ("proposed", "pevit_rs")}
 ALL = [cls(**SMALL.get(name, {})) for name, cls in CLASSES.items()]
 
 

@@ -89,7 +89,7 @@ def examine(scheme: Scheme, plain: Tensor) -> Examined:
     findings.append(told)
     isometry, told = _first("isometry", scheme.properties.isometry, lambda kind: _is_isometry(images, made, kind))
     findings.append(told)
-    findings += _scopes(scheme, shape, images[:2]) if keyed else []
+    findings += _scopes(scheme, shape, images[:1]) if keyed else []
     return Examined(findings, linear, isometry, inverted, bits)
 
 
@@ -281,15 +281,15 @@ def _is_isometry(images: Tensor, made: Tensor, kind: Symbols) -> bool:
     return factor > 0 and bool(((encrypted - factor * plain).abs() <= 1e-4 * float(encrypted.max())).all())
 
 
-def _scopes(scheme: Scheme, shape: Shape, pair: Tensor) -> Iterator[Finding]:
+def _scopes(scheme: Scheme, shape: Shape, image: Tensor) -> Iterator[Finding]:
     """Try that a key for each image gives an image another ciphertext in another place."""
     scopes = scheme.properties.key_scopes
     if "per_image" in scopes:
-        twice = pair[:1].expand(2, -1, -1, -1)
-        each = ImageEncryption(scheme, Key.test("test-0"), shape, "per_image")(twice, torch.tensor([0, 1]))
-        found = not torch.equal(each[0], each[1])
-        told = "An image had another ciphertext" if found else "An image had the same ciphertext"
-        yield Finding("a key each", "yes", _yes(found), found, f"{told} under the keys of two images.")
+        copies = image.expand(8, -1, -1, -1)
+        each = ImageEncryption(scheme, Key.test("test-0"), shape, "per_image")(copies, torch.arange(8))
+        found = not torch.equal(each, each[:1].expand_as(each))
+        told = "An image had other ciphertexts" if found else "An image had the same ciphertext"
+        yield Finding("a key each", "yes", _yes(found), found, f"{told} under the keys of eight images.")
 
 
 def _yes(value: bool) -> str:
