@@ -3,11 +3,12 @@
 import timm
 import torch
 
-from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed
+from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, Plain, Proposed
 
 KINDS = {  # the poorest patch embedding that can follow a scheme, for blocks of one patch
     Plain: "shared",
     Proposed: "shared",
+    Horio: "shared",
     PE: "per_position",
     EtC: "per_position",
     LE: "shared_nibbles",

@@ -190,3 +190,65 @@ def _scramble_nibbles(values, permutation, inversion):
         nibble = nibbles[permutation[j]]
         scrambled.append(15 - nibble if inversion[j] else nibble)
     return [scrambled[t] + 16 * scrambled[t + len(values)] for t in range(len(values))]
+
+
+def horio(image, subkeys, block_size):
+    def order(kind):
+        places = list(range(len(subkeys[f"{kind}_choice"])))
+        among = [int(place) for place in subkeys[f"{kind}_permutation"]]
+        moving = [int(place) for place in subkeys[f"{kind}_choice"]][len(places) - len(among) :]
+        for i, place in enumerate(moving):
+            places[place] = moving[among[i]]
+        return places
+
+    corners, blocks, values = _corners(image, block_size), order("block"), order("value")
+    out = np.zeros_like(image)
+    for number, (top, left) in enumerate(corners):
+        block = _flatten(image, *corners[blocks[number]], block_size)
+        _unflatten([block[place] for place in values], out, top, left, block_size)
+    return out
+
+
+def orthogonal(image, subkeys, block_size):
+    turned = _gram_schmidt(subkeys["gaussian"])
+    out = np.zeros(image.shape, dtype=np.float32)
+    for top, left in _corners(image, block_size):
+        block = [(2 * value - 255) / 255 for value in _flatten(image, top, left, block_size)]
+        _unflatten([float(row @ np.array(block)) for row in turned], out, top, left, block_size)
+    return out
+
+
+def neuracrypt(image, subkeys, block_size):
+    tokens = []
+    for top, left in _corners(image, block_size):
+        block = np.array([(2 * value - 255) / 255 for value in _flatten(image, top, left, block_size)])
+        made = (subkeys["first"] @ block + subkeys["bias"]) / len(block) ** 0.5
+        tokens.append([max(0.0, value) for value in made])
+    for weight in subkeys["hidden"]:
+        made = [weight @ np.array(token) / len(token) ** 0.5 for token in tokens]
+        for channel in range(len(weight)):
+            values = [token[channel] for token in made]
+            mean = sum(values) / len(values)
+            deviation = (sum((value - mean) ** 2 for value in values) / len(values) + 1e-5) ** 0.5
+            for token in made:
+                token[channel] = max(0.0, (token[channel] - mean) / deviation)
+        tokens = made
+    wide = len(subkeys["last"])
+    placed = [np.maximum(0, token + at) for token, at in zip(tokens, subkeys["position"], strict=True)]
+    ends = [subkeys["last"] @ token / wide**0.5 for token in placed]
+    rows, columns = image.shape[1] // block_size, image.shape[2] // block_size
+    out = np.zeros((wide, rows, columns), dtype=np.float32)
+    for place, source in enumerate(subkeys["block_permutation"]):
+        out[:, place // columns, place % columns] = ends[int(source)]
+    return out
+
+
+def _gram_schmidt(gaussian):
+    """Make the columns orthonormal, one after another, each with the direction that it has."""
+    columns = []
+    for column in gaussian.T:
+        rest = column.copy()
+        for other in [*columns, *columns]:  # twice: rounding
+            rest = rest - (other @ rest) * other
+        columns.append(rest / (rest @ rest) ** 0.5)
+    return np.array(columns).T

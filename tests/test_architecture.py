@@ -13,7 +13,7 @@ ROOMS = {  # what else it may use
     "__main__": {"cli"},
     "attack": {"experiment"},
     "attacks": {"encryption", "models"},  # one of them trains a classifier
-    "benchmark": {"report"},
+    "benchmark": {"data", "encryption", "experiment", "keys", "metrics", "report"},
     "cli": {"attack", "benchmark", "data", "encryption", "experiment", "folders", "keys", "report", "run", "service"},
     "data": {"encryption"},
     "encryption": set(),  # it is handed keys
@@ -42,7 +42,7 @@ NOT = {  # libraries that a room does not know
     "folders": LIGHT,
     "models": LIGHT - {"lightning", "timm"},
     "report": {"torch", *LIGHT},
-    "benchmark": LIGHT,
+    "benchmark": LIGHT - {"hydra", "omegaconf"},
     "attacks": LIGHT - {"lightning", "timm"},
     "metrics": LIGHT,
     "service": LIGHT,

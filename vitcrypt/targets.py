@@ -38,7 +38,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "encryption": {
         "vitcrypt.encryption": (
             *("ELE", "LE", "PE", "EtC", "Plain", "Proposed"),
-            *("EtCJPEG", "GrayscaleEtC", "Noise", "PEViTRS", "Pixelise"),
+            *("EtCJPEG", "GrayscaleEtC", "Horio", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS", "Pixelise"),
         )
     },
     "model.network": {"timm": ("create_model",), "vitcrypt.models": ("ConvMixer", "PyramidNet", "ResNet18")},
@@ -51,8 +51,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "logger.*": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
     "attack.method": {
         "vitcrypt.attacks": (
-            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LinearMap", "Link"),
-            *("Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
+            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LearnedLink"),
+            *("LinearMap", "Link", "Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
         )
     },
 }

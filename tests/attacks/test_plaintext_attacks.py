@@ -6,8 +6,9 @@ from attacked import PUBLIC, SCHEMES, SMALL, VICTIM, encrypt, oracle, scenes
 
 from vitcrypt.attacks import ChosenPlaintext, KnownPlaintext, Observation
 from vitcrypt.attacks.plaintext.attack import noise, probes
+from vitcrypt.attacks.plaintext.recover import recover_map
 from vitcrypt.data import digits, resize
-from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
+from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, SignedPermutation
 from vitcrypt.metrics import key_shares
 
 
@@ -54,3 +55,17 @@ def test_pairs_under_two_keys_are_refused(scheme):
     known = torch.cat([encrypt(scheme, pairs[:1], "test-0")[0], encrypt(scheme, pairs[1:], "test-1")[0]])
     with pytest.raises(ValueError, match="one key"):
         KnownPlaintext()(Observation(scheme, known, known=(pairs, known)))
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_signed_permutation_of_an_unknown_scheme_is_found_from_pairs(bits):
+    symbols = 192 * 8 // bits
+    random = torch.Generator().manual_seed(0)
+    mask = torch.randint(0, 2, (symbols,), generator=random, dtype=torch.uint8) * (255 if bits == 8 else 15)
+    cipher = SignedPermutation(torch.randperm(symbols, generator=random), mask, bits)
+    images = noise(9, (3, 8, 8), seed=2)
+    found, certain = recover_map(images, cipher(images))
+    assert certain.all()
+    assert torch.equal(found.inverse()(cipher(images[:1])), images[:1])
+    with pytest.raises(ValueError, match="no fixed permutation"):
+        recover_map(images, images + 1)

@@ -81,7 +81,9 @@ def test_what_cannot_be_done_is_explained(vitcrypt, arguments, message):
     assert bytes(range(32)).hex() not in printed
 
 
-VERBS = "run attack report encrypt decrypt rotate verify pack fold rekey export serve predict demo leaderboard"
+VERBS = (
+    "run attack report benchmark encrypt decrypt rotate verify pack fold rekey export serve predict demo leaderboard"
+)
 
 
 def test_every_verb_is_listed_and_explains_itself():

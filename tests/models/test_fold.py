@@ -8,14 +8,15 @@ import torch
 from cases import cipher_of, each, noise
 from networks import KINDS, seen, small, vit
 
-from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, SignedPermutation
+from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, Orthogonal, Proposed, SignedPermutation
+from vitcrypt.keys import Key
 from vitcrypt.models import PyramidNet, ResNet18, fold_key, kind_of, rekey, unfold_key, widen
 from vitcrypt.models.key_folding import patch_moves
 
 SHAPE = (3, 16, 16)
 SCHEMES = [Proposed(4), PE(), PE(channel_shuffle=False), EtC(4), LE(4), ELE(4)]
 WIDENED = ["per_position", "shared_nibbles", "per_position_nibbles"]
-MORE = [Proposed(8), EtC(8), LE(2)]  # a block is four patches; a patch is four blocks
+MORE = [Proposed(8), EtC(8), LE(2), Horio(4)]  # a block is four patches; a patch is four blocks
 
 
 @torch.no_grad()
@@ -145,6 +146,24 @@ def test_the_moves_of_a_cipher_are_read_right():
     assert (moves.sign == 1).all()
 
 
+@pytest.mark.parametrize("kind", ["shared", "per_position"])
+@pytest.mark.parametrize("block_size", [4, 2, 1])  # a patch is one block, 4, or 16
+def test_a_matrix_on_every_block_folds_too_and_back_and_into_another(block_size, kind):
+    network, images = small(), noise(4, *SHAPE)
+    widen(network, kind)
+    old, new = (cipher_of(Orthogonal(block_size), SHAPE, name) for name in ("test-0", "test-1"))
+    folded = fold_key(network, old)
+
+    @torch.no_grad()
+    def away(other, ciphertexts):  # a ciphertext is float32: the network sees it as it is
+        return float((network(seen(images)) - other(ciphertexts.double())).abs().max())
+
+    assert away(folded, old(images)) < 1e-4 * away(network, old(images))
+    assert away(rekey(folded, old, new), new(images)) < 1e-4 * away(folded, new(images))
+    assert apart(network, images, unfold_key(folded, old), images) < 1e-4
+    assert kind_of(folded) == kind
+
+
 def test_parameters_that_do_not_learn_still_do_not():
     network = small()
     network.patch_embed.requires_grad_(False)
@@ -172,6 +191,9 @@ def test_parameters_that_do_not_learn_still_do_not():
             SignedPermutation.stack([cipher_of(PE(), SHAPE)] * 2),
             "a key of its own",
         ),
+        (small(), cipher_of(Orthogonal(8), SHAPE), "blocks of 8 x 8.*patches of 3 x 4 x 4.*block_size to 4"),
+        (small(), cipher_of(Orthogonal(4), (1, 16, 16)), "mixes the 16 values.*patches of 3 x 4 x 4"),
+        (small(), Orthogonal(4).ciphers(Orthogonal(4).subkeys_of_each([Key.test("test-0")], SHAPE), SHAPE), "its own"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

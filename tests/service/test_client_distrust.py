@@ -26,8 +26,8 @@ def owners(tmp_path, **changes):
     return path
 
 
-UNSENT = {"plain", "pixelise", "noise", "grayscale_etc", "pevit_rs"}
-"""Of shared keys: no key at all, none that counts, no images of the plain size, keys for each image only."""
+UNSENT = {"plain", "pixelise", "noise", "grayscale_etc", "orthogonal", "neuracrypt", "pevit_rs"}
+"""Of shared keys: no key at all, none that counts, no images (of the plain size), keys for each image only."""
 EACH = [*((name, "shared") for name in SCHEMES), ("ele", "per_image"), ("pevit_rs", "per_image")]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from vitcrypt.encryption import Scheme, Shape
+from vitcrypt.encryption import Scheme, Shape, as_pictures
 
 State = dict[str, Tensor]
 WORDS = {
@@ -187,17 +187,6 @@ class Observation:
                 f"{str(self.ciphertexts.dtype).removeprefix('torch.')} {list(self.ciphertexts.shape[1:])} of them"
             )
         return value
-
-
-def as_pictures(ciphertexts: Tensor, shape: Shape) -> Tensor:
-    """Show ciphertexts [n, C', H', W'] as uint8 [n, C, H, W]: floats of -3 to 3 as levels, other shapes resized."""
-    if ciphertexts.is_floating_point():
-        ciphertexts = ((ciphertexts.clamp(-3, 3) + 3) * 42.5).round().to(torch.uint8)
-    if tuple(ciphertexts.shape[1:]) == shape:
-        return ciphertexts
-    grey = ciphertexts.float().mean(1, keepdim=True)
-    sized = torch.nn.functional.interpolate(grey, shape[1:], mode="nearest").to(torch.uint8)
-    return sized.expand(-1, shape[0], -1, -1)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,4 @@
-"""Claims about schemes as data, and the leaderboard that is made from them. This room imports no torch."""
+"""Schemes judged: a stranger's scheme through all measurements and attacks, and claims as data with their leaderboard.
+
+`program` and what it uses load everything; `claims`, `tables` and `page` load no torch.
+"""

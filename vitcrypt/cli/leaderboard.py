@@ -25,7 +25,8 @@ def leaderboard(
     from vitcrypt.benchmark.claims import read_claims
     from vitcrypt.benchmark.page import write_page
     from vitcrypt.benchmark.tables import flat, grids
-    from vitcrypt.cli.report import Format, print_left_out, print_table
+    from vitcrypt.cli.report import print_left_out
+    from vitcrypt.report.printed import Format, print_table
     from vitcrypt.untrusted.text import console, error_console
 
     if schema:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from vitcrypt import __version__
-from vitcrypt.cli import evaluate, folders, keys, leaderboard, networks, serve
+from vitcrypt.cli import benchmark, evaluate, folders, keys, leaderboard, networks, serve
 from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.errors import explained
 from vitcrypt.untrusted.text import console
@@ -33,7 +33,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=Program, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Program, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys.app, name="key")
 app.add_typer(folders.app)
 app.add_typer(networks.app)
@@ -69,6 +69,7 @@ def report() -> None:
     """Stand in the list of verbs; see `Program`."""
 
 
+app.add_typer(benchmark.app)
 app.add_typer(leaderboard.app)
 app.add_typer(evaluate.app)
 app.add_typer(serve.app)

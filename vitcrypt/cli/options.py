@@ -25,7 +25,7 @@ KeyFile = Annotated[
 ]
 OldKey = Annotated[str, typer.Option(metavar="FILE", help="The key of now.")]
 NewKey = Annotated[str, typer.Option(metavar="FILE", help="The key of the result.")]
-SchemeName = Literal["proposed", "le", "ele", "etc", "pe", "etc_jpeg", "pevit_rs", "pixelise", "noise"]
+SchemeName = Literal["proposed", "le", "ele", "etc", "pe", "etc_jpeg", "horio", "pevit_rs", "pixelise", "noise"]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 

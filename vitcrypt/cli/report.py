@@ -1,21 +1,20 @@
 """`vitcrypt report`: tables, figures and pages from the results."""
 
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from rich.measure import Measurement
 from typer.core import TyperGroup
 
 from vitcrypt.cli.options import keep_old_name
-from vitcrypt.report.frame import Table, summary
+from vitcrypt.report.frame import summary
+from vitcrypt.report.printed import Format, print_table
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import read_results
 from vitcrypt.report.security import RATE, attacks, security
 from vitcrypt.report.table1 import table1
-from vitcrypt.untrusted.text import PlainConsole, console, error_console
+from vitcrypt.untrusted.text import console, error_console
 
 
 class Group(TyperGroup):
@@ -26,15 +25,6 @@ class Group(TyperGroup):
         if not args or args[0] not in (*self.commands, "--help"):
             args = ["runs", *args]
         return super().parse_args(ctx, args)
-
-
-class Format(StrEnum):
-    """How a table is printed."""
-
-    RICH = "rich"
-    MARKDOWN = "md"
-    CSV = "csv"
-    LATEX = "tex"
 
 
 app = typer.Typer(cls=Group, help="Tables, figures and pages from the results. FOLDER alone: a table of all runs.")
@@ -181,17 +171,6 @@ def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option
 def _read(results: Path) -> tuple[Results, list[str]]:
     found, left_out = read_results(results)
     return found, left_out or ([] if found else [f"no result.json below {results}; vitcrypt run writes them"])
-
-
-def print_table(table: Table, format: Format = Format.RICH) -> None:  # noqa: A002
-    """Print a table, for the terminal at its full width: that wraps or scrolls it, a file keeps it."""
-    if format is not Format.RICH:
-        written = {Format.MARKDOWN: table.markdown, Format.CSV: table.csv, Format.LATEX: table.latex}[format]()
-        console.print(written, end="")
-        return
-    shown = table.rich()
-    needed = Measurement.get(console, console.options.update(width=400), shown).maximum
-    PlainConsole(width=max(console.width, needed)).print(shown, crop=False)
 
 
 def print_left_out(left_out: list[str]) -> None:

@@ -25,7 +25,7 @@ class Properties:
     Args:
         invertible: Whether every image can be decrypted to the byte.
         linear: In which symbols each cipher is linear but for a constant; None: in none.
-        isometry: Between which symbols it keeps all distances; None: between none.
+        isometry: Between which symbols it keeps all distances, but for one unit; None: between none.
         keyed: Whether another key gives other ciphertexts.
         key_scopes: With which keys it may be used: one for all images ("shared"), one for each ("per_image").
         dtype: Of ciphertexts. uint8 is normalised for a network as images are; float32 reaches it as it is.
@@ -58,6 +58,19 @@ class Cipher(nn.Module):
         raise ValueError(f"{type(self).__name__} cannot be undone: nothing decrypts what it made")
 
 
+def scaled(image: Tensor) -> Tensor:
+    """Return uint8 as float32 in [-1, 1], what ciphers compute with; float32 ciphertexts as they are.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if image.dtype == torch.uint8:
+        return image.float().sub_(127.5).div_(127.5)
+    if image.dtype != torch.float32:
+        raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {image.dtype}")
+    return image
+
+
 class EachCipher(Cipher):
     """The i-th of several ciphers for the i-th image of a batch, where there is no faster way."""
 
@@ -76,3 +89,14 @@ class EachCipher(Cipher):
     def inverse(self) -> EachCipher:
         """Undo each."""
         return EachCipher([cipher.inverse() for cipher in self.ciphers if isinstance(cipher, Cipher)])
+
+
+def as_pictures(ciphertexts: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Show ciphertexts [n, C', H', W'] as uint8 [n, C, H, W]: floats of -3 to 3 as levels, other shapes resized."""
+    if ciphertexts.is_floating_point():
+        ciphertexts = ((ciphertexts.clamp(-3, 3) + 3) * 42.5).round().to(torch.uint8)
+    if tuple(ciphertexts.shape[1:]) == shape:
+        return ciphertexts
+    grey = ciphertexts.float().mean(1, keepdim=True)
+    sized = torch.nn.functional.interpolate(grey, shape[1:], mode="nearest").to(torch.uint8)
+    return sized.expand(-1, shape[0], -1, -1)

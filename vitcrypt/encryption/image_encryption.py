@@ -54,6 +54,7 @@ class ImageEncryption(nn.Module):
         scheme.check_shape(shape)
         self.scheme, self.shape, self.key_scope = scheme, shape, key_scope
         self._key = key if key_scope == "per_image" else None
+        self._common = scheme.common_subkeys(key, shape) if key_scope == "per_image" else {}
         if key_scope == "shared":
             self.cipher: Cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
 
@@ -103,7 +104,8 @@ class ImageEncryption(nn.Module):
             raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
         assert self._key is not None
         keys = [self._key.for_image(i) for i in index.flatten().tolist()]
-        return self.scheme.ciphers(self.scheme.subkeys_of_each(keys, self.shape), self.shape).to(image.device)
+        subkeys = self.scheme.subkeys_of_each(keys, self.shape, self._common)
+        return self.scheme.ciphers(subkeys, self.shape).to(image.device)
 
     def extra_repr(self) -> str:
         """Name the scheme, and nothing of the key."""

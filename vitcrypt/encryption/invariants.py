@@ -1,6 +1,7 @@
 """What the keys of a scheme leave as it is: measures that an image and its ciphertext under any key have in common.
 
-Every function maps uint8 [B, C, H, W] to float32 [B, F], exactly: sums are of integers. Rows are compared in L1, which
+Every function maps uint8 [B, C, H, W] to float32 [B, F], exactly: sums are of integers (of float ciphertexts, up to
+rounding). Rows are compared in L1, which
 between sorted values is the distance of their distributions (Wasserstein-1), so that a copy that was compressed or
 brightened stays near.
 """
@@ -8,7 +9,7 @@ brightened stays near.
 import torch
 from torch import Tensor
 
-from vitcrypt.encryption.primitives import to_blocks
+from vitcrypt.encryption.primitives import to_blocks, to_vectors
 
 QUANTILES = 256
 
@@ -40,6 +41,23 @@ def block_contrasts(images: Tensor, block_size: int) -> Tensor:
     values = to_blocks(images, block_size).flatten(2).to(torch.int32)
     distances = (values * values.shape[2] - values.sum(2, keepdim=True)).abs().sort(2).values
     return distances.sort(1).values.flatten(1).float() / values.shape[2]
+
+
+def block_values(images: Tensor, block_size: int) -> Tensor:
+    """Sort the values of a block, and each of these ranks over the blocks; less the image's mean."""
+    values = to_blocks(images, block_size).flatten(2).to(torch.int64)
+    count = values[0].numel()
+    ranks = values.sort(2).values.sort(1).values.flatten(1)
+    return (ranks * count - ranks.sum(1, keepdim=True)).float() / count
+
+
+def block_products(values: Tensor, block_size: int) -> Tensor:
+    """Multiply each block of float [B, C, H, W], less the mean block, with itself and neighbours: right, lower."""
+    vectors = to_vectors(values, block_size)
+    vectors = vectors - vectors.mean(1, keepdim=True)
+    placed = vectors.view(len(values), -1, values.shape[3] // block_size, vectors.shape[2])
+    right, lower = placed[:, :, :-1] * placed[:, :, 1:], placed[:, :-1] * placed[:, 1:]
+    return torch.cat([product.sum(3).flatten(1) for product in (placed * placed, right, lower)], 1)
 
 
 def quarter_means(images: Tensor, block_size: int) -> Tensor:

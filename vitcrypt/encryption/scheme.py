@@ -29,11 +29,16 @@ DTYPES = {"bits": torch.bool, "normal": torch.float64}
 
 @dataclass(frozen=True)
 class Stage:
-    """What one subkey is: permutations (of the last dimension), fair bits, codes below `bound`, or Gaussian numbers."""
+    """What one subkey is: permutations (of the last dimension), fair bits, codes below `bound`, or Gaussian numbers.
+
+    One that is `common` is drawn from the owner's key also where every image has a key of its own; `Scheme.apply` then
+    gets it without a dimension for the images.
+    """
 
     kind: Literal["permutation", "bits", "codes", "normal"]
     shape: tuple[int, ...]
     bound: int = 2
+    common: bool = False
 
     @property
     def key_bits(self) -> float:
@@ -130,8 +135,8 @@ class Scheme:
         return None
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
-        """Return which subkeys there are at this image shape."""
-        raise NotImplementedError
+        """Return which subkeys there are at this image shape; none where a scheme draws its own in `subkeys`."""
+        return {}
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return (C', H', W') of a ciphertext: as the image, unless a scheme says otherwise."""
@@ -149,7 +154,12 @@ class Scheme:
         raise NotImplementedError(f"{self.name} names nothing that its keys leave as it is")
 
     def key_space_bits(self, shape: Shape) -> float:
-        """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`."""
+        """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`.
+
+        Of a scheme that draws its own subkeys nothing is known but the key they are drawn from.
+        """
+        if self._draws_its_own:
+            return float(MASTER_KEY_BITS)
         return sum((stage.key_bits for stage in self.stages(shape).values()), start=0.0)
 
     def effective_key_bits(self, shape: Shape) -> float:
@@ -172,15 +182,38 @@ class Scheme:
         if "channel_permutation" in self.stages(shape) and channels != 3:
             raise ValueError(f"{self.name} shuffles three colour channels, got {channels}; convert the images to RGB")
 
+    @property
+    def _draws_its_own(self) -> bool:
+        return type(self).subkeys is not Scheme.subkeys
+
     def subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:
         """Draw the subkeys of `key` for images of `shape`, one keystream a stage; CPU tensors, always the same."""
         return {name: drawn[0] for name, drawn in self.subkeys_of_each([key], shape).items()}
 
-    def subkeys_of_each(self, keys: Sequence[Key], shape: Shape) -> dict[str, Tensor]:
-        """Draw the subkeys of several keys, stacked: what `subkeys` gives for keys[i] is row i."""
+    def common_subkeys(self, key: Key, shape: Shape) -> dict[str, Tensor]:
+        """Draw those that are the owner's also where every image has a key of its own."""
+        common = {name for name, stage in self.stages(shape).items() if stage.common}
+        return {name: drawn for name, drawn in self.subkeys(key, shape).items() if name in common} if common else {}
+
+    def subkeys_of_each(
+        self, keys: Sequence[Key], shape: Shape, common: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Draw the subkeys of several keys, stacked: what `subkeys` gives for keys[i] is row i.
+
+        Args:
+            keys: The keys.
+            shape: Of the images.
+            common: Subkeys that all have: they are not drawn, and not stacked.
+        """
         self.check_shape(shape)
+        if self._draws_its_own:
+            rows = [self.subkeys(key, shape) for key in keys]
+            return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         drawn = {}
         for name, stage in self.stages(shape).items():
+            if common and name in common:
+                drawn[name] = common[name]
+                continue
             streams = [key.keystream(self.name, name, shape, self.block_size) for key in keys]
             drawn[name] = torch.from_numpy(stage.draw(streams)).view(len(keys), *stage.shape)
         return drawn

@@ -24,6 +24,18 @@ class PEConf(SchemeConf):  # noqa: D101
 
 
 @dataclass
+class HorioConf(BlockSchemeConf):  # noqa: D101
+    fixed_blocks: float = 0.612
+    fixed_values: float = 0.651
+
+
+@dataclass
+class NeuraCryptConf(BlockSchemeConf):  # noqa: D101
+    hidden: int = 128
+    depth: int = 4
+
+
+@dataclass
 class JPEGSchemeConf(BlockSchemeConf):  # noqa: D101
     quality: int | None = 80
 
@@ -67,6 +79,8 @@ def register() -> None:
         ("encryption", "scheme", SchemeConf),
         ("encryption", "block", BlockSchemeConf),
         ("encryption", "pe", PEConf),
+        ("encryption", "horio", HorioConf),
+        ("encryption", "neuracrypt", NeuraCryptConf),
         ("encryption", "jpeg", JPEGSchemeConf),
         ("encryption", "noise", NoiseConf),
         ("encryption", "received", ReceivedConf),

@@ -4,7 +4,8 @@ A cipher that keeps pixels inside patches moves patches (rows of the position em
 (columns of the patch embedding), and complements some (signs of columns). So the parameters are moved as the images
 are; the encoder does not know the order of its tokens. Known for block scrambling with pixel shuffling from Kiya,
 Iijima, MaungMaung, Kinoshita, arXiv 2207.05366, and for fine-tuning from Nagamori, Shiota, Kiya, arXiv 2401.05126; here
-for every `SignedPermutation`. The mathematics, and what it costs: docs/key-adapted.md.
+for every `SignedPermutation`, and for a matrix on every block, E' = E Q^T (Aso, Chuman, Kiya, arXiv 2301.03843). The
+mathematics, and what it costs: docs/key-adapted.md.
 
 A folded network reveals the key to anyone who has the original.
 """
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vitcrypt.encryption.cipher import Cipher
+from vitcrypt.encryption.orthogonal import BlockMatrix
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.primitives import grid, to_blocks
 from vitcrypt.encryption.scheme import Shape
@@ -60,8 +62,8 @@ def patch_moves(cipher: Cipher, shape: Shape, patch_size: int) -> PatchMoves:
     """
     if not isinstance(cipher, SignedPermutation):
         raise ValueError(
-            f"no key of {type(cipher).__name__} is folded here: only what moves and complements bytes or nibbles is; "
-            "set model.fold_key=false"
+            f"no key of {type(cipher).__name__} is folded here: only what moves and complements bytes or nibbles, or "
+            "multiplies blocks by a matrix, is; set model.fold_key=false"
         )
     numbers, bits = grid(shape), cipher.bits
     if cipher.index.dim() == 2:
@@ -113,6 +115,8 @@ def fold_key(network: nn.Module, cipher: Cipher) -> nn.Module:
             which, and what to do.
     """
     shape, size = _sizes(network)
+    if isinstance(cipher, BlockMatrix):
+        return _turned(network, cipher, shape[0], size)
     moves, kind = patch_moves(cipher, shape, size), kind_of(network)
     folded = copy.deepcopy(network)
     nibbles = moves.bits == 4 or kind.endswith("nibbles")
@@ -149,6 +153,32 @@ def rekey(network: nn.Module, old: Cipher, new: Cipher) -> nn.Module:
     if isinstance(old, SignedPermutation) and isinstance(new, SignedPermutation):
         return fold_key(network, new @ old.inverse())
     return fold_key(unfold_key(network, old), new)
+
+
+def _turned(network: nn.Module, cipher: BlockMatrix, channels: int, patch_size: int) -> nn.Module:
+    """Multiply the blocks of every kernel by the cipher's matrix: e Q^T Q x = e x."""
+    block = cipher.block_size
+    if cipher.matrix.dim() == 3:
+        raise ValueError(
+            "every image has a key of its own, and one network cannot be folded with many keys; set key_scope=shared"
+        )
+    if patch_size % block or len(cipher.matrix) != channels * block**2:
+        raise ValueError(
+            f"the cipher mixes the {len(cipher.matrix)} values of blocks of {block} x {block}, and such blocks do not "
+            f"fill the network's patches of {channels} x {patch_size} x {patch_size}; set encryption.block_size to "
+            f"{patch_size} or a part of it"
+        )
+    if kind_of(network).endswith("nibbles"):
+        raise ValueError(
+            f"the network's patch embedding is {kind_of(network)}, and a matrix mixes whole bytes; "
+            "set model.patch_embedding=shared"
+        )
+    folded = copy.deepcopy(network)
+    with torch.no_grad():
+        weight = kernels(folded)
+        pictures = weight.view(-1, channels, patch_size, patch_size)
+        weight.copy_(cipher.to(weight.device).turned(pictures).reshape_as(weight))
+    return folded
 
 
 def _sizes(network: nn.Module) -> tuple[Shape, int]:

@@ -13,10 +13,12 @@ from vitcrypt.untrusted.documents import Document, Side, explain
 
 One = Annotated[int, Field(ge=1, le=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]
+Kept = Annotated[float, Field(ge=0, le=0.7, allow_inf_nan=False)]
+"""A share that stays in place, a little above the published ones: nobody is asked to send what is almost plain."""
 
 
 class BlockScheme(Document):  # noqa: D101
-    name: Literal["le", "ele", "etc", "pevit_rs", "pixelise"]
+    name: Literal["le", "ele", "etc", "orthogonal", "pevit_rs", "pixelise"]
     block_size: Side
 
 
@@ -29,6 +31,20 @@ class PEScheme(Document):  # noqa: D101
     name: Literal["pe"]
     channel_shuffle: bool = True
     block_size: One = 1
+
+
+class HorioScheme(Document):  # noqa: D101
+    name: Literal["horio"]
+    block_size: Side
+    fixed_blocks: Kept = 0.612
+    fixed_values: Kept = 0.651
+
+
+class NeuraCryptScheme(Document):  # noqa: D101
+    name: Literal["neuracrypt"]
+    block_size: Side
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 128
+    depth: Annotated[int, Field(ge=1, le=16)] = 4
 
 
 class EtCJPEGScheme(Document):  # noqa: D101
@@ -56,7 +72,15 @@ class PlainScheme(Document):  # noqa: D101
 
 
 SchemeValues = Annotated[
-    BlockScheme | ProposedScheme | PEScheme | EtCJPEGScheme | GrayscaleEtCScheme | NoiseScheme | PlainScheme,
+    BlockScheme
+    | ProposedScheme
+    | PEScheme
+    | EtCJPEGScheme
+    | GrayscaleEtCScheme
+    | HorioScheme
+    | NeuraCryptScheme
+    | NoiseScheme
+    | PlainScheme,
     Field(discriminator="name"),
 ]
 """A field of a document that describes a scheme, as {"name": "proposed", "block_size": 16}."""

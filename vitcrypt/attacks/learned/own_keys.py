@@ -13,8 +13,10 @@ def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator, devi
 
     What is drawn follows from `random`, which lies on the CPU; on `device` it is sorted.
     """
+    if not (stages := scheme.stages(shape)) and scheme.properties.keyed:
+        raise ValueError(f"{scheme.name} names no stages to draw keys of one's own from: write {scheme.name}.stages")
     subkeys = {}
-    for name, stage in scheme.stages(shape).items():
+    for name, stage in stages.items():
         size = (count, *stage.shape)
         if stage.kind == "permutation":
             subkeys[name] = torch.rand(size, generator=random).to(device).argsort(-1)

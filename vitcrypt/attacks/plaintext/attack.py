@@ -1,4 +1,4 @@
-"""Known and chosen plaintext: the exact key of every scheme, from few images.
+"""Known and chosen plaintext: the exact key of every scheme of the paper, from few images, and any signed permutation.
 
 Known plaintext: the attacker has plain images and their ciphertexts under the victim's key, and did not choose them.
 Chosen plaintext: the victim encrypts images that the attacker made; one is enough except for ELE (Chang and Li,
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vitcrypt.attacks.blocks import decrypt
 from vitcrypt.attacks.observation import Observation, Oracle, Reconstruction
-from vitcrypt.attacks.plaintext.recover import Recovered, recover_subkeys
-from vitcrypt.encryption import ELE, LE, PE, Scheme, Shape
+from vitcrypt.attacks.plaintext.recover import METHODS, Recovered, recover_map, recover_subkeys
+from vitcrypt.encryption import ELE, LE, PE, Scheme, Shape, SignedPermutation
 from vitcrypt.encryption.primitives import from_vectors
 
 
@@ -31,12 +31,14 @@ class KnownPlaintext:
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs known pairs under the victim's one key."""
-        plain, encrypted = observation.need(self.name, "known", shared=True)
+        plain, encrypted = observation.need(self.name, "known", shared=True, images=True)
         count = len(plain) if self.pairs is None else self.pairs
         if not 1 <= count <= len(plain):
             raise ValueError(f"{self.name} was to use {count} known pairs, this observation holds {len(plain)}")
-        recovered = recover_subkeys(observation.scheme, plain[:count].cpu(), encrypted[:count].cpu())
-        return _decrypted(observation, recovered, {"pairs": count})
+        plain, encrypted = plain[:count].cpu(), encrypted[:count].cpu()
+        if type(observation.scheme) not in METHODS:
+            return _undone(observation, recover_map(plain, encrypted), {"pairs": count})
+        return _decrypted(observation, recover_subkeys(observation.scheme, plain, encrypted), {"pairs": count})
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,14 @@ class ChosenPlaintext:
 
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs an oracle; queries it until the key is certain."""
-        oracle: Oracle = observation.need(self.name, "oracle", shared=True)
+        oracle: Oracle = observation.need(self.name, "oracle", shared=True, images=True)
         scheme, shape = observation.scheme, observation.shape
         images = probes(scheme, shape)
         answers = oracle(images).cpu()
+        if type(scheme) not in METHODS:
+            images = torch.cat([images, noise(oracle.budget - 1, shape, seed=1)])
+            answers = torch.cat([answers, oracle(images[1:]).cpu()])
+            return _undone(observation, recover_map(images, answers), {"queries": len(images)})
         while not (recovered := recover_subkeys(scheme, images, answers)).exact:
             more = noise(1, shape, seed=len(images))
             images, answers = torch.cat([images, more]), torch.cat([answers, oracle(more).cpu()])
@@ -61,6 +67,13 @@ def _decrypted(observation: Observation, recovered: Recovered, cost: dict[str, i
     certain = {name: float(entries.double().mean()) for name, entries in recovered.certain.items()}
     images = decrypt(observation.scheme, recovered.subkeys, observation.ciphertexts)
     return Reconstruction(images, recovered.subkeys, {**cost, "certain": certain, "exact": recovered.exact})
+
+
+def _undone(observation: Observation, found: tuple[SignedPermutation, Tensor], cost: dict[str, int]) -> Reconstruction:
+    cipher, certain = found
+    share = float(certain.double().mean())
+    images = cipher.inverse()(observation.ciphertexts.cpu())
+    return Reconstruction(images, details={**cost, "certain": {"symbols": share}, "exact": share == 1})
 
 
 def probes(scheme: Scheme, shape: Shape) -> Tensor:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Ints, blocks_of, channel_codes, nibbles_of
-from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme
+from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme, SignedPermutation
+from vitcrypt.encryption.permutation import FULL
 from vitcrypt.encryption.primitives import CHANNEL_ORDERS, rotate_flip
 
 
@@ -45,6 +46,37 @@ def recover_subkeys(scheme: Scheme, plain: Tensor, encrypted: Tensor) -> Recover
     if type(scheme) not in METHODS:
         raise ValueError(f"known plaintext knows {', '.join(c.__name__ for c in METHODS)}, not {scheme}")
     return METHODS[type(scheme)](scheme, plain, encrypted)
+
+
+def recover_map(plain: Tensor, encrypted: Tensor) -> tuple[SignedPermutation, Tensor]:
+    """Find the signed permutation, of bytes or else of nibbles, that takes `plain` to `encrypted`, of any scheme.
+
+    Args:
+        plain: uint8 [n, C, H, W].
+        encrypted: The same images under one key.
+
+    Returns:
+        One that fits, and bool [S]: where every one that fits does the same.
+
+    Raises:
+        ValueError: None fits.
+    """
+    for bits in (8, 4):
+        one, other = (_symbols(images, bits) for images in (plain, encrypted))
+        try:
+            index, complemented, unique = _match_signed(one, other, FULL[bits])
+        except ValueError:
+            continue
+        return SignedPermutation(index, complemented.to(torch.uint8) * FULL[bits], bits), unique
+    raise ValueError(
+        "no fixed permutation of bytes or nibbles with signs turns these plain images into these ciphertexts"
+    )
+
+
+def _symbols(images: Tensor, bits: int) -> Tensor:
+    """Return all symbols of uint8 [n, C, H, W]: uint8 [S, n]."""
+    flat = images.flatten(1)
+    return (flat if bits == 8 else torch.cat([flat & 15, flat >> 4], 1)).T.contiguous()
 
 
 def _match(plain: Ints, encrypted: Ints) -> tuple[Tensor, Tensor]:
