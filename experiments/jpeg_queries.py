@@ -1,11 +1,11 @@
 """Queries behind JPEG to networks that were trained on ciphertexts to the byte: what compression alone costs.
 
-    python -m vitcrypt.run --config-dir experiments --config-name field_small field=etc_16 model=vit_micro,resnet18 \
+    python -m vitcrypt.run --config-dir experiments --config-name field_small field=etc_16 model=vit_micro \
         data=npz data.root=cifar10.npz names.data=cifar10
     python experiments/jpeg_queries.py cifar10.npz RUN ... > experiments/records/jpeg/queries.json
 
 RUN: the folders of these runs. All test images of the file, encrypted by EtC under the run's key, as they are and as
-JPEG (4:4:4) of each quality.
+JPEG (4:4:4) of four qualities.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jpeg import QUALITIES
+from jpeg import ATTACKED
 from torch import Tensor, nn
 
 from vitcrypt.data import normalise, npz
@@ -32,8 +32,8 @@ def measured(run: Path, images: Tensor, labels: Tensor) -> dict[str, Any]:
     network = build_network(config["model"], images.shape[2], len(record["classes"]))
     network.load_state_dict(trained_tensors(run / "last.ckpt", run, record["identity"]))
     scheme, shape = EtC(config["encryption"]["block_size"]), (3, *images.shape[2:])
-    whole = ImageEncryption(scheme, Key.test(config["key"]), shape).cipher
-    ciphers = {"none": whole, **{str(quality): Compressed(whole, quality) for quality in QUALITIES}}
+    whole = ImageEncryption(scheme, Key.test(record["key"]["public_test_key"]), shape).cipher
+    ciphers = {"none": whole, **{str(quality): Compressed(whole, quality) for quality in ATTACKED}}
     found = {name: accuracy(network.eval(), cipher, images, labels) for name, cipher in ciphers.items()}
     return {"model": config["names"]["model"], "block": scheme.block_size, "images": len(images), "accuracy": found}
 

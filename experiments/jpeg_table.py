@@ -2,7 +2,7 @@
 
     python experiments/jpeg_table.py experiments/records/jpeg experiments/records/field
 
-`queries`: accuracy of ViT and ResNet-18 trained on ciphertexts to the byte; `trained`: of a ViT trained on JPEG.
+`queries`: accuracy of a ViT that was trained on ciphertexts to the byte; `trained`: of one that was trained on JPEG.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("scheme / block", "side", "quality", "bytes", "of plain JPEG", "restored", "linked %", "jigsaw")
-COLUMNS += ("queries: ViT %", "ResNet-18 %", "trained: ViT %")
-NETWORKS = ("vit_micro", "resnet18")
+COLUMNS += ("queries %", "trained %")
+NETWORK = "vit_micro"
 
 
 def trained(folder: Path) -> dict[tuple[str, int], float]:
@@ -21,33 +21,35 @@ def trained(folder: Path) -> dict[tuple[str, int], float]:
     for path in folder.rglob("result.json"):
         record = json.loads(path.read_text())
         names, quality = record["config"]["names"], record["config"]["encryption"].get("quality")
-        if quality is not None and names["model"] == "vit_micro":
+        if quality is not None and names["model"] == NETWORK:
             found[names["encryption"], quality] = 100 * record["metrics"]["acc"]
     return found
 
 
-def cells(row: dict[str, Any], queries: list[float | None], accuracy: float | None) -> list[str]:
+def cells(row: dict[str, Any], *accuracies: float | None) -> list[str]:
     """Return a line of the table."""
     ratio, linked = row["bytes"] / row["plain"], row.get("linked")
     shown = [f"{row['scheme']} / {row['block']}", str(row["side"]), str(row["quality"]), f"{row['bytes']:,.0f}"]
     shown += [f"{ratio:.2f}", f"{row['restored']:.3f}", "" if linked is None else f"{100 * linked:.1f}"]
     shown += [f"{row['jigsaw']:.3f}" if "jigsaw" in row else ""]
-    return shown + ["" if value is None else f"{value:.2f}" for value in (*queries, accuracy)]
+    return shown + ["" if value is None else f"{value:.2f}" for value in accuracies]
 
 
 def table(records: Path, folder: Path) -> None:
     """Print it as Markdown."""
-    asked = {entry["model"]: entry["accuracy"] for entry in json.loads((records / "queries.json").read_text())}
+    file = records / "queries.json"
+    entries = json.loads(file.read_text()) if file.exists() else []
+    asked = next((entry["accuracy"] for entry in entries if entry["model"] == NETWORK), {})
     print(f"| {' | '.join(COLUMNS)} |")
     print("|" + " --- |" * len(COLUMNS))
     known = trained(folder)
     for row in json.loads((records / "jpeg.json").read_text()):
         small, quality = row["side"] == 32, row["quality"]
         of_etc = small and row["scheme"] == "etc_jpeg"
-        queries = [asked[network][str(quality)] if of_etc else None for network in NETWORKS]
+        queries = asked.get(str(quality)) if of_etc else None
         print(f"| {' | '.join(cells(row, queries, known.get((row['scheme'], quality)) if small else None))} |")
-    whole = " | ".join(f"{asked[network]['none']:.2f}" for network in NETWORKS)
-    print(f"| etc / 16, to the byte | 32 | | | | | | | {whole} | |")
+    if asked:
+        print(f"| etc / 16, to the byte | 32 | | | | | | | {asked['none']:.2f} | |")
 
 
 if __name__ == "__main__":
