@@ -79,7 +79,8 @@ class Card:
     ) -> Card:
         """Put it together."""
         scheme = candidate.scheme.to_dict()
-        return cls(scheme, candidate.origin, budget, data, examined.findings, measured, outcomes)
+        told = [f"data.root={Path(entry).name}" if entry.startswith("data.root=") else entry for entry in data]
+        return cls(scheme, candidate.origin, budget, told, examined.findings, measured, outcomes)
 
     @property
     def attacks(self) -> list[tuple[Outcome, AttackResult]]:
@@ -206,7 +207,8 @@ def _finite(values: dict[str, float | None]) -> dict[str, float | None]:
 
 def _kept(outcome: Outcome) -> dict[str, Any]:
     result = outcome.result
-    kept = {"name": outcome.step.name, "overrides": outcome.step.overrides, "seconds": round(outcome.seconds, 2)}
+    said = [entry for entry in outcome.step.overrides if not entry.startswith("data")]
+    kept = {"name": outcome.step.name, "overrides": said, "seconds": round(outcome.seconds, 2)}
     if result is None:
         return {**kept, "not_run": outcome.why_not}
     kept |= {"identity": result.identity, "told": outcome.told}
