@@ -26,7 +26,7 @@ EPYC = "AMD EPYC, 2 cores"
 FAMILIES = {
     "plain": "none",
     **dict.fromkeys(("pe",), "pixel-wise"),
-    **dict.fromkeys(("le", "ele", "etc", "etc16", "gray_etc", "proposed"), "block-wise"),
+    **dict.fromkeys(("le", "ele", "etc", "etc_jpeg", "grayscale_etc", "proposed"), "block-wise"),
     **dict.fromkeys(("orthogonal", "horio"), "linear"),
     **dict.fromkeys(("neuracrypt", "syfer", "i2p", "gan_transformation"), "neural"),
     **dict.fromkeys(("instahide", "datamix", "scramblemix"), "mixing"),
@@ -48,6 +48,7 @@ RECORDS = (
     Records("fig4", "ae7b4c3"),
     Records("linkage", "be36f06"),
     Records("break_curve", "70d642f"),
+    Records("benchmark", "2bf8b09"),
 )
 CONFIGURATIONS = {
     ("break_curve", "jigsaw"): "robustness_etc",
@@ -68,7 +69,9 @@ def command(folder: str, group: list[Any]) -> str:
     names, seeds = config.names, sorted({each.config.seed for each in group})
     keys = sorted({each.key.public_test_key for each in group} - {None})
     said = {"seed": ",".join(map(str, seeds))}
-    if folder == "table1_small":
+    if folder == "benchmark":
+        start, said = f"vitcrypt benchmark {names.encryption}", {}
+    elif folder == "table1_small":
         start = f"vitcrypt run --config-dir experiments --config-name {folder}"
         said |= {"row": f"{names.encryption}_{names.model}", "key": ",".join(keys) or "test-0"}
     else:

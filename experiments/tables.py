@@ -18,15 +18,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "experiments/README.md", "docs/*.md")
-MADE = re.compile(r"(<!-- made by: vitcrypt ((?:report|leaderboard) .+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MADE = re.compile(
+    r"(<!-- made by: (vitcrypt (?:report|leaderboard) .+?|python experiments/.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL
+)
 
 
 def printed(command: str) -> str:
-    """Return what `vitcrypt` prints for a command, which runs in the root of the repository."""
-    program = [sys.executable, "-m", "vitcrypt", *shlex.split(command)]
+    """Return what a command prints: `vitcrypt` or a script, with this Python, in the root of the repository."""
+    program, *arguments = shlex.split(command)
+    program = [sys.executable, *(["-m", "vitcrypt"] if program == "vitcrypt" else []), *arguments]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"vitcrypt {command} failed:\n{done.stderr}")
+        sys.exit(f"{command} failed:\n{done.stderr}")
     return done.stdout
 
 

@@ -51,8 +51,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "logger.*": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
     "attack.method": {
         "vitcrypt.attacks": (
-            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LinearMap", "Link"),
-            *("Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
+            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LearnedLink"),
+            *("LinearMap", "Link", "Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
         )
     },
 }

@@ -9,7 +9,7 @@ from attacked import PUBLIC, VICTIM, scenes
 from cases import each
 from configurations import attack_values as config
 
-from vitcrypt.attacks import Link, Observation
+from vitcrypt.attacks import LearnedLink, Link, Observation
 from vitcrypt.attacks.plaintext.attack import noise
 from vitcrypt.data.copies import COPIES
 from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, ImageEncryption, Orthogonal, Plain, Proposed, Scheme
@@ -63,6 +63,18 @@ def test_under_a_fresh_map_of_all_bytes_and_without_the_image_linkage_is_chance(
     absent = found(scheme, fresh(scheme, noise(40, (3, 32, 32), seed=9)), noise(200, (3, 32, 32), seed=10))
     assert absent.top1 <= 0.1
     assert abs(absent.membership - 0.5) < 0.15
+
+
+def test_networks_learn_to_link_and_find_nothing_where_pairs_are_wrong():
+    gallery, public = scenes(20, VICTIM, 16), scenes(240, PUBLIC, 16)
+    pads = noise(20, (3, 16, 16), seed=7)
+    ciphertexts = torch.cat([fresh(PE(), gallery), gallery.roll(7, 0), gallery ^ pads])
+    held = Observation(PE(), ciphertexts, shared_key=False, public_images=public, gallery=gallery)
+    found = LearnedLink(steps=80, batch_size=48, width=32)(held)
+    assert (found.spent.steps, found.spent.images) == (80, 192)
+    right, shifted, padded = (linkage(part, torch.arange(20)).top1 for part in found.distances.split(20))
+    assert right > 0.8
+    assert max(shifted, padded) < 0.3
 
 
 def test_linkage_agrees_with_counting_by_hand():

@@ -1,18 +1,29 @@
 """A scheme is what it is found to be: honest declarations pass, and each kind of lie is caught."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from cases import ONE_EACH, label
+from cases import label
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from samples import noise_tensor as noise
 
+from vitcrypt.benchmark import declarations
 from vitcrypt.benchmark.candidate import load
 from vitcrypt.benchmark.declarations import examine
-from vitcrypt.encryption import Plain
+from vitcrypt.encryption import SCHEMES as CLASSES
+from vitcrypt.keys import Key
 
 SCHEMES = Path(__file__).parent / "schemes"
-IMAGES = noise(4, 3, 8, 8, seed=1) // 2 + torch.arange(8, dtype=torch.uint8) * 16
+SHAPE = (3, 16, 16)
+IMAGES = noise(4, *SHAPE, seed=1) // 2 + torch.arange(16, dtype=torch.uint8) * 8
+SMALL = {"neuracrypt": {"hidden": 32}, "etc_jpeg": {"block_size": 8}}
+SMALL |= dict.fromkeys(("proposed", "pevit_rs"), {"block_size": 4})
+ALL = [cls(**SMALL.get(name, {})) for name, cls in CLASSES.items()]
 
 
 def function(folder, text, name="mine"):
@@ -23,9 +34,8 @@ def function(folder, text, name="mine"):
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
-    import sys
-
+def _few_keys_and_no_module_left(monkeypatch):
+    monkeypatch.setattr(declarations, "KEYS", 48)
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(SCHEMES))
     yield
@@ -34,18 +44,41 @@ def _forget(monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("scheme", ONE_EACH, ids=label)
+@pytest.mark.parametrize("scheme", ALL, ids=label)
 def test_the_schemes_of_vitcrypt_are_what_they_declare(scheme):
     examined = examine(scheme, IMAGES)
     assert examined.lies == []
     assert (examined.linear, examined.isometry) == (scheme.properties.linear, scheme.properties.isometry)
-    assert examined.invertible
-    assert (examined.key_bits > 0) != isinstance(scheme, Plain)
+    assert examined.invertible == scheme.properties.invertible
+    assert examined.key_bits == scheme.effective_key_bits(SHAPE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ALL), st.integers(0, 99), arrays(np.uint8, (2, *SHAPE)), arrays(np.uint8, SHAPE))
+def test_declared_properties_hold_for_any_images_and_key(scheme, number, images, other):
+    one, shape = torch.from_numpy(images), tuple(other.shape)
+    cipher = scheme.cipher(scheme.subkeys(Key.test(f"test-{number}"), shape), shape)
+    made = cipher(one)
+    assert (made.dtype, tuple(made.shape[1:])) == (
+        getattr(torch, scheme.properties.dtype),
+        scheme.output_shape(shape),
+    )
+    assert torch.equal(cipher(one), made)
+    if scheme.properties.invertible:
+        assert torch.equal(cipher.inverse()(made), one)
+    if scheme.properties.isometry == "bytes":
+        apart, encrypted = (pair.flatten(1).double().diff(dim=0).norm() for pair in (one, made))
+        scale = 1 if made.dtype == torch.uint8 else 127.5
+        assert float(encrypted) * scale == pytest.approx(float(apart), rel=1e-3, abs=1e-2)
+    if scheme.properties.linear == "bytes":
+        low = torch.from_numpy(other) // 2
+        parts = [cipher(each).double() for each in (one[0] // 2 + low, one[0] // 2, low, torch.zeros_like(low))]
+        assert torch.allclose(parts[0] + parts[3], parts[1] + parts[2], atol=1e-3)
 
 
 def test_a_class_of_15_lines_is_linear_and_keeps_distances():
     examined = examine(load(str(SCHEMES / "reversed_blocks.py")).scheme, IMAGES)
-    assert (examined.lies, examined.linear, examined.isometry, examined.key_bits) == ([], "bytes", "bytes", 4)
+    assert (examined.lies, examined.linear, examined.isometry, examined.key_bits) == ([], "bytes", "bytes", 16)
 
 
 def test_a_function_that_adds_its_key_is_neither():
@@ -83,7 +116,7 @@ import torch
 class Leaking(Scheme):
     block_size = 1
     def subkeys(self, key, shape):
-        return {"order": torch.from_numpy(np.random.default_rng(int(key.fingerprint, 16)).permutation(192))}
+        return {"order": torch.from_numpy(np.random.default_rng(int(key.fingerprint, 16)).permutation(768))}
     def cipher(self, subkeys, shape):
         return SignedPermutation(subkeys["order"])
 """
@@ -120,5 +153,5 @@ def test_a_function_of_another_shape_and_type_is_followed(tmp_path):
         "dtype = 'float32'\ndef encrypt(image, key):\n    return (image[..., 0] * float(key[0] + 1)).astype('float32')"
     )
     scheme = function(tmp_path, text)
-    assert scheme.output_shape((3, 8, 8)) == (1, 8, 8)
+    assert scheme.output_shape(SHAPE) == (1, 16, 16)
     assert examine(scheme, IMAGES).linear == "bytes"

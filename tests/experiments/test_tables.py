@@ -15,8 +15,8 @@ def test_a_number_that_was_typed_is_found_and_replaced(tmp_path, monkeypatch, ca
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     monkeypatch.setattr(tables, "printed", lambda command: f"| {command} |\n| --- |\n| 96.64 |\n")
     document = tmp_path / "README.md"
-    command = "report table1 x --format md"
-    made = f"a\n<!-- made by: vitcrypt {command} -->\n\n{tables.printed(command)}\n<!-- end -->\nb\n"
+    command = "vitcrypt report table1 x --format md"
+    made = f"a\n<!-- made by: {command} -->\n\n{tables.printed(command)}\n<!-- end -->\nb\n"
     document.write_text(made.replace("96.64", "99.99"))
     monkeypatch.setattr("sys.argv", ["tables.py", "--check"])
     with pytest.raises(SystemExit) as ended:

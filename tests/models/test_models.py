@@ -7,14 +7,17 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from configurations import composed
 from lightning import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
 from vitcrypt.data import ArrayDataset, ImageDataModule, Splits
-from vitcrypt.encryption import LE, ImageEncryption, Proposed
+from vitcrypt.data.transforms import normalise
+from vitcrypt.encryption import LE, GrayscaleEtC, ImageEncryption, Proposed
 from vitcrypt.keys import Key
-from vitcrypt.models import ImageClassifier, ResNet18
+from vitcrypt.models import ConvMixer, ImageClassifier, ResNet18
+from vitcrypt.models.networks import build_network
 
 
 def noise(*shape, seed=0):
@@ -45,6 +48,14 @@ def test_resnet18_has_the_parameters_of_the_original_with_the_cifar_stem(num_cla
     with torch.device("meta"):
         network = ResNet18(num_classes)
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+
+
+def test_convmixer_has_the_parameters_that_its_definition_gives():
+    with torch.device("meta"):
+        network = ConvMixer(10)
+    stem, head = 256 * (3 * 4 * 4 + 1) + 2 * 256, 257 * 10
+    layer = 256 * (5 * 5 + 1) + 256 * 257 + 2 * 2 * 256  # depthwise, pointwise, two normalisations
+    assert sum(parameter.numel() for parameter in network.parameters()) == stem + 8 * layer + head == 603_402
 
 
 def test_the_vit_of_the_paper_has_86_million_parameters():
@@ -322,3 +333,25 @@ def test_a_checkpoint_holds_the_network_and_nothing_of_key_or_cipher(tmp_path, m
             assert secret.numpy().tobytes() not in raw
         assert owner._secret not in raw
         assert owner._secret.hex().encode() not in raw
+
+
+# Ciphertexts of another shape
+
+
+@pytest.mark.parametrize("model", ["vit_micro", "resnet18", "convmixer"])
+def test_networks_of_the_configurations_train_on_gray_images_three_times_as_wide_as_high(model):
+    node = composed("encryption=grayscale_etc", f"model={model}")["model"]
+    if model == "resnet18":
+        node["network"]["width"] = 16
+    torch.manual_seed(0)
+    shape, scheme = (3, 32, 32), GrayscaleEtC()
+    network = build_network(node, 32, 10, shape=scheme.output_shape(shape))
+    image = torch.arange(2 * 3072).mul(7).remainder(251).to(torch.uint8).view(2, *shape)
+    seen = normalise(ImageEncryption(scheme, Key.test("test-0"), shape)(image), torch.float32)
+    optimizer, losses = torch.optim.AdamW(network.parameters(), lr=1e-3), []
+    for _ in range(4):
+        losses.append(F.cross_entropy(network(seen), torch.tensor([3, 8])))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[-1] < losses[0]

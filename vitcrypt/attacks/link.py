@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from vitcrypt.attacks.learned.matcher import LearnedLink
 from vitcrypt.attacks.observation import Observation, Reconstruction
 
 
 @dataclass(frozen=True)
 class Link:
-    """Finds images again in a gallery, under every scheme that has invariants.
+    """Finds images again in a gallery: by invariants where the scheme has some, else by `LearnedLink` at its defaults.
 
     Args:
         chunk: How many candidates are compared at once: what sets the memory it takes.
@@ -32,14 +33,17 @@ class Link:
         """Return for each ciphertext its nearest candidate, and the distances of all.
 
         Raises:
-            ValueError: There is no gallery, or the scheme names nothing that its keys leave as it is.
+            ValueError: There is no gallery, or neither invariants nor public images to learn from.
         """
         gallery, scheme = observation.need("link", "gallery"), observation.scheme
         try:
             rows = torch.cat([scheme.invariants(part) for part in torch.split(observation.ciphertexts, self.chunk)])
         except NotImplementedError as error:
+            if observation.public_images is not None:
+                return LearnedLink()(observation)
             raise ValueError(
-                f"link: {error}; write {type(scheme).__name__}.invariants (vitcrypt/encryption/invariants.py has some)"
+                f"link: {error}; write {type(scheme).__name__}.invariants (vitcrypt/encryption/invariants.py has "
+                "some), or set attack.observation.public_images=5000 for networks to learn from"
             ) from None
         parts = [torch.cdist(rows, scheme.invariants(part), p=1) for part in torch.split(gallery, self.chunk)]
         distances = torch.cat(parts, 1)

@@ -20,6 +20,8 @@ from vitcrypt.keys import Key
 
 KEYS = 256
 """So many keys are tried for two with one ciphertext."""
+BY_CHANCE = 4
+"""Times as often as keys are drawn twice by chance may two of them have one ciphertext."""
 FEW_BITS = 64.0
 """Keys of fewer bits can be tried one by one."""
 
@@ -184,8 +186,9 @@ def _keys(scheme: Scheme, shape: Shape, image: Tensor) -> tuple[list[Finding], f
     for number in range(KEYS):
         cipher = scheme.cipher(scheme.subkeys(Key.test(f"test-{number}"), shape), shape)
         ciphertexts.add(cipher(image).numpy().tobytes())
-    if (same := KEYS - len(ciphertexts)) > 0:
-        bits = min(bits, math.log2(KEYS * (KEYS - 1) / 2 / same))
+    pairs, same = KEYS * (KEYS - 1) / 2, KEYS - len(ciphertexts)
+    if same > BY_CHANCE * (1 + pairs / 2.0**bits):  # of few keys some are drawn twice
+        bits = min(bits, math.log2(pairs / same))
         told = f"Of {KEYS} keys {same} gave the ciphertext of another: there are some 2^{bits:.0f} of them."
     elif bits < declared:
         told = f"A part of the key changes nothing: at most {bits:.0f} bits of it count."
@@ -208,7 +211,9 @@ def _used_bits(scheme: Scheme, mine: dict[str, Tensor], shape: Shape, image: Ten
                 changed = mine[name].clone()
                 changed[i] ^= 255
                 total += 8.0 * (not torch.equal(scheme.cipher({**mine, name: changed}, shape)(image), made))
-        elif not torch.equal(scheme.cipher({**mine, name: other[name]}, shape)(image), made):
+            continue
+        alike = torch.equal(mine[name], other[name])  # then nothing can be seen
+        if alike or not torch.equal(scheme.cipher({**mine, name: other[name]}, shape)(image), made):
             total += stage.key_bits
     return total if stages else float("inf")  # subkeys of its own making: only ciphertexts tell
 

@@ -33,12 +33,12 @@ Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
 @app.command()
-def runs(results: Folder = Path("results")) -> None:
+def runs(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print the results below a folder as tables: accuracies, each beside its plain counterpart, and attacks."""
     found, left_out = _read(results)
     for table in (summary(found), attacks(found)):
         if table.rows:
-            print_table(table)
+            print_table(table, format)
     print_left_out(left_out)
 
 

@@ -105,6 +105,10 @@ class Noise(Scheme):
             noise = -noise.sign() * (math.log(2) + torch.special.log_ndtr(-noise.abs())) / math.sqrt(2)
         return AddedNoise(self.sigma * noise, self.block_size)
 
+    def invariants(self, images: Tensor) -> Tensor:
+        """The values that noise is added to: of a ciphertext near those of its image, as noise has mean 0."""
+        return _means(images, self.block_size).flatten(1).float()
+
     def key_space_bits(self, shape: Shape) -> float:
         """0: the size of the noise protects, not the number of keys, and nobody needs a key to take noise away."""
         return 0.0

@@ -50,7 +50,7 @@ class EpochHistory(Callback):
         seconds = time.perf_counter() - self._started
         self.epochs.append(
             {"epoch": trainer.current_epoch, "step": trainer.global_step, **measures, "seconds": seconds}
-            | {"peak_gib": _peak_gib(pl_module.device)}
+            | {"peak_gib": peak_gib(pl_module.device)}
         )
         if trainer.is_global_zero and not sys.stderr.isatty():
             told = "  ".join(f"{name} {value:.4f}" for name, value in measures.items())
@@ -126,7 +126,7 @@ def diverged(history: list[dict[str, Any]]) -> int | None:
     return next(lost, None)
 
 
-def _peak_gib(device: torch.device) -> float:
+def peak_gib(device: torch.device) -> float:
     """Return the most memory that was ever held: of the GPU by tensors, of the machine by this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30

@@ -31,6 +31,7 @@ from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
+from vitcrypt.experiment.progress import Estimate, ProgressBar
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights, zero_classifier
 from vitcrypt.models.classifier import Schedule
 from vitcrypt.models.networks import build_network
@@ -218,10 +219,13 @@ class TrainingRun:
         checkpoints = ModelCheckpoint(
             job.folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
         )
+        own: list[Callback] = [SeedSteps(job.config.seed), Estimate(), checkpoints]
+        if options.enable_progress_bar and sys.stderr.isatty():
+            own.append(ProgressBar())
         return self._trainer(
             devices=devices.chosen(options),
             logger=loggers,
-            callbacks=[*added, *watching, EpochHistory(options.stop_on_nan), SeedSteps(job.config.seed), checkpoints],
+            callbacks=[*added, *watching, EpochHistory(options.stop_on_nan), *own],
             plugins=[AtomicCheckpointIO(self._stamp()), devices.environment(devices.count(options))],
             accumulate_grad_batches=accumulation,
             # Lightning counts micro batches

@@ -115,7 +115,7 @@ class ImageClassifier(LightningModule):
             loss = loss + penalty
         # Lightning computes them at the end of the epoch; logging every step takes a tenth of the time
         if batch_idx == 0:
-            self.log_dict(measures, on_step=False, on_epoch=True, batch_size=len(logits))
+            self.log_dict(measures, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits))
         return loss * batch["share"].weight if "share" in batch else loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -125,8 +125,8 @@ class ImageClassifier(LightningModule):
             self.val_measures.update(logits, batch["label"])
             self.val_loss.update(F.cross_entropy(logits, batch["label"]).expand(count))
         if batch_idx == 0:
-            self.log("val/loss", self.val_loss, batch_size=len(logits))
-            self.log_dict(self.val_measures, batch_size=len(logits))
+            self.log("val/loss", self.val_loss, prog_bar=True, batch_size=len(logits))
+            self.log_dict(self.val_measures, prog_bar=True, batch_size=len(logits))
 
     def on_test_epoch_start(self) -> None:
         """Forget earlier tests."""

@@ -28,7 +28,18 @@ ATTACKS = (
     "chosen_plaintext",
 )
 """The paper's three, then the others; attacks of other names follow."""
-CIPHERTEXT_ONLY = ("fr", "gan", "itn", "statistics", "jigsaw", "propagation", "topology", "isometry", "link")
+CIPHERTEXT_ONLY = (
+    "fr",
+    "gan",
+    "itn",
+    "statistics",
+    "jigsaw",
+    "propagation",
+    "topology",
+    "isometry",
+    "link",
+    "link_learned",
+)
 """Attacks that use no pair, no oracle and nothing else made with the victim's key."""
 
 RATE = 1e12
@@ -95,7 +106,7 @@ def security(results: Results) -> Table:
     """
     found = strongest(results)
     found["cell"] = [f"{a.verdict.marked} {a.restored:.3f} ({a.held})" for a in found.itertuples()]
-    names, links = in_order(set(found["attack"]) - {"link"}), linkage_words(results)
+    names, links = in_order(set(found["attack"]) - {"link", "link_learned"}), linkage_words(results)
     rows, linked = [], []
     for _, here in found.groupby(CASE):
         cells, first = here.set_index("attack")["cell"], here.iloc[0]

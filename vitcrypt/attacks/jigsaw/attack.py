@@ -31,7 +31,7 @@ class Jigsaw:
 
         Where every image has its own key, each ciphertext is attacked alone and no subkeys are returned.
         """
-        observation.need(self.name, schemes=("proposed", "etc"))
+        observation.need(self.name, schemes=("proposed", "etc", "etc_jpeg"))
         scheme, ciphertexts = observation.scheme, observation.ciphertexts.cpu()
         if observation.shared_key:
             subkeys = _recovered(observation, ciphertexts[: self.at_most])

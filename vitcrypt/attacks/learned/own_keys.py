@@ -13,7 +13,7 @@ def draw(scheme: Scheme, shape: Shape, count: int, random: torch.Generator, devi
 
     What is drawn follows from `random`, which lies on the CPU; on `device` it is sorted.
     """
-    if not (stages := scheme.stages(shape)):
+    if not (stages := scheme.stages(shape)) and scheme.properties.keyed:
         raise ValueError(f"{scheme.name} names no stages to draw keys of one's own from: write {scheme.name}.stages")
     subkeys = {}
     for name, stage in stages.items():
