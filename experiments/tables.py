@@ -18,7 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "experiments/README.md", "docs/*.md")
-MADE = re.compile(r"(<!-- made by: (vitcrypt report .+?|python experiments/.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MADE = re.compile(
+    r"(<!-- made by: (vitcrypt (?:report|leaderboard) .+?|python experiments/.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL
+)
 
 
 def printed(command: str) -> str:

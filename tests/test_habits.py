@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not (ROOT / ".github").exists(), reason="needs t
 DOCUMENTS = [
     path for pattern in ("*.md", "docs/**/*.md", "*/**/README.md", ".github/*.md") for path in ROOT.glob(pattern)
 ]
-DOCUMENTS = [path for path in DOCUMENTS if ".venv" not in path.parts]
+DOCUMENTS = [path for path in DOCUMENTS if not {".venv", "build"} & {*path.relative_to(ROOT).parts}]
 
 
 def anchors(text: str) -> set[str]:

@@ -158,6 +158,10 @@ def test_tables_are_printed_and_the_page_is_written_by_the_command(tmp_path, vit
         code, printed = vitcrypt("leaderboard", "claims", "--format", kind)
         assert code == 0
         assert all(word in printed for word in [*words, "left out: claims/damaged.json"])
+    printed = vitcrypt("leaderboard", "claims", "--brief", "--format", "md")[1]
+    assert printed.count("**") == 2
+    assert "linkage (measured)" in printed
+    assert "linkage (published)" not in printed
     printed = vitcrypt("leaderboard", "claims", "--format", "csv")[1]
     assert printed.count("vitcrypt claim 1") == len(CLAIMS)
     code, printed = vitcrypt("leaderboard", "claims", "--output", "page.html")

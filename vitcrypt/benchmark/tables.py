@@ -112,6 +112,19 @@ def overview(claims: list[Claim]) -> Grid:
     return Grid("Schemes", columns, [_overview_row(case) for case in cases(claims)], [*NOTES])
 
 
+BRIEF = ("scheme", "data", "keys", "verdict", "accuracy", "plain", "ciphertexts only", "linkage")
+
+
+def brief(claims: list[Claim]) -> Grid:
+    """Return of the overview what fits a page: schemes that were attacked here, and the published accuracy beside."""
+    whole = overview(claims)
+    named = list(enumerate(whole.columns))
+    kept = [i for i, c in named if c.name in BRIEF and (c.side != "published" or c.name == "accuracy")]
+    attacked = [bool(case.attacks or case.linked) for case in cases(claims)]
+    rows = [Row([row.cells[i] for i in kept], row.tags) for row, had in zip(whole.rows, attacked, strict=True) if had]
+    return Grid("Schemes attacked here", [whole.columns[i] for i in kept], rows).without_empty()
+
+
 def _overview_row(case: Case) -> Row:
     alone = [claim for claim in case.restored if claim.holds == "ciphertexts only"]
     others = [claim for claim in case.restored if claim.holds != "ciphertexts only"]

@@ -13,6 +13,7 @@ def leaderboard(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of claims.")] = Path("experiments/claims"),
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page, one .html file, instead.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with the claims.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="One table: the schemes that were attacked here.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Only print the JSON schema of a claim.")] = False,
     format: Annotated[  # noqa: A002
         Literal["rich", "md", "csv", "tex"], typer.Option(help="How to print them; csv: a row for each claim.")
@@ -24,6 +25,7 @@ def leaderboard(
     from vitcrypt.benchmark.claim import Claim
     from vitcrypt.benchmark.claims import read_claims
     from vitcrypt.benchmark.page import write_page
+    from vitcrypt.benchmark.tables import brief as brief_grid
     from vitcrypt.benchmark.tables import flat, grids
     from vitcrypt.cli.report import print_left_out
     from vitcrypt.report.printed import Format, print_table
@@ -44,6 +46,7 @@ def leaderboard(
         write_page(output, claims, left_out)
         console.print(f"{len(claims)} claims in {output} ({output.stat().st_size / 2**10:.0f} KiB)")
     else:
-        for table in [flat(claims)] if format == "csv" else [grid.table() for grid in grids(claims)]:
+        shown = [brief_grid(claims)] if brief else grids(claims)
+        for table in [flat(claims)] if format == "csv" else [grid.table() for grid in shown]:
             print_table(table, Format(format))
     print_left_out(left_out)
