@@ -6,7 +6,7 @@ READY  := $(VENV)/.installed
 TEST   := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest # compiled once, not by each process
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format leaderboard bench clean
+.PHONY: help install run test test-fast lint format leaderboard docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,9 +41,17 @@ format: install ## let ruff rewrite what it can
 leaderboard: install ## what is claimed about schemes, as leaderboard.html
 	$(BIN)/vitcrypt leaderboard --output leaderboard.html
 
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## the documentation as a site, site/index.html; any warning is an error
+	$(BIN)/python docs/site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: install ## speed of encryption, pipeline, step and training on this machine (10 minutes on 2 cores)
 	PYTHONPATH=experiments $(BIN)/python -m benchmarks.speed
 
 clean: ## remove the environment and all that was built; results stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
