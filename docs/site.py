@@ -51,6 +51,7 @@ def command_line() -> str:
     told = []
     for program, name in ((app, ""), (report, "report")):
         group = typer.main.get_group(program)
+        group.commands = {verb: command for verb, command in group.commands.items() if not command.hidden}
         parent = typer.Context(typer.main.get_group(app), info_name="vitcrypt")
         context = typer.Context(group, info_name=name, parent=parent) if name else parent
         prefix = "vitcrypt" if name else ""
