@@ -47,7 +47,7 @@ $(VENV)/.docs: $(READY)
 
 docs: $(VENV)/.docs ## the documentation as a site, site/index.html; any warning is an error
 	$(BIN)/python docs/site.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: install ## speed of encryption, pipeline, step and training on this machine (10 minutes on 2 cores)
 	PYTHONPATH=experiments $(BIN)/python -m benchmarks.speed
