@@ -48,10 +48,13 @@ def benchmark(
             "token of your environment. It can still do what you can do on this machine: read the file first.",
             style="yellow",
         )
+    elif not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", scheme):
+        raise ValueError(f"{scheme} is neither a file that ends in .py nor the name of a scheme")
     data = [_absolute(entry) for entry in overrides or []]
     if data and not any(entry.startswith("data=") for entry in data):
         raise ValueError(f"name the images first, as data=npz or data=cifar10; got {' '.join(data)}")
-    images = next((entry.partition("=")[2] for entry in data if entry.startswith(("names.data=", "data="))), "images")
+    chosen_data = dict(entry.split("=", 1) for entry in data if "=" in entry)
+    images = chosen_data.get("names.data") or chosen_data.get("data", "images")
     folder = (results / f"{name}-{printable(images, 40)}-{budget}").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     asked = {"scheme": scheme, "folder": str(folder), "data": data, "budget": budget, "format": format}
