@@ -60,7 +60,7 @@ def test_an_observation_says_what_is_held_and_refuses_what_does_not_fit():
         (ITN(), {}, "itn needs plain images"),
         (GAN(), {}, "gan needs plain images"),
         (GAN(label_weight=1.0), {"public_images": noise(2, SMALL, 0)}, "gan needs their labels"),
-        (Jigsaw(), {}, "jigsaw is an attack on proposed, etc; this is le"),
+        (Jigsaw(), {}, "jigsaw is an attack on proposed, etc, etc_jpeg; this is le"),
         (ChosenPlaintext(), {"shared_key": False, "oracle": Oracle(lambda x: x, 1)}, "one shared key"),
         (Statistics(), {"shared_key": False, "public_images": noise(2, SMALL, 0)}, "one shared key"),
         (GAN(), {"shared_key": False, "public_images": noise(2, SMALL, 0)}, "one shared key"),

@@ -26,7 +26,7 @@ from vitcrypt.benchmark.declarations import examine
 from vitcrypt.benchmark.measures import measure
 from vitcrypt.benchmark.plan import BUDGETS, PLAIN, BudgetName, Step, attacks, curve, trainings
 from vitcrypt.data import Splits, cifar10, resize
-from vitcrypt.encryption import Shape
+from vitcrypt.encryption import SCHEMES, Shape
 from vitcrypt.experiment import attack, train
 from vitcrypt.experiment.composition import checked, settled
 from vitcrypt.experiment.config import CONF, AttackConfig, Config
@@ -99,7 +99,10 @@ class Benchmark:
 
     def _images(self) -> Splits:
         """Return the images; a scheme of vitcrypt's is made of its configuration."""
-        encryption = self.candidate.overrides if self.candidate.given is None else PLAIN
+        encryption = PLAIN
+        if self.candidate.given is None:
+            scopes = SCHEMES[self.candidate.overrides[0].partition("=")[2]].properties.key_scopes
+            encryption = [*self.candidate.overrides, f"key_scope={scopes[0]}"]
         named = self._names("run", [*self.data, *encryption, "model=resnet18"])
         values = _composed("config", named)
         config, scheme = configured(Config, values)
