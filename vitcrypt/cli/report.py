@@ -33,10 +33,14 @@ Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
 @app.command()
-def runs(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
+def runs(
+    results: Folder = Path("results"),
+    trainings: Annotated[bool, typer.Option("--trainings", help="No attacks.")] = False,
+    format: Printed = Format.RICH,  # noqa: A002
+) -> None:
     """Print the results below a folder as tables: accuracies, each beside its plain counterpart, and attacks."""
     found, left_out = _read(results)
-    for table in (summary(found), attacks(found)):
+    for table in [summary(found)] if trainings else [summary(found), attacks(found)]:
         if table.rows:
             print_table(table, format)
     print_left_out(left_out)
