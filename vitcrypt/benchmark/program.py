@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from vitcrypt.benchmark.candidate import Candidate, load
@@ -28,12 +26,11 @@ from vitcrypt.benchmark.plan import BUDGETS, PLAIN, BudgetName, Step, attacks, c
 from vitcrypt.data import Splits, cifar10, resize
 from vitcrypt.encryption import SCHEMES, Shape
 from vitcrypt.experiment import attack, train
-from vitcrypt.experiment.composition import checked, settled
-from vitcrypt.experiment.config import CONF, AttackConfig, Config
+from vitcrypt.experiment.composition import composed, settled
+from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.experiment.evaluate import evaluate
 from vitcrypt.experiment.images import splits_of
 from vitcrypt.experiment.job import Job, configured
-from vitcrypt.experiment.schema import register
 from vitcrypt.report.break_curve import BY_NUMBER
 from vitcrypt.report.printed import Format, print_table
 from vitcrypt.report.records import AttackResult, TrainingResult
@@ -214,11 +211,7 @@ def at_hand() -> list[str]:
 
 
 def _composed(name: str, overrides: list[str]) -> dict[str, Any]:
-    register()
-    GlobalHydra.instance().clear()
-    with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose(name, overrides)
-    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    values: Any = OmegaConf.to_container(composed(name, overrides), resolve=True, throw_on_missing=True)
     return settled(values) if "model" in values["names"] else values
 
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -25,6 +27,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vitcrypt.experiment.config import CONF
+from vitcrypt.experiment.schema import register
 from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.text import printable
 
@@ -136,6 +139,22 @@ def _complete(config: DictConfig, loader: ConfigLoaderImpl, overrides: list[str]
     for mode in parsed[len(named.hydra) + len(named.task) :]:
         config.hydra.mode = mode.value()
         named.hydra.append(mode.input_line)
+
+
+def composed(name: str, overrides: list[str]) -> DictConfig:
+    """Compose a program's configuration outside of its command line; without Hydra's own part, not yet resolved.
+
+    Args:
+        name: "config" or "attack_config".
+        overrides: As on a command line.
+
+    Raises:
+        ValueError: As of `checked`.
+    """
+    register()
+    GlobalHydra.instance().clear()
+    with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(name, overrides)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from torch import nn
@@ -24,15 +22,14 @@ from torch import nn
 import vitcrypt
 from vitcrypt.experiment import devices
 from vitcrypt.experiment.blame import blame
-from vitcrypt.experiment.composition import checked, settled
-from vitcrypt.experiment.config import CONF, Config
+from vitcrypt.experiment.composition import composed, settled
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.export import trained_tensors
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import planned
 from vitcrypt.experiment.record import state_sha256
-from vitcrypt.experiment.schema import register
 from vitcrypt.experiment.training_run import TrainingRun, classifier_of
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.models.networks import check_state
@@ -117,11 +114,8 @@ def _values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     chosen = {entry.key_or_group: entry.value() for entry in parsed}
     groups = {name: option for name, option in chosen.items() if name in GROUPS}
     if groups:
-        register()
-        GlobalHydra.instance().clear()
-        with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
-            composed: Any = OmegaConf.to_container(compose("config", [f"{g}={o}" for g, o in groups.items()]))
-        values |= {group: composed[group] for group in groups}
+        made: Any = OmegaConf.to_container(composed("config", [f"{g}={o}" for g, o in groups.items()]))
+        values |= {group: made[group] for group in groups}
         values["names"] = {**values["names"], **{g: o for g, o in groups.items() if g != "trainer"}}
         if "data" in groups:
             values["data"]["validation"] = 0

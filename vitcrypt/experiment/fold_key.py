@@ -6,15 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from vitcrypt.encryption import Scheme
-from vitcrypt.experiment.composition import checked
-from vitcrypt.experiment.config import CONF, Config
+from vitcrypt.experiment.composition import composed
+from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.job import configured
-from vitcrypt.experiment.schema import register
 from vitcrypt.jobs.atomic import write_new
 
 if TYPE_CHECKING:
@@ -62,13 +59,9 @@ def fold_weights(
 
 
 def _configuration(weights: Path, encryption: str, model: str, overrides: list[str]) -> tuple[Config, Scheme | None]:
-    register()
-    GlobalHydra.instance().clear()
     chosen = {"data": "cifar10", "encryption": encryption, "model": model, "logger": "csv"}  # of data, the size alone
     said = [f"{group}={option}" for group, option in chosen.items()]
     said += [f"names.{group}={option}" for group, option in chosen.items() if group != "logger"]
-    with checked(), initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("config", [*said, *overrides])
-    values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    values: Any = OmegaConf.to_container(composed("config", [*said, *overrides]), resolve=True, throw_on_missing=True)
     values["model"] |= {"weights": str(weights), "fold_key": True}
     return configured(Config, values)
