@@ -88,7 +88,8 @@ def trainings(candidate: Candidate, data: list[str], budget: Budget, shape: Shap
     networks = dict(SMALL)
     for point in installed_points("models"):
         module = point.value.replace(":", ".")
-        networks[point.name] = [*SMALL["resnet18"], f"model.network._target_={module}", "~model.network.width"]
+        own = [f"model.network._target_={module}", "~model.network.width", _allowed(candidate, module)]
+        networks[point.name] = [*SMALL["resnet18"], *own]
     encryptions = (
         {"plain": PLAIN} if candidate.scheme.is_plain else {"plain": PLAIN, candidate.name: candidate.overrides}
     )
@@ -163,9 +164,8 @@ def attacks(
     ]
     for point in installed_points("attacks"):
         target = point.value.replace(":", ".")
-        steps.append(
-            Step(point.name, "attack", [*shared, "attack=fr", f"attack.method._target_={target}"], 1.0, "attack")
-        )
+        own = ["attack=fr", f"attack.method._target_={target}", "~attack.method.variant", _allowed(candidate, target)]
+        steps.append(Step(point.name, "attack", [*shared, *own, *many, f"names.attack={point.name}"], 1.0, "attack"))
     for copies in ("exact", "jpeg90"):
         options = [few, f"attack.observation.gallery={budget.gallery}", f"attack.observation.gallery_copies={copies}"]
         steps.append(Step(f"link, {copies}", "attack", [*each, "attack=link", *options], 2.0, "linkage"))
@@ -181,6 +181,11 @@ def curve(attack: Step, held: str, most: int) -> list[Step]:
         changed += [f"attack.observation.{held}={count}"]
         steps.append(Step(f"{attack.name} from {count} {held}", "attack", changed, 0.5, "curve"))
     return steps
+
+
+def _allowed(candidate: Candidate, target: str) -> str:
+    """Return the override that lets configurations build from a module of an installed package too."""
+    return f"allow_targets=[{','.join(dict.fromkeys([*candidate.modules, target.partition('.')[0]]))}]"
 
 
 def _sizes(budget: Budget, network: str) -> list[str]:
