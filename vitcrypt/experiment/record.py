@@ -110,6 +110,7 @@ def describe_key(job: Job[Any], shape: Shape) -> Key:
         public_test_key=job.public_test_key,
         nominal_bits=scheme.key_space_bits(shape) if scheme else None,
         effective_bits=scheme.effective_key_bits(shape) if scheme else None,
+        **dict[str, Any]({"bounds": bounds} if (bounds := scheme.bounds(shape) if scheme else {}) else {}),
     )
 
 

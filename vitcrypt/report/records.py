@@ -14,12 +14,16 @@ Confusion = Annotated[list[list[Count]], BeforeValidator(lambda counts: [[counts
 
 
 class Key(Part):
-    """The key of the images, by what may be known of it. Bits are those of the scheme's key space."""
+    """The key of the images, by what may be known of it. Bits are those of the scheme's key space.
+
+    `bounds` is what the scheme proves of one ciphertext: epsilon, delta, leakage_bits.
+    """
 
     fingerprint: str | None
     public_test_key: str | None = None
     nominal_bits: Number | None = None
     effective_bits: Annotated[Number, Field(ge=0)] | None
+    bounds: dict[str, Number] | None = None
 
 
 class EncryptedConfig(Part):
