@@ -118,7 +118,7 @@ class Features(Scheme):
     def invariants(self, images: Tensor) -> Tensor:
         """The length of the vector, all that a rotation leaves; of a ciphertext less what noise adds on average."""
         if images.dtype == torch.uint8:
-            return self.features(images).norm(dim=1, keepdim=True).float()
+            return self.features(images).square().sum(1, keepdim=True).sqrt().float()
         squares = images.double().flatten(1).square().sum(1, keepdim=True)
         lengths: Tensor = (squares - images[0].numel() * self.sigma**2).clamp_min(0).sqrt()
         return lengths.float()
