@@ -87,7 +87,8 @@ def texts(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
 
 def training_frame(results: Results) -> pd.DataFrame:
     """Return the trainings, their accuracy in percent, and `recipe`, which is equal for runs of one recipe."""
-    columns = [*CASE, "label", "sizes", "network", "model", "seed", "key", "accuracy", "recipe", "result"]
+    columns = [*CASE, "label", "sizes", "network", "model", "seed", "key", "accuracy", "leak_bits"]
+    columns += ["recipe", "result"]
     return pd.DataFrame([_training(result) for result in trained(results)], columns=columns)
 
 
@@ -157,6 +158,7 @@ def _training(result: TrainingResult) -> dict[str, Any]:
         "seed": result.config.seed,
         "key": result.key.fingerprint or "",
         "accuracy": 100 * result.metrics.acc,
+        "leak_bits": result.key.leak_bits,
         "recipe": json.dumps(recipe_of(result), sort_keys=True, allow_nan=False),
         "result": result,
     }
