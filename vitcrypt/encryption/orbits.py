@@ -64,7 +64,7 @@ def of_two_orders(rows: int, columns: int, kinds: int) -> int:
     """
     every, keys = kinds ** (rows * columns), math.factorial(rows) * math.factorial(columns)
     both = -(-every // keys) + kinds ** (rows * columns - min(rows, columns))
-    return min(multisets(kinds**columns, rows), multisets(kinds**rows, columns), both)
+    return int(min(multisets(kinds**columns, rows), multisets(kinds**rows, columns), both))
 
 
 def block_states(channels: int, side: int) -> Tensor:

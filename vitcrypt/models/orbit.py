@@ -13,6 +13,7 @@ of tokens; a transformer without position embedding takes it, or with one where 
 Of proposed this is less than the orbit: that a pixel is the same one in all blocks is not used.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def _nibble_counts(images: Tensor, side: int) -> Tensor:
     nibbles = _nibbles(images, side)
     folded = torch.minimum(nibbles, 15 - nibbles)
     counts = torch.stack([(folded == value).sum(2) for value in range(8)], 2)
-    return (counts.float() / nibbles.shape[2] ** 0.5).unsqueeze(2)
+    return (counts.float() / math.sqrt(nibbles.shape[2])).unsqueeze(2)
 
 
 def _blocks(images: Tensor, side: int) -> Tensor:
@@ -153,7 +154,8 @@ class OrbitNetwork(nn.Module):
     def _pooled(self, cells: Tensor) -> Tensor:
         """Embed the cells of a token in all of its states, and take mean and maximum: [B, N, 2 width]."""
         weights = self.cell.weight[:, self.states].transpose(0, 1)  # [states, width, F]: moved instead of the cells
-        moved = F.linear(cells, weights.flatten(0, 1)).unflatten(-1, weights.shape[:2]).flatten(2, 3)
+        moved = F.linear(cells, weights.flatten(0, 1))
+        moved = moved.view(*cells.shape[:2], -1, weights.shape[1])
         embedded = (moved + self.cell.bias).relu()
         if self.tokens.negated:
             embedded = embedded + (self.cell.bias - moved).relu()

@@ -129,8 +129,11 @@ def draw_frontier(points: pd.DataFrame, path: Path) -> Path:
 def _panel(axis: Axes, points: pd.DataFrame, price: str) -> None:
     networks = sorted(points["name"].unique())
     for _, point in points.iterrows():
-        style = {"marker": MARKERS[networks.index(point["name"]) % len(MARKERS)], "color": f"C{point['order']}"}
-        label = ", ".join(filter(None, [f"{point['label']} ({point['sizes']})", point["knob"], point["name"]]))
+        style: dict[str, Any] = {
+            "marker": MARKERS[networks.index(point["name"]) % len(MARKERS)],
+            "color": f"C{point['order']}",
+        }
+        label = ", ".join(filter(None, [f"{point['label']} ({point['sizes']})", point["knob"], point["name"]]))[:80]
         axis.errorbar(point[price], point["accuracy"], point["sd"], linestyle="none", label=label, **style)
     best = points[points[f"best_{price}"]].sort_values([price, "accuracy"])
     axis.plot(best[price], best["accuracy"], color="grey", linewidth=1, zorder=0)
