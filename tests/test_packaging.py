@@ -94,7 +94,7 @@ LOADED_BY_OTHERS = {
     "tensorboard": "lightning",
     "tabulate": "pandas",
 }
-COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
+COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-timeout", "pytest-xdist", "ruff"}
 
 
 @CHECKOUT
