@@ -42,7 +42,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "Pixelise",
         )
     },
-    "model.network": {"timm": ("create_model",), "vitcrypt.models": ("ConvMixer", "PyramidNet", "ResNet18")},
+    "model.network": {
+        "timm": ("create_model",),
+        "vitcrypt.models": ("ConvMixer", "OrbitNetwork", "PyramidNet", "ResNet18"),
+    },
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
     "trainer": {"lightning": ("Trainer",)},
     "callbacks.*": {

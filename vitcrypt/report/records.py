@@ -17,6 +17,7 @@ class Key(Part):
     """The key of the images, by what may be known of it. Bits are those of the scheme's key space.
 
     `bounds` is what the scheme proves of one ciphertext: epsilon, delta, leakage_bits.
+    `leak_bits` is the most that one ciphertext tells of its image, if each has a key of its own and the bound is known.
     """
 
     fingerprint: str | None
@@ -24,6 +25,7 @@ class Key(Part):
     nominal_bits: Number | None = None
     effective_bits: Annotated[Number, Field(ge=0)] | None
     bounds: dict[str, Number] | None = None
+    leak_bits: Annotated[Number, Field(ge=0)] | None = None
 
 
 class EncryptedConfig(Part):
