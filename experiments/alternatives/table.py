@@ -1,0 +1,47 @@
+"""The record of run.py as a table, with private features from their own record.
+
+python experiments/alternatives/table.py experiments/records/alternatives/alternatives.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+LEARNS = {
+    "plain": "the provider: everything",
+    "proposed": "the provider: labels, answers, which image of a gallery it is; a few ciphertexts give the key",
+    "tenseal": "the provider: that a query came; the owner: answers (training was in plain)",
+    "crypten": "nobody, unless both servers collude; the owner: answers (training was in plain)",
+    "concrete": "the provider: that a query came; the owner: answers (training was in plain)",
+}
+
+
+def main(path: str) -> None:
+    """Print it."""
+    record = json.loads(Path(path).read_text())
+    columns = (
+        "alternative",
+        "task",
+        "accuracy %",
+        "n",
+        "ms a query",
+        "KB a query",
+        "set-up MB",
+        "memory MB",
+        "who learns",
+    )
+    print(f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns), sep="\n")
+    for name, found in record.items():
+        if "failed" in found:
+            print(f"| {name} | none | - | - | - | - | - | - | did not run: {found['failed'][:100]} |")
+            continue
+        for task, row in found["tasks"].items():
+            setup = found["setup_bytes"]
+            setup = setup[task] if isinstance(setup, dict) else setup
+            cells = [f"{name} ({found['version']})", task, f"{100 * row['accuracy']:.1f}", str(row["queries"])]
+            cells += [f"{row['ms']:.3g}", f"{row['bytes'] / 1000:.3g}", "?" if setup is None else f"{setup / 1e6:.3g}"]
+            print(f"| {' | '.join([*cells, format(row['memory_mb'], '.0f'), LEARNS[name]])} |")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
