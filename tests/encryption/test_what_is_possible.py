@@ -70,7 +70,12 @@ class Small:
         return x, y, prior[x] * times / self.keys
 
 
-@pytest.fixture(scope="module", params=CASES)
+LARGER = ("etc, two blocks", "proposed, four pixels")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LARGER)) for name in CASES]
+)
 def small(request):
     return Small(*CASES[request.param])
 

@@ -67,6 +67,15 @@ def test_best_are_those_that_nothing_beats_in_accuracy_and_price():
     assert not rows([attack("le", "fr", 0.2)])[0]
 
 
+def test_options_of_any_kind_are_words(tmp_path):
+    odd = {"_target_": "x", "\x1b[2J": "[bold]$\\frac{$", "nested": {"a": ["|\n", 1e30]}, "none": None}
+    stored(tmp_path, trained("noise", 0.3, config__encryption=odd))
+    done = CliRunner().invoke(app, ["report", "frontier", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert all(line.isprintable() for line in done.output.split("\n"))
+    assert "[bold]$" in done.output
+
+
 def test_the_command_reads_several_folders_and_draws_a_picture(tmp_path):
     for number, record in enumerate(RECORDS):
         stored(tmp_path / str(number % 2) / str(number), record)
