@@ -106,12 +106,13 @@ def describe_key(job: Job[Any], shape: Shape) -> Key:
     """Return what a record says of the key: its fingerprint, how large the key space is, what leaks; never the key."""
     scheme = job.scheme
     leak = scheme.leak_bits(shape) if scheme and job.config.key_scope == "per_image" else None
+    proved: dict[str, Any] = {"bounds": scheme.bounds(shape) if scheme else None, "leak_bits": leak}
     return Key(
         fingerprint=job.fingerprint,
         public_test_key=job.public_test_key,
         nominal_bits=scheme.key_space_bits(shape) if scheme else None,
         effective_bits=scheme.effective_key_bits(shape) if scheme else None,
-        **({} if leak is None else {"leak_bits": leak}),
+        **{name: value for name, value in proved.items() if value},
     )
 
 

@@ -105,6 +105,9 @@ def _tell(job: Job[Config], result: TrainingResult, how: str) -> None:
     metrics, training = result.metrics, result.training
     accuracy = f"{job.config.names}, seed {job.config.seed}: test accuracy {100 * metrics.acc:.2f} %"
     console.print(Text.assemble((accuracy, "bold green"), f" ({metrics.images} images), {how}"))
+    if (bounds := result.key.bounds) is not None:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in bounds.items())
+        console.print(f"  proved of one ciphertext of an image, whatever the attack: {told}")
     if training.diverged is not None:
         console.print(
             f"  the loss is not finite in epoch {training.diverged}, and the training ended with epoch "
