@@ -113,6 +113,14 @@ def test_what_leaks_is_the_entropy_of_the_orbit_and_at_most_the_bound(small, pri
         assert limit is None or leak == pytest.approx(limit)
 
 
+def test_no_guess_of_anything_gains_more_than_the_number_of_orbits(small, prior):
+    """Maximal leakage: the sum over y of the largest P(y | x)."""
+    x, y, both = small.joint(prior)
+    largest = np.zeros(len(small.images))
+    np.maximum.at(largest, y, both / prior[x])
+    assert largest.sum() == pytest.approx(small.orbit.max() + 1)
+
+
 def test_the_best_attack_names_the_most_probable_image_of_the_orbit(small, prior):
     _, y, both = small.joint(prior)
     best = np.zeros(len(small.images))

@@ -22,11 +22,11 @@ def linked(scheme, top1, copies="exact", images=10, **changes):
 
 
 RECORDS = [
-    trained("ele", 0.20, key__leak_bits=100.0),
-    trained("ele", 0.30, key__leak_bits=100.0, config__seed=1),
+    trained("ele", 0.20, key__bounds__leakage_bits=100.0),
+    trained("ele", 0.30, key__bounds__leakage_bits=100.0, config__seed=1),
     trained("ele", 0.40, "vit_micro", each=False),
-    trained("pe", 0.24, key__leak_bits=5000.0),
-    trained("le", 0.50, key__leak_bits=9000.0),
+    trained("pe", 0.24, key__bounds__leakage_bits=5000.0),
+    trained("le", 0.50, key__bounds__leakage_bits=9000.0),
     trained("noise", 0.30, config__encryption__sigma=8.0),
     trained("noise", 0.10, config__encryption__sigma=99.0),
     changed(attack("ele", "fr", 0.2), config__key_scope="per_image"),
