@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from vitcrypt.data.archive import Header, open_archive
@@ -35,6 +34,8 @@ def digits(test_fraction: float = 0.2) -> Splits:
 
     There is no official test set; a fixed stratified fifth (360 images) is set aside.
     """
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     grey = torch.from_numpy((bunch.images * 255 / 16).round().astype(np.uint8))
     images = grey[:, None].expand(-1, 3, -1, -1).contiguous()
