@@ -84,6 +84,8 @@ def test_it_is_built_from_its_description_and_refuses_schemes_and_blocks_that_it
     made = build_network(values["model"], config.data.image_size, 10)
     assert made(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
     assert not [name for name in made.state_dict() if "states" in name]
+    with torch.device("meta"):  # as shapes are asked for without taking memory
+        assert OrbitNetwork(10, "etc").cell.weight.is_meta
     with pytest.raises(ValueError, match=r"scheme=noise; set model=vit_micro"):
         OrbitNetwork(10, "noise")
     values["encryption"]["block_size"] = 8

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.special import ndtri
 from torch import Tensor
 
 from vitcrypt.encryption import primitives
 from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
-from vitcrypt.encryption.privacy import DELTA, gaussian_epsilon, leakage_bits
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
 
@@ -129,6 +127,8 @@ class Features(Scheme):
 
     def bounds(self, shape: Shape) -> dict[str, float]:
         """Epsilon and delta of local differential privacy, and maximal leakage, of one release of an image."""
+        from vitcrypt.encryption.privacy import DELTA, gaussian_epsilon, leakage_bits
+
         size = self.dimension(shape)
         bits = min(leakage_bits(size, self.clip, self.sigma), math.log2(size) if self.code else math.inf)
         proved = {"leakage_bits": bits} if math.isfinite(bits) else {}
@@ -165,6 +165,8 @@ class NoisyFeatures(Cipher):
 
     def _noise(self, name: bytes, count: int) -> Tensor:
         words = np.frombuffer(shake_256(self._secret + name).digest(8 * count), "<u8") & np.uint64(2**53 - 1)
+        from scipy.special import ndtri
+
         return torch.from_numpy(ndtri((words.astype(np.float64) + 0.5) / 2**53))
 
     def extra_repr(self) -> str:

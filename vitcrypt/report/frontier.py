@@ -24,6 +24,7 @@ PRICES = {
     "any_restored": "worst restoration (median SSIM)",
 }
 """What is paid, the less the better: columns of the points, and in words."""
+ENDS = {"leak_bits": (0, None), "linked": (-3, 103), "any_restored": (-0.1, 1.05)}
 COLUMNS = ["data", "scheme", "size / block", "options", "network", "accuracy", "sd", "runs", "bits, at most"]
 COLUMNS += ["linked, %", "jpeg90, %", "restored", "by", "best in"]
 SHORT = {"leak_bits": "bits", "linked": "linkage", "any_restored": "restoration"}
@@ -46,8 +47,8 @@ def frontier(results: Results) -> tuple[Table, pd.DataFrame]:
         rows.append([*point[LABELS], point["knob"], point["name"], *measured, best])
     notes = [
         "accuracy: of the test images in percent after the last epoch, mean over the runs; sd: over these.",
-        "bits, at most: log2 of the number of orbits, the most that a ciphertext under a fresh key of its own tells of "
-        "its image, whoever looks (docs/what-is-possible.md). Empty: under one key, or where no bound is known.",
+        "bits, at most: what is proved that a ciphertext leaks of its image, whoever looks; with a fresh key for each, "
+        "log2 of the number of orbits (docs/what-is-possible.md). Empty: under one key, or where nothing is proved.",
         "linked: the share of ciphertexts whose own image is the nearest of a gallery, exact copies and JPEG 90. "
         "Under one key, where that was not run: with a key each, which is no easier.",
         "restored: the largest median SSIM over the attacks that were run. Others may restore more.",
@@ -121,7 +122,7 @@ def draw_frontier(points: pd.DataFrame, path: Path) -> Path:
         here = points[points["data"] == data]
         for axis, price in zip(row, PRICES, strict=True):
             _panel(axis, here, price)
-            axis.set(xlabel=PRICES[price], ylabel=f"test accuracy on {data} (%)")
+            axis.set(xlim=ENDS[price], xlabel=PRICES[price], ylabel=f"test accuracy on {data} (%)")
         row[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return saved(figure, path, dpi=110)
 

@@ -16,8 +16,7 @@ Confusion = Annotated[list[list[Count]], BeforeValidator(lambda counts: [[counts
 class Key(Part):
     """The key of the images, by what may be known of it. Bits are those of the scheme's key space.
 
-    `bounds` is what the scheme proves of one ciphertext: epsilon, delta, leakage_bits.
-    `leak_bits` is the most that one ciphertext tells of its image, if each has a key of its own and the bound is known.
+    `bounds` is what is proved of one ciphertext: epsilon, delta, leakage_bits.
     """
 
     fingerprint: str | None
@@ -25,7 +24,6 @@ class Key(Part):
     nominal_bits: Number | None = None
     effective_bits: Annotated[Number, Field(ge=0)] | None
     bounds: dict[str, Number] | None = None
-    leak_bits: Annotated[Number, Field(ge=0)] | None = None
 
 
 class EncryptedConfig(Part):
