@@ -17,6 +17,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RECORD = HERE.parent / "records" / "alternatives" / "alternatives.json"
+LIMIT = 900
+"""Seconds for measuring one."""
 TORCH = ("torch==2.3.1", "numpy==1.26.4", "scikit-learn", "omegaconf", "pyyaml")
 ALTERNATIVES: dict[str, tuple[str, list[tuple[str, ...]]]] = {
     "plain": ("plain.py", []),
@@ -56,9 +58,12 @@ def measure(name: str, folder: Path, arguments: list[str]) -> dict[str, Any]:
             capture_output=True,
             text=True,
             env={**os.environ, **root, "OMP_NUM_THREADS": "1"},
+            timeout=LIMIT,
         )
         found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
         return found
+    except subprocess.TimeoutExpired:
+        return {"failed": f"not ready after {LIMIT} s"}
     except subprocess.CalledProcessError as error:
         said = [line for line in str(error.stderr).splitlines() if line.strip()]
         return {"failed": said[-1] if said else f"exit code {error.returncode}"}

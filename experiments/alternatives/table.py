@@ -16,6 +16,20 @@ LEARNS = {
 }
 
 
+DIMENSION, SIGMA = 256, 0.6
+"""Of the private features in the table: linkage at most 5 %, with labels known too."""
+
+
+def private_features(path: Path) -> str:
+    """Return the row of private features: rows of 256 values of float32 once for training, then codes of 10 classes."""
+    rows = json.loads(path.read_text())["rows"]
+    (row,) = [row for row in rows if (row["dimension"], row["sigma"]) == (DIMENSION, SIGMA)]
+    cells = ["private features (vitcrypt)", "features", f"{100 * row['coded_0.2']:.1f}", "10000", "-", "0.04"]
+    linked = f"of a gallery of 10,000, {100 * row['rows_linked']:.1f} % of training rows"
+    learns = f"the provider: labels, classes; {linked} and {100 * row['coded_0.2_linked']:.1f} % of queries"
+    return f"| {' | '.join([*cells, f'{4 * DIMENSION / 1e6:.4f} for each training image', '-', learns])} |"
+
+
 def main(path: str) -> None:
     """Print it."""
     record = json.loads(Path(path).read_text())
@@ -41,6 +55,7 @@ def main(path: str) -> None:
             cells = [f"{name} ({found['version']})", task, f"{100 * row['accuracy']:.1f}", str(row["queries"])]
             cells += [f"{row['ms']:.3g}", f"{row['bytes'] / 1000:.3g}", "?" if setup is None else f"{setup / 1e6:.3g}"]
             print(f"| {' | '.join([*cells, format(row['memory_mb'], '.0f'), LEARNS[name]])} |")
+    print(private_features(Path(path).parents[1] / "features" / "frontier.json"))
 
 
 if __name__ == "__main__":
