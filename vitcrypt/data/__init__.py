@@ -5,6 +5,7 @@ from vitcrypt.data.datamodule import ImageDataModule
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Batch, FileDataset, ImageDataset, Splits
 from vitcrypt.data.decode import read_image
 from vitcrypt.data.manifest import Manifest
+from vitcrypt.data.packed import ShardDataset, shards
 from vitcrypt.data.sources import digits, folder, npz
 from vitcrypt.data.transforms import normalise, resize
 
@@ -16,6 +17,7 @@ __all__ = [
     "ImageDataModule",
     "ImageDataset",
     "Manifest",
+    "ShardDataset",
     "Splits",
     "cifar10",
     "cifar100",
@@ -25,4 +27,5 @@ __all__ = [
     "npz",
     "read_image",
     "resize",
+    "shards",
 ]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ LOOKED_INTO = 1000
 FEW_BITS = 14
 Transparency = Literal["white", "refuse"]
 """What becomes of transparent images: they are laid on white, or not read."""
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -93,16 +94,16 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
     return Survey(frozenset(header.size for header in headers), transparent, paged, len(dark), max(dark, default=0))
 
 
-def in_threads(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterator[T]:
-    """Map over files in threads (Pillow decodes outside the interpreter's lock), in order, with a progress bar.
+def in_threads(function: Callable[[S], T], items: Sequence[S], what: str) -> Iterator[T]:
+    """Map over files or numbers in threads (Pillow decodes outside of the lock), in order, with a progress bar.
 
     Raises:
         ValueError: The function raised it for some files; the others were done. The message has the first ones.
     """
 
-    def attempted(path: Path) -> T | ValueError:
+    def attempted(item: S) -> T | ValueError:
         try:
-            return function(path)
+            return function(item)
         except ValueError as error:
             return error
 
@@ -110,7 +111,7 @@ def in_threads(function: Callable[[Path], T], paths: list[Path], what: str) -> I
     hidden = not error_console.is_terminal
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with ThreadPoolExecutor() as pool, Progress(*columns, console=error_console, transient=True, disable=hidden) as bar:
-        for result in bar.track(pool.map(attempted, paths), total=len(paths), description=what):
+        for result in bar.track(pool.map(attempted, items), total=len(items), description=what):
             if isinstance(result, ValueError):
                 failed.append(str(result))
             else:
