@@ -10,11 +10,15 @@ A table stands between two comments, the first of which names the command that p
 """
 
 import argparse
+import contextlib
+import io
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from vitcrypt.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "experiments/README.md", "docs/*.md")
@@ -26,8 +30,11 @@ MADE = re.compile(
 def printed(command: str) -> str:
     """Return what a command prints: `vitcrypt` or a script, with this Python, in the root of the repository."""
     program, *arguments = shlex.split(command)
-    program = [sys.executable, *(["-m", "vitcrypt"] if program == "vitcrypt" else []), *arguments]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    if program == "vitcrypt":
+        with contextlib.chdir(ROOT), contextlib.redirect_stdout(io.StringIO()) as written:
+            app(arguments, standalone_mode=False)
+        return written.getvalue()
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{command} failed:\n{done.stderr}")
     return done.stdout

@@ -159,13 +159,19 @@ def test_no_file_is_too_long_and_none_is_named_for_nothing():
 
 
 @pytest.mark.slow
-def test_a_process_that_serves_loads_no_key_code_and_with_onnx_no_torch():
+def test_each_part_loads_no_more_than_it_needs():
+    """In one fresh process, from the least to the most: reports, then serving, encryption, networks."""
     program = """
 import sys
-import vitcrypt.cli, vitcrypt.cli.report, vitcrypt.service.app, vitcrypt.service.server
-assert "torch" not in sys.modules
-import vitcrypt.models.networks, vitcrypt.service.graph  # what --backend torch needs besides
-assert "torch" in sys.modules and not [name for name in sys.modules if name.startswith("vitcrypt.keys")]
+def loaded(*names):
+    return [name for name in sys.modules if name.startswith(names)]
+import vitcrypt.cli, vitcrypt.cli.report, vitcrypt.report.html, vitcrypt.report.table1
+import vitcrypt.service.app, vitcrypt.service.server  # what serves with ONNX
+assert not loaded("torch", "lightning", "timm"), loaded("torch")[:1]
+import vitcrypt.encryption
+assert not loaded("vitcrypt.keys", "lightning", "hydra", "wandb", "cryptography")
+import vitcrypt.models.networks, vitcrypt.service.graph  # what serves with torch
+assert loaded("torch") and not loaded("vitcrypt.keys")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

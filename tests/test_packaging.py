@@ -96,7 +96,7 @@ LOADED_BY_OTHERS = {
     "s3fs": "fsspec",
 }
 UNPINNED = ("loggers", "s3", "neighbours")
-COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-xdist", "ruff"}
+COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-timeout", "pytest-xdist", "ruff"}
 
 
 @CHECKOUT

@@ -41,7 +41,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *("EtCJPEG", "GrayscaleEtC", "Horio", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS", "Pixelise"),
         )
     },
-    "model.network": {"timm": ("create_model",), "vitcrypt.models": ("ConvMixer", "PyramidNet", "ResNet18")},
+    "model.network": {
+        "timm": ("create_model",),
+        "vitcrypt.models": ("ConvMixer", "OrbitNetwork", "PyramidNet", "ResNet18"),
+    },
     "model.optimizer": {"torch.optim": tuple(TORCH.split()), "timm.optim": tuple(TIMM.split())},
     "trainer": {"lightning": ("Trainer",)},
     "callbacks.*": {

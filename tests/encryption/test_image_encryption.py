@@ -3,8 +3,6 @@
 import copy
 import math
 import pickle
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -181,20 +179,6 @@ def test_schemes_are_values_found_by_their_lowered_names(scheme):
     assert len({scheme(), scheme()}) == 1
     with pytest.raises(AttributeError):
         scheme().block_size = 2
-
-
-@pytest.mark.slow
-def test_a_fresh_process_that_imports_encryption_has_no_key_code_and_no_framework():
-    code = (
-        "import sys, vitcrypt.encryption; "
-        "print(sorted(n for n in sys.modules if n.split('.')[0] in ('lightning', 'hydra', 'wandb', 'cryptography') "
-        "or n.startswith('vitcrypt')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = done.stdout
-    assert "'vitcrypt.encryption.schemes'" in loaded
-    for name in ("vitcrypt.keys", "lightning", "hydra", "wandb", "cryptography"):
-        assert f"'{name}" not in loaded
 
 
 @pytest.mark.gpu

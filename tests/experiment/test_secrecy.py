@@ -13,8 +13,7 @@ from vitcrypt.keys import Key
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("logger", ["csv", "wandb"])
-def test_nothing_that_a_run_writes_holds_the_key(tmp_path, logger):
+def test_nothing_that_runs_and_their_loggers_write_holds_the_key(tmp_path):
     key = Key.generate()
     key_file = tmp_path / "owner" / "key.txt"
     key_file.parent.mkdir()
@@ -22,8 +21,15 @@ def test_nothing_that_a_run_writes_holds_the_key(tmp_path, logger):
     work = tmp_path / "work"
     work.mkdir()
     home = {"HOME": str(tmp_path / "home"), "WANDB_CACHE_DIR": str(tmp_path / "work" / "wandb-cache")}
-    printed = finish("-m", *SMALL, "encryption=proposed,le", f"key={key_file}", f"logger={logger}", folder=work, **home)
+    loggers = f"key={key_file}", "logger=[csv,wandb]"
+    printed = finish("-m", *SMALL, "encryption=proposed,le", *loggers, folder=work, **home)
     assert printed.count("test accuracy") == 2
+    runs = sorted(path.parent for path in work.rglob("run-*.wandb"))
+    assert len({path.name.split("-")[-1] for path in runs}) == 2, "without an account, one run for each job"
+    for path in runs:
+        assert f"wandb sync {path}" in printed
+        assert list(path.rglob("*.png")), "the pictures are logged"
+        assert list(path.rglob("*.table.json")), "the table is logged"
     wanted = forms(key._secret) | forms(key.derive("fingerprint"))
     for name in ("proposed", "le"):
         scheme = SCHEMES[name](block_size=4)
@@ -50,17 +56,3 @@ def test_the_search_for_the_key_would_find_it(tmp_path):
     wanted = forms(key._secret) | permutation_forms("index", encryption.cipher.index)
     found = {form for _, data in everything_below(tmp_path) for form, secret in wanted.items() if secret in data}
     assert found == {"list", "index as int64", "index as int32"}
-
-
-@pytest.mark.slow
-def test_wandb_works_without_an_account_and_has_one_run_for_each_job(tmp_path):
-    printed = finish(
-        "-m", *SMALL, "encryption=proposed,plain", "logger=wandb", folder=tmp_path, HOME=str(tmp_path / "home")
-    )
-    runs = sorted(path.parent for path in tmp_path.rglob("run-*.wandb"))
-    assert len(runs) == 2
-    assert len({path.name.split("-")[-1] for path in runs}) == 2
-    for path in runs:
-        assert f"wandb sync {path}" in printed
-        assert list(path.rglob("*.png")), "the pictures are logged"
-        assert list(path.rglob("*.table.json")), "the table is logged"

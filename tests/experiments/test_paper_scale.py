@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import kill_plan
 import paper_scale
 import pytest
 from campaign.job import Job
@@ -166,12 +165,6 @@ def test_every_option_of_the_plan_exists(small, tmp_path):
 
 def test_the_overview_in_the_readme_is_that_of_the_plan():
     assert paper_scale.overview(Plan().jobs()) in (ROOT / "experiments" / "README.md").read_text()
-
-
-@pytest.mark.slow
-def test_trainings_in_a_killed_plan_end_equal(tmp_path):
-    moments = kill_plan.kill(tmp_path, 1, random.Random(1), ["proposed_vit_b16-cifar10"])
-    assert len(moments) == 1
 
 
 def test_learned_attacks_are_planned_with_their_published_epochs():

@@ -3,10 +3,7 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,17 +272,3 @@ def test_the_picture_grows_with_the_number_of_classes_and_stays_small_enough(tmp
         sizes.append(picture(confusion_matrix(tmp_path / "x.png", confusion, [str(i) for i in range(count)])).shape[0])
     assert sizes == sorted(set(sizes))
     assert sizes[-1] <= 14 * 120
-
-
-# What this room imports
-
-
-@pytest.mark.parametrize("module", ["vitcrypt.report.html", "vitcrypt.report.table1", "vitcrypt.cli.report"])
-def test_reports_are_made_without_importing_torch(module):
-    program = (
-        f"import sys, {module}; heavy = 'torch', 'torchvision', 'lightning', 'timm', 'torchmetrics';"
-        "print([name for name in heavy if name in sys.modules])"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "[]"

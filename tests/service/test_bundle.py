@@ -39,7 +39,7 @@ def of_timm(name):
     [
         VIT,
         RESNET | {"adaptation": "ele"},
-        pytest.param(of_timm("convnext_atto"), marks=pytest.mark.slow),
+        pytest.param(of_timm("test_convnext"), marks=pytest.mark.slow),
     ],
 )
 def test_every_backend_gives_the_logits_of_the_network_that_was_written(tmp_path, model):

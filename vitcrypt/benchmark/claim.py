@@ -302,4 +302,4 @@ class Claim(_Part):
 
     def text(self) -> str:
         """Return the file: the same bytes for the same claim."""
-        return json.dumps(self.model_dump(exclude_defaults=True), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(self.model_dump(exclude_defaults=True), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -59,7 +59,7 @@ def benchmark(
     folder.mkdir(parents=True, exist_ok=True)
     asked = {"scheme": scheme, "folder": str(folder), "data": data, "budget": budget, "format": format}
     kept = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
-    command = [sys.executable, "-m", "vitcrypt.benchmark.program", json.dumps(asked)]
+    command = [sys.executable, "-m", "vitcrypt.benchmark.program", json.dumps(asked, allow_nan=False)]
     if code := _run(command, kept, folder):
         raise typer.Exit(code)
 

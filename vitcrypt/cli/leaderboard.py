@@ -32,7 +32,7 @@ def leaderboard(
     from vitcrypt.untrusted.text import console, error_console
 
     if schema:
-        console.print(json.dumps(Claim.model_json_schema(), indent=2))
+        console.print(json.dumps(Claim.model_json_schema(), indent=2, allow_nan=False))
         return
     claims, left_out = read_claims(folder)
     if check:

@@ -85,6 +85,23 @@ def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.R
     error_console.print(str(draw_tradeoff(found, points, results / "tradeoff.png")))
 
 
+@app.command(name="frontier")
+def print_frontier(
+    results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS]...", help="Folders of results.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The .png file; else in the first of the folders.")] = None,
+    format: Printed = Format.RICH,  # noqa: A002
+) -> None:
+    """Print test accuracy beside provable bits, linkage and worst restoration, all options apart, and draw it."""
+    from vitcrypt.report.frontier import draw_frontier, frontier
+
+    folders = results or [Path("results")]
+    read = [_read(folder) for folder in folders]
+    table, points = frontier([result for found, _ in read for result in found])
+    print_table(table, format)
+    print_left_out([reason for _, left_out in read for reason in left_out])
+    error_console.print(str(draw_frontier(points, output or folders[0] / "frontier.png")))
+
+
 @app.command(name="break-curve")
 def print_break_curve(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print what is restored from how many ciphertexts or known pairs, and draw it into the folder of the results."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vitcrypt.encryption import invariants, primitives
+from vitcrypt.encryption import invariants, orbits, primitives
 from vitcrypt.encryption.cipher import Properties
 from vitcrypt.encryption.permutation import SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
@@ -43,6 +43,10 @@ class PEViTRS(Scheme):
         order = subkeys["block_permutation"]
         places = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
         return SignedPermutation(places.flatten(-3), check=False)
+
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Count sets of patches."""
+        return orbits.multisets(levels ** (shape[0] * self.block_size**2), self.num_blocks(shape))
 
     def invariants(self, images: Tensor) -> Tensor:
         """The patches, each of their values sorted over all of them."""

@@ -153,6 +153,19 @@ class Scheme:
         """
         raise NotImplementedError(f"{self.name} names nothing that its keys leave as it is")
 
+    def orbits(self, shape: Shape, levels: int = 256) -> int | None:
+        """Return into how many classes the keys divide the images of `shape`, or a number above it; None: unknown.
+
+        Two images are of one class if keys map them to each other; what is made from such ciphertexts tells no more.
+        Whoever overrides `apply` with another map overrides this. `levels`: see `vitcrypt.encryption.orbits`.
+        """
+        return None
+
+    def leak_bits(self, shape: Shape) -> float | None:
+        """Return the most that one ciphertext under a fresh key of its own tells of its image; None: not known."""
+        count = self.orbits(shape)
+        return None if count is None else math.log2(count)
+
     def key_space_bits(self, shape: Shape) -> float:
         """Return log2 of the number of keys, which is the published formula; see also `effective_key_bits`.
 

@@ -17,7 +17,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from vitcrypt.encryption import invariants, primitives
+from vitcrypt.encryption import invariants, orbits, primitives
 from vitcrypt.encryption.cipher import Properties, Symbols
 from vitcrypt.encryption.permutation import FULL, SignedPermutation
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
@@ -42,6 +42,10 @@ class Plain(Scheme):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Return the identity."""
         return SignedPermutation.identity(math.prod(shape))
+
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Each image is alone."""
+        return int(levels ** math.prod(shape))
 
     def invariants(self, images: Tensor) -> Tensor:
         """All values."""
@@ -83,6 +87,10 @@ class PE(Scheme):
         index = index.flatten(-2).expand_as(negation)
         mask = (negation.take_along_dim(index, -1) * FULL[8]).to(torch.uint8)
         return SignedPermutation(index, mask, check=False)
+
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Count folded pixels."""
+        return orbits.of_pixels(shape, levels, self.channel_shuffle)
 
     def invariants(self, images: Tensor) -> Tensor:
         """Folded values, sorted within a pixel where channels are shuffled."""
@@ -131,6 +139,10 @@ class LE(Scheme):
 
         return SignedPermutation(flatten(shuffled), flatten(mask), bits=4, check=False)
 
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Count sets of nibbles over all blocks."""
+        return orbits.of_nibble_columns(2 * shape[0] * self.block_size**2, self.num_blocks(shape), levels)
+
     def invariants(self, images: Tensor) -> Tensor:
         """How the folded nibbles of each block are distributed."""
         return invariants.folded_nibbles(images, self.block_size, sort_blocks=False)
@@ -165,6 +177,10 @@ class ELE(LE):
         order = subkeys["block_permutation"]
         blocks = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
         return SignedPermutation(blocks.flatten(-3), check=False) @ nibbles
+
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Count sets of blocks of nibbles."""
+        return orbits.of_nibble_blocks(2 * shape[0] * self.block_size**2, self.num_blocks(shape), levels)
 
     def invariants(self, images: Tensor) -> Tensor:
         """The same of blocks that may stand anywhere."""
@@ -213,6 +229,10 @@ class EtC(Scheme):
         index, mask = (primitives.from_blocks(blocks, shape).flatten(-3) for blocks in moved)
         return SignedPermutation(index, mask, check=False)
 
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Count sets of blocks in any state."""
+        return orbits.of_turned_blocks(shape[0], self.block_size, self.num_blocks(shape), levels)
+
     def invariants(self, images: Tensor) -> Tensor:
         """Contrasts within blocks that may stand anywhere: neither sign nor brightness counts."""
         return invariants.block_contrasts(images, self.block_size)
@@ -260,6 +280,11 @@ class Proposed(Scheme):
         scrambled = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
         shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
         return SignedPermutation(shuffled.flatten(-3), check=False)
+
+    def orbits(self, shape: Shape, levels: int = 256) -> int:
+        """Bound the number of matrices with a row for each block and a column for each pixel of all its quarters."""
+        pixels = (self.block_size // 2) ** 2
+        return orbits.of_two_orders(self.num_blocks(shape), pixels, levels ** (4 * shape[0]))
 
     def invariants(self, images: Tensor) -> Tensor:
         """Means of quarters of blocks and quantiles of values, channel by channel, less the mean."""

@@ -113,4 +113,11 @@ def _tell(job: Job[Config], result: TrainingResult, how: str) -> None:
         )
     peak = [f"peak memory {gib:.2f} GiB" for epoch in training.history[-1:] if (gib := epoch.measure("peak_gib"))]
     console.print(", ".join([f"  {training.epochs} epochs in {training.seconds:.0f} s", *peak]))
+    if (bits := result.key.leak_bits) is not None:
+        data = job.config.data
+        told = (
+            f"  a key for each image: a ciphertext tells at most {bits:,.0f} of {24 * data.image_size**2:,} bits of it"
+        )
+        several = data.augment == "owner" and (data.crop_padding or data.flip or data.transforms)
+        console.print(f"{told}; augmentation before encryption makes several" if several else told)
     job.print_files()

@@ -21,6 +21,7 @@ def validate(config: Config, scheme: Scheme | None) -> None:
     _check_patch_embedding(config, scheme)
     _check_patches(config, scheme)
     _check_key_scope(config, scheme)
+    _check_orbits(config.model, block)
     if config.model.pretrained and config.model.weights is None and "model_name" not in config.model.network:
         raise ValueError(
             f"{config.names.model} has no pretrained weights; set model.pretrained=false or model.weights=FILE"
@@ -58,6 +59,15 @@ def _check_patches(config: Config, scheme: Scheme | None) -> None:
         raise ValueError(
             f"encryption.block_size={block} is not model.patch_size={patch}: a ViT absorbs block scrambling only if a "
             f"block is a patch; set encryption.block_size={patch}, or allow_patch_mismatch=true to study the mismatch"
+        )
+
+
+def _check_orbits(model: ModelConf, block: int | None) -> None:
+    cut = model.network.get("block_size", block) if model.network["_target_"].endswith(".OrbitNetwork") else block
+    if block is not None and cut != block:
+        raise ValueError(
+            f"model.network.block_size={cut} is not encryption.block_size={block}, and what keys leave lies in blocks; "
+            f"set model.patch_size={block} alone"
         )
 
 

@@ -87,7 +87,8 @@ def texts(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
 
 def training_frame(results: Results) -> pd.DataFrame:
     """Return the trainings, their accuracy in percent, and `recipe`, which is equal for runs of one recipe."""
-    columns = [*CASE, "label", "sizes", "network", "model", "seed", "key", "accuracy", "recipe", "result"]
+    columns = [*CASE, "label", "sizes", "network", "model", "seed", "key", "accuracy", "leak_bits"]
+    columns += ["recipe", "result"]
     return pd.DataFrame([_training(result) for result in trained(results)], columns=columns)
 
 
@@ -135,7 +136,7 @@ def _case(result: TrainingResult | AttackResult) -> dict[str, Any]:
     config, scheme = result.config, result.config.names.encryption
     size, block = config.image_size, config.block_size
     options = ["signs only"] if (config.encryption or {}).get("channel_shuffle") is False else []
-    options += ["a key each"] if config.key_scope == "per_image" else []
+    options += ["a key each"] if config.key_scope == "per_image" and scheme != "plain" else []
     return {
         "data": data_of(result),
         "order": SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES),
@@ -157,6 +158,7 @@ def _training(result: TrainingResult) -> dict[str, Any]:
         "seed": result.config.seed,
         "key": result.key.fingerprint or "",
         "accuracy": 100 * result.metrics.acc,
+        "leak_bits": result.key.leak_bits,
         "recipe": json.dumps(recipe_of(result), sort_keys=True, allow_nan=False),
         "result": result,
     }

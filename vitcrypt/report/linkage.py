@@ -55,6 +55,20 @@ def linkage_words(results: Results) -> dict[tuple[Any, ...], str]:
     return {case: f"{worst(words[case])}: {'; '.join(told[case])}" for case in told}
 
 
+def linked_first(results: Results) -> dict[tuple[tuple[Any, ...], str], float]:
+    """Return by case and copies the share of ciphertexts that find their own image first, in percent.
+
+    Where several attacks ran, that with the most ciphertexts counts, and of these the best.
+    """
+    found: dict[tuple[tuple[Any, ...], str], tuple[int, float]] = {}
+    for (case, _), (_, here) in _by_case(results).items():
+        for result in here:
+            place = case, result.config.attack.observation.gallery_copies
+            measured = result.metrics.images, 100 * result.metrics.linked.top1
+            found[place] = max(found.get(place, measured), measured)
+    return {place: rate for place, (_, rate) in found.items()}
+
+
 def _by_case(results: Results) -> dict[tuple[tuple[Any, ...], str], tuple[list[str], list[Any]]]:
     """Return by case and sizes its labels and the results, those that find most first."""
     frame = attack_frame([result for result in attacked(results) if result.metrics.linked is not None])

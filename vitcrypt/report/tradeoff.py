@@ -30,7 +30,7 @@ def tradeoff(results: Results) -> tuple[Table, pd.DataFrame, list[str]]:
         The table, the points of the scatter (a network by one recipe on a case), and what was left out and why.
     """
     found = strongest(results)
-    runs, cases = accuracies(results), _restored(found)
+    runs, cases = accuracies(results), restored(found)
     both = runs.merge(cases, on=[*CASE, "label", "sizes"], how="outer", indicator="side")
     points = both[both["side"] == "both"].sort_values([*CASE, "network", "variant"])
     left_out = set()
@@ -67,7 +67,9 @@ def accuracies(results: Results) -> pd.DataFrame:
     """
     keys = [*CASE, "label", "sizes", "network"]
     frame = training_frame(results)
-    found = frame.groupby([*keys, "recipe"], sort=False).agg(accuracy=("accuracy", "mean"), runs=("accuracy", "size"))
+    found = frame.groupby([*keys, "recipe"], sort=False).agg(
+        accuracy=("accuracy", "mean"), runs=("accuracy", "size"), sd=("accuracy", "std"), leak_bits=("leak_bits", "max")
+    )
     found = found.reset_index()
     found["variant"] = ""
     for _, same in found.groupby(keys):
@@ -76,7 +78,7 @@ def accuracies(results: Results) -> pd.DataFrame:
     return found
 
 
-def _restored(found: pd.DataFrame) -> pd.DataFrame:
+def restored(found: pd.DataFrame) -> pd.DataFrame:
     """Return what was restored most of each case, by attacks on ciphertexts alone and by any, and the verdict."""
     found = found.sort_values(["restored", "attack"])
     keys = [*CASE, "label", "sizes"]

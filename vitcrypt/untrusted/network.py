@@ -108,7 +108,17 @@ class ConvMixerNetwork(_Network):  # noqa: D101
     patch_size: Side = 4
 
 
-NetworkValues = TimmNetwork | ResNet18Network | PyramidNetwork | ConvMixerNetwork
+class OrbitValues(_Network):  # noqa: D101
+    target: Literal["vitcrypt.models.OrbitNetwork"] = Field(alias="_target_")
+    scheme: Word
+    block_size: Side = 4
+    image_size: Side = 32
+    embed_dim: Count = 64
+    depth: Depth = 4
+    num_heads: Count = 4
+
+
+NetworkValues = TimmNetwork | ResNet18Network | PyramidNetwork | ConvMixerNetwork | OrbitValues
 Network = Annotated[NetworkValues, Field(discriminator="target")]
 _NETWORK: TypeAdapter[NetworkValues] = TypeAdapter(Network)
 
