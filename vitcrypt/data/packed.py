@@ -1,20 +1,14 @@
-"""Tar files that `vitcrypt pack` wrote, read where they are: an image at a time, by its place in them.
-
-They may come from another party: only images that the manifest knows are read, and no more than these can take.
-"""
+"""Tar files that `vitcrypt pack` wrote, read where they are: an image at a time, by its place in them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shlex
-import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +18,7 @@ from torch import Tensor
 from vitcrypt.data.datasets import ImageDataset, Splits
 from vitcrypt.data.listing import by_manifest
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import ImageError, contents, decode_image
 from vitcrypt.data.remote import shards_near
 from vitcrypt.data.sources import existing, held
@@ -32,9 +27,6 @@ from vitcrypt.jobs.place import is_address
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import printable, shortened
 
-MAX_SHARD_BYTES = 2**50
-HEADER_BYTES = 2**20
-"""At most read between two images: long names take that of the next member."""
 OPEN = 256
 """Tar files that a process holds open at most."""
 PLACES = np.dtype([("index", "i8"), ("shard", "i4"), ("offset", "i8"), ("length", "i8"), ("sha256", "u1", 32)])
@@ -125,50 +117,6 @@ class ShardDataset(ImageDataset):
         except ImageError as error:
             path = self.files.folder / self.files.names[shard]
             raise ValueError(f"{path}: the image at byte {offset:,} {error}; {_again(self.files.folder)}") from error
-
-
-def members(file: BinaryIO, manifest: Manifest) -> Iterator[tuple[tarfile.TarInfo, str | None]]:
-    """Yield the members of an open tar file, and what is wrong with each before its contents are read.
-
-    Raises (not all are ValueErrors):
-        Exception: It is damaged, ends too early, or has a header that is larger than any of ours.
-    """
-    bounded, end = _Bounded(file), os.fstat(file.fileno()).st_size
-    with tarfile.open(fileobj=bounded, mode="r:") as shard:  # type: ignore[call-overload]
-        while (member := shard.next()) is not None:
-            shard.members = []  # else all of them stay in memory
-            complaint = _complaint(member, manifest)
-            if complaint is None and member.offset_data + member.size > end:
-                raise tarfile.ReadError("unexpected end of data")
-            yield member, complaint
-            bounded.left = HEADER_BYTES
-
-
-def _complaint(member: tarfile.TarInfo, manifest: Manifest) -> str | None:
-    if member.name not in manifest.index:
-        return "foreign: the manifest does not know it"
-    if not member.isreg() or member.issparse() or member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        return "foreign: no ordinary file but a link, a folder, a device or one with holes"
-    if not 0 <= member.size <= manifest.max_file_bytes:
-        return f"foreign: {member.size:,} bytes; an image of the manifest takes {manifest.max_file_bytes:,} at most"
-    return None
-
-
-@dataclass
-class _Bounded:
-    """A file of which no more is read than `left`, whatever the sizes in it say."""
-
-    file: BinaryIO
-    left: int = HEADER_BYTES
-
-    def __post_init__(self) -> None:
-        self.seek, self.tell = self.file.seek, self.file.tell
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= self.left:
-            raise ValueError(f"a header of more than {self.left:,} bytes")
-        self.left -= size
-        return self.file.read(size)
 
 
 def _names(base: Path) -> list[str]:

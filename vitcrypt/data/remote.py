@@ -19,10 +19,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from vitcrypt.data.cifar import cache
 from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.survey import in_threads
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.jobs.place import cache
 from vitcrypt.untrusted.text import printable
 
 PACKAGES = {"s3": "'vitcrypt[s3]'", "gs": "gcsfs", "http": "aiohttp", "https": "aiohttp", "memory": "fsspec"}
@@ -80,11 +80,11 @@ def shards_near(address: str, gib: float) -> Path:
                 "set XDG_CACHE_HOME to a larger disk"
             )
         missing = [name for name in sizes if not (folder / name).exists()]
-        done = in_threads(
-            lambda name: _fetch(store, f"{place}/{name}", folder / name, sizes[name]), missing, f"fetching {address}"
-        )
-        for _ in done:
-            pass
+
+        def fetch(name: str) -> None:
+            _fetch(store, f"{place}/{name}", folder / name, sizes[name])
+
+        list(in_threads(fetch, missing, f"fetching {address}"))
     return folder
 
 

@@ -1,7 +1,4 @@
-"""Comparing a folder with its manifest, byte by byte. No key is needed.
-
-Tar files may come from another party: only images that the manifest knows are read, and no more than these can take.
-"""
+"""Comparing a folder with its manifest, byte by byte. No key is needed."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.packed import MAX_SHARD_BYTES, members
+from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import contents, image_complaint
 from vitcrypt.folders.job import Advance, quiet
 from vitcrypt.untrusted.files import open_regular, read_regular

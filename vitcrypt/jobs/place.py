@@ -13,6 +13,11 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError there)
 
 
+def cache() -> Path:
+    """Return the folder where downloads are kept: $XDG_CACHE_HOME/vitcrypt, or ~/.cache/vitcrypt."""
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vitcrypt"
+
+
 def is_address(place: str) -> bool:
     """Whether this is an address such as s3://BUCKET/FOLDER, and no path."""
     return re.match(r"[a-z][a-z0-9+.-]*://", place) is not None
