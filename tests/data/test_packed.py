@@ -209,3 +209,26 @@ def test_what_cannot_be_fetched_says_what_to_do_and_tells_no_credentials(store, 
 
 def test_an_address_stays_what_it_is():
     assert plain_path("s3://bucket/a/") == "s3://bucket/a"
+
+
+# Other programs
+
+
+def test_webdataset_reads_what_pack_writes(packed):
+    webdataset = pytest.importorskip("webdataset", reason="needs webdataset")
+    of_folder = every(folder(str(packed / "enc"), 32).train)
+    stream = webdataset.WebDataset(str(packed / "tars" / "{000000..000002}.tar"), shardshuffle=False).decode(
+        "torchrgb8"
+    )
+    found = {sample["__key__"]: sample for sample in stream}
+    names = sorted(name for name in found if name.startswith("train/"))
+    images = [next(value for name, value in found[key].items() if name in ("png", "jpg")) for key in names]
+    assert len(found) == 21
+    assert torch.equal(torch.stack(images), of_folder["image"])
+
+
+def test_hugging_face_datasets_reads_what_pack_writes(packed):
+    datasets = pytest.importorskip("datasets", reason="needs datasets")
+    files = {"train": str(packed / "tars" / "*.tar")}
+    stream = datasets.load_dataset("webdataset", data_files=files, split="train", streaming=True)
+    assert len({sample["__key__"] for sample in stream}) == 21

@@ -73,7 +73,7 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
             f"images have {len(splits.classes)} ({_some(splits.classes)}); set data and data.root to images of the same"
         )
     data = data_module_of(job, splits)
-    plan = planned(job.config.trainer, len(splits.train), data.division(devices.count(job.config.trainer)))
+    plan = planned(job.config.trainer, len(splits.train), data.division(devices.world(job.config.trainer)))
     classifier, _ = classifier_of(job.config, data.num_classes, data.encryption, shape=data.shape)
     identity = result.identity if result is not None else _identity(folder)
     load_trained(classifier.network, checkpoint, folder, identity)

@@ -63,6 +63,10 @@ def identity(config: Config | AttackConfig, fingerprint: str | None, received: s
 
 def _of_run(config: Config, received: str | None) -> dict[str, Any]:
     what = {name: _counted(getattr(config, name)) for name in ("data", "model", "trainer")}
+    if config.trainer.num_nodes > 1:  # only how many devices there are counts, and not where
+        from vitcrypt.experiment.devices import world  # loads torch
+
+        what["trainer"] |= {"devices": world(config.trainer), "num_nodes": 1}
     if config.data.source["_target_"] == SHARDS:
         what["data"]["source"] = {name: value for name, value in config.data.source.items() if "_gib" not in name}
     if config.data.source["_target_"] in PUBLISHED:

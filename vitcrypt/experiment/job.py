@@ -162,17 +162,18 @@ class Job(Generic[C]):
             return result
 
 
-def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R], value: Callable[[R], float]) -> float:
+def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R | None], value: Callable[[R], float]) -> float | None:
     """Do what Hydra asks a program for, once for every job: return its value, for sweepers that look for the best.
 
     Args:
         cfg: What Hydra composed.
-        run: Brings the job of resolved values to its end and returns its result.
+        run: Brings the job of resolved values to its end and returns its result, if it is kept by this machine.
         value: Takes the value from the result.
     """
     values = resolved(cfg)
     try:
-        return give_back(value(run(values)))
+        result = run(values)
+        return give_back(value(result)) if result is not None else None
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             names = " x ".join(map(str, reversed(values["names"].values())))
