@@ -15,7 +15,7 @@ from scipy.stats import norm
 from vitcrypt.encryption import ELE, LE, PE, EtC, PEViTRS, Plain, Proposed, Scheme
 
 SIZES = ((32, 4), (224, 16))
-SIGMAS = (8, 16, 32, 64, 128, 256, 512, 2048)
+SIGMAS = (16, 32, 64, 128, 256, 512, 2048)
 BRIGHTER = 8  # two images that differ by so much in every value
 
 

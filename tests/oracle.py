@@ -1,6 +1,8 @@
 """A slow second implementation of every scheme, in literal loops: it shares no code with the package."""
 
+import hashlib
 import io
+from statistics import NormalDist
 
 import numpy as np
 from PIL import Image
@@ -241,6 +243,22 @@ def neuracrypt(image, subkeys, block_size):
     for place, source in enumerate(subkeys["block_permutation"]):
         out[:, place // columns, place % columns] = ends[int(source)]
     return out
+
+
+def features(image, subkeys, block_size, clip=1.0, sigma=0.5):
+    """Means of blocks, less those of the image, shortened to the norm `clip`, turned, and with noise."""
+    means = []
+    for top, left in _corners(image, block_size):
+        block = image[:, top : top + block_size, left : left + block_size].astype(float)
+        means.append([(2 * sum(map(float, channel.flat)) / block_size**2 - 255) / 255 for channel in block])
+    vector = (np.array(means) - np.mean(means, axis=0)).flatten()
+    vector *= min(1.0, clip / max(1e-12, sum(vector**2) ** 0.5))
+    secret = bytes(int("".join(str(int(bit)) for bit in byte[::-1]), 2) for byte in subkeys["noise"].reshape(32, 8))
+    stream = hashlib.shake_256(secret + hashlib.sha256(image.tobytes()).digest()).digest(8 * len(vector))
+    words = [int.from_bytes(stream[i : i + 8], "little") % 2**53 for i in range(0, len(stream), 8)]
+    noise = [NormalDist().inv_cdf((word + 0.5) / 2**53) for word in words]
+    made = _gram_schmidt(subkeys["gaussian"]) @ vector + sigma * np.array(noise)
+    return made.astype(np.float32)[:, None, None]
 
 
 def _gram_schmidt(gaussian):

@@ -160,7 +160,7 @@ def test_no_file_is_too_long_and_none_is_named_for_nothing():
 
 @pytest.mark.slow
 def test_each_part_loads_no_more_than_it_needs():
-    """In one fresh process, from the least to the most: reports, then serving, encryption, networks."""
+    """In one fresh process, from the least to the most: reports, then serving, encryption, folders, networks."""
     program = """
 import sys
 def loaded(*names):
@@ -170,6 +170,11 @@ import vitcrypt.service.app, vitcrypt.service.server  # what serves with ONNX
 assert not loaded("torch", "lightning", "timm"), loaded("torch")[:1]
 import vitcrypt.encryption
 assert not loaded("vitcrypt.keys", "lightning", "hydra", "wandb", "cryptography")
+import vitcrypt.service.client, vitcrypt.folders, vitcrypt.folders.verify, vitcrypt.folders.pack  # the owner's side
+heavy = loaded("lightning", "torchvision", "timm", "torchmetrics", "sklearn", "scipy.stats", "sympy", "torch._dynamo")
+assert not heavy, heavy[:5]
+for name in loaded("vitcrypt.keys"):
+    del sys.modules[name]
 import vitcrypt.models.networks, vitcrypt.service.graph  # what serves with torch
 assert loaded("torch") and not loaded("vitcrypt.keys")
 """

@@ -38,7 +38,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "encryption": {
         "vitcrypt.encryption": (
             *("ELE", "LE", "PE", "EtC", "Plain", "Proposed"),
-            *("EtCJPEG", "GrayscaleEtC", "Horio", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS", "Pixelise"),
+            *("EtCJPEG", "Features", "GrayscaleEtC", "Horio", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS"),
+            "Pixelise",
         )
     },
     "model.network": {

@@ -47,13 +47,13 @@ class PoolLauncher(Launcher):
         """
         from rich.text import Text
 
-        from vitcrypt.jobs.pool import Job, JobsFailedError, names_of, run_jobs, slots
+        from vitcrypt.jobs.pool import Job, JobsFailedError, run_jobs, slots
         from vitcrypt.untrusted.text import console
 
         program = self._program()
         logs = Path(self.config.hydra.sweep.dir).absolute() / "logs"
         jobs = []
-        for number, (name, overrides) in enumerate(zip(names_of(job_overrides), job_overrides, strict=True)):
+        for number, (name, overrides) in enumerate(zip(_names(job_overrides), job_overrides, strict=True)):
             file = f"{initial_job_idx + number}-{re.sub(r'[^a-zA-Z0-9_.=-]+', '_', name)[:150]}"
             command = (*program, *overrides, "hydra.mode=RUN")
             jobs.append(Job(name, command, logs / f"{file}.log", logs / f"{file}.value"))
@@ -97,3 +97,10 @@ def visible_gpus() -> list[str]:
 
         return [str(number) for number in range(torch.cuda.device_count())]
     return [device for device in visible.split(",") if device and device != "-1"]
+
+
+def _names(job_overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Name each job by the overrides that not all have in common."""
+    common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+    names = [" ".join(o for o in overrides if o not in common) for overrides in job_overrides]
+    return [name or f"job {i}" for i, name in enumerate(names)]

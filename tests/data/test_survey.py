@@ -8,7 +8,7 @@ from samples import class_folders, noise
 
 import vitcrypt.data.survey as module
 from vitcrypt.data import folder
-from vitcrypt.data.survey import in_threads, survey
+from vitcrypt.data.survey import map_files, survey
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encrypt_folder
 from vitcrypt.keys import Key
@@ -79,9 +79,11 @@ def test_of_very_many_16_bit_images_the_first_are_looked_into(tmp_path, monkeypa
 
 
 def test_results_come_in_order_and_other_errors_are_not_collected():
-    assert list(in_threads(lambda number: number**2, list(range(50)), "squares")) == [n**2 for n in range(50)]
+    assert list(map_files(lambda number: number**2, list(range(50)), "squares", threads=True)) == [
+        n**2 for n in range(50)
+    ]
     with pytest.raises(MemoryError):
-        list(in_threads(lambda _: (_ for _ in ()).throw(MemoryError), [1, 2], "nothing"))
+        list(map_files(lambda _: (_ for _ in ()).throw(MemoryError), [1, 2], "nothing"))
 
 
 @pytest.mark.parametrize("in_memory_gib", [4.0, 0.0])

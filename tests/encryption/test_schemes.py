@@ -14,6 +14,7 @@ from vitcrypt.encryption import (
     SCHEMES,
     EtC,
     EtCJPEG,
+    Features,
     GrayscaleEtC,
     Horio,
     NeuraCrypt,
@@ -179,4 +180,5 @@ def test_the_ciphertext_of_a_fixed_image_never_changes(scheme, checksum):
 def test_every_scheme_has_a_golden_checksum():
     elsewhere = {EtCJPEG}  # whose bytes depend on Pillow's library, and before it are those of EtC
     elsewhere |= {Orthogonal, NeuraCrypt}  # floats: their subkeys have checksums in test_field.py
+    elsewhere |= {Features}  # test_features.py
     assert {type(scheme) for scheme in GOLDEN} | elsewhere == set(SCHEMES.values()) == set(ORACLES)

@@ -70,7 +70,12 @@ class Small:
         return x, y, prior[x] * times / self.keys
 
 
-@pytest.fixture(scope="module", params=CASES)
+LARGER = ("etc, two blocks", "proposed, four pixels")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LARGER)) for name in CASES]
+)
 def small(request):
     return Small(*CASES[request.param])
 
@@ -106,6 +111,14 @@ def test_what_leaks_is_the_entropy_of_the_orbit_and_at_most_the_bound(small, pri
         assert leak == pytest.approx(entropy(np.bincount(small.orbit, shares)), abs=1e-9)
         assert leak <= bound + 1e-9
         assert limit is None or leak == pytest.approx(limit)
+
+
+def test_no_guess_of_anything_gains_more_than_the_number_of_orbits(small, prior):
+    """Maximal leakage: the sum over y of the largest P(y | x)."""
+    x, y, both = small.joint(prior)
+    largest = np.zeros(len(small.images))
+    np.maximum.at(largest, y, both / prior[x])
+    assert largest.sum() == pytest.approx(small.orbit.max() + 1)
 
 
 def test_the_best_attack_names_the_most_probable_image_of_the_orbit(small, prior):

@@ -22,11 +22,11 @@ def linked(scheme, top1, copies="exact", images=10, **changes):
 
 
 RECORDS = [
-    trained("ele", 0.20, key__leak_bits=100.0),
-    trained("ele", 0.30, key__leak_bits=100.0, config__seed=1),
+    trained("ele", 0.20, key__bounds__leakage_bits=100.0),
+    trained("ele", 0.30, key__bounds__leakage_bits=100.0, config__seed=1),
     trained("ele", 0.40, "vit_micro", each=False),
-    trained("pe", 0.24, key__leak_bits=5000.0),
-    trained("le", 0.50, key__leak_bits=9000.0),
+    trained("pe", 0.24, key__bounds__leakage_bits=5000.0),
+    trained("le", 0.50, key__bounds__leakage_bits=9000.0),
     trained("noise", 0.30, config__encryption__sigma=8.0),
     trained("noise", 0.10, config__encryption__sigma=99.0),
     changed(attack("ele", "fr", 0.2), config__key_scope="per_image"),
@@ -65,6 +65,15 @@ def test_best_are_those_that_nothing_beats_in_accuracy_and_price():
     assert best["le, a key each", "", "orbit"] == "bits"
     assert best["ele", "", "vit_micro"] == "linkage"
     assert not rows([attack("le", "fr", 0.2)])[0]
+
+
+def test_options_of_any_kind_are_words(tmp_path):
+    odd = {"_target_": "x", "\x1b[2J": "[bold]$\\frac{$", "nested": {"a": ["|\n", 1e30]}, "none": None}
+    stored(tmp_path, trained("noise", 0.3, config__encryption=odd))
+    done = CliRunner().invoke(app, ["report", "frontier", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert all(line.isprintable() for line in done.output.split("\n"))
+    assert "[bold]$" in done.output
 
 
 def test_the_command_reads_several_folders_and_draws_a_picture(tmp_path):

@@ -68,7 +68,7 @@ def serve(
     backend: Annotated[Backend, typer.Option(help="ONNX Runtime on the CPU, or torch.")] = Backend.ONNX,
     threads: Annotated[int, typer.Option(min=0, help="Cores for a batch; 0: all but one.")] = 0,
     max_batch: Annotated[int, typer.Option(min=1, help="Images computed together; 1: one by one.")] = 32,
-    max_wait_ms: Annotated[float, typer.Option(min=0, help="How long an image waits for others.")] = 1.0,
+    max_wait_ms: Annotated[float, typer.Option(min=0, help="How long an image waits for others.")] = 0.0,
     max_images: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 256,
     max_mib: Annotated[float, typer.Option(min=0.01, help="Length of one request.")] = 32.0,
     read_seconds: Annotated[float, typer.Option(min=0.1, help="How long a request may take to arrive.")] = 10.0,

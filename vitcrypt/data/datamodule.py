@@ -85,6 +85,11 @@ class ImageDataModule(LightningDataModule):
         self.num_workers, self.resident_gib, self.seed = num_workers, resident_gib, seed
         come_encrypted = received is not None and received.encrypted
         self.augment = ("none" if come_encrypted else "owner") if augment == "auto" else augment
+        if encryption is not None and encryption.scheme.released_once and self.augment != "none":
+            raise ValueError(
+                f"augment={self.augment}: what {encryption.scheme.name} hides holds for one ciphertext of an image, "
+                "and every crop or flip would be one more; set data.augment=none"
+            )
         owned = bool(transforms) and self.augment == "owner"
         self.augmentation = Augmentation(transforms, seed) if owned else None
         self._generator = torch.Generator()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypedDict
 
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -159,6 +158,8 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
 
     Where there are too few images for that, the split is drawn from all of them without regard to class.
     """
+    from sklearn.model_selection import train_test_split
+
     counts = labels.bincount()
     counts = counts[counts > 0]
     held = math.ceil(fraction * len(labels))

@@ -29,7 +29,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 _LIBRARIES = {"JPEG": "jpg", "WEBP": "webp", "JPEG2000": "jpg_2000", "AVIF": "avif"}
 _KNOWN = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
-FORMATS = tuple(name for name in _KNOWN if name not in _LIBRARIES or _LIBRARIES[name] in features.get_supported())
+FORMATS = tuple(name for name in _KNOWN if name not in _LIBRARIES or features.check(_LIBRARIES[name]))
 """Names of the formats that are read here, as Pillow has them. A JPEG may be an MPO, of several images."""
 EXTENSIONS = frozenset(
     extension

@@ -21,8 +21,8 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import ImageError, contents, decode_image
 from vitcrypt.data.remote import shards_near
-from vitcrypt.data.sources import existing, held
-from vitcrypt.data.survey import in_threads
+from vitcrypt.data.sources import SMALL_FILE, existing, held
+from vitcrypt.data.survey import map_files
 from vitcrypt.jobs.place import is_address
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import printable, shortened
@@ -68,7 +68,8 @@ def shards(
         labels = torch.tensor([image.label for image in images])
         chosen = places[np.searchsorted(places["index"], index.numpy())]
         dataset = ShardDataset(files, chosen, labels, manifest)
-        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}")
+        large = int(chosen["length"].mean()) > SMALL_FILE
+        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}", large)
     return Splits(parts["train"], parts["test"], manifest.classes, parts.get("val"))
 
 
@@ -148,7 +149,7 @@ def _places(files: Shards, manifest: Manifest) -> NDArray[Any]:
             raise ValueError(f"{path}: {printable(error, 300)}; {_again(files.folder)}") from error
         return np.array(found, PLACES)
 
-    parts = list(in_threads(within, range(len(files.names)), f"reading headers in {files.folder}"))
+    parts = list(map_files(within, range(len(files.names)), f"reading headers in {files.folder}"))
     places: NDArray[Any] = np.sort(np.concatenate(parts), order="index")
     wanted = sorted(manifest.index.values())
     if places["index"].tolist() != wanted:

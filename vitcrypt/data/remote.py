@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
-from vitcrypt.data.survey import in_threads
+from vitcrypt.data.survey import map_files
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import cache
 from vitcrypt.untrusted.text import printable
@@ -84,7 +84,7 @@ def shards_near(address: str, gib: float) -> Path:
         def fetch(name: str) -> None:
             _fetch(store, f"{place}/{name}", folder / name, sizes[name])
 
-        list(in_threads(fetch, missing, f"fetching {address}"))
+        list(map_files(fetch, missing, f"fetching {address}", threads=True))
     return folder
 
 

@@ -72,7 +72,7 @@ class _Header(NamedTuple):
 
 
 def survey(paths: list[Path], what: str = "reading headers", transparency: Transparency = "white") -> Survey:
-    """Open each image file, in threads, without decoding it.
+    """Open each image file without decoding it.
 
     Raises:
         ValueError: Some cannot be opened, or are of a kind that is not read; the first ones are named.
@@ -86,16 +86,22 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
             raise UnfitError("it has transparency; lay it on a ground of your choice, or set transparency=white")
         return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
 
-    headers = list(in_threads(partial(with_image, use=header), paths, what))
+    headers = list(map_files(partial(with_image, use=header), paths, what))
     deep = [path for path, header in zip(paths, headers, strict=True) if header.deep][:LOOKED_INTO]
-    bits = in_threads(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
+    bits = map_files(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
     dark = [used for used in bits if used <= FEW_BITS]
     transparent, paged = sum(header.transparent for header in headers), sum(header.paged for header in headers)
     return Survey(frozenset(header.size for header in headers), transparent, paged, len(dark), max(dark, default=0))
 
 
-def in_threads(function: Callable[[S], T], items: Sequence[S], what: str) -> Iterator[T]:
-    """Map over files or numbers in threads (Pillow decodes outside of the lock), in order, with a progress bar.
+def map_files(function: Callable[[S], T], items: Sequence[S], what: str, threads: bool = False) -> Iterator[T]:
+    """Map over files, or their numbers, in order, with a progress bar.
+
+    Args:
+        function: Raises ValueError for a file that is none.
+        items: The files.
+        what: Is done, for the bar.
+        threads: Where Pillow decodes large images outside the interpreter's lock; over small ones threads only fight.
 
     Raises:
         ValueError: The function raised it for some files; the others were done. The message has the first ones.
@@ -111,7 +117,8 @@ def in_threads(function: Callable[[S], T], items: Sequence[S], what: str) -> Ite
     hidden = not error_console.is_terminal
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with ThreadPoolExecutor() as pool, Progress(*columns, console=error_console, transient=True, disable=hidden) as bar:
-        for result in bar.track(pool.map(attempted, items), total=len(items), description=what):
+        results = pool.map(attempted, items) if threads else map(attempted, items)
+        for result in bar.track(results, total=len(items), description=what):
             if isinstance(result, ValueError):
                 failed.append(str(result))
             else:

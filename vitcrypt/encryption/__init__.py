@@ -1,6 +1,7 @@
 """Image encryption: schemes, the ciphers they amount to, and the module that applies them to batches."""
 
 from vitcrypt.encryption.cipher import Cipher, KeyScope, Properties, as_pictures
+from vitcrypt.encryption.features import Features
 from vitcrypt.encryption.horio import Horio
 from vitcrypt.encryption.image_encryption import ImageEncryption
 from vitcrypt.encryption.jpeg import EtCJPEG, GrayscaleEtC
@@ -21,6 +22,7 @@ __all__ = [
     "Cipher",
     "EtC",
     "EtCJPEG",
+    "Features",
     "GrayscaleEtC",
     "Horio",
     "ImageEncryption",

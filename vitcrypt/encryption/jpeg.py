@@ -86,9 +86,13 @@ class Compressed(Cipher):
         made = self.before(image)
         return [encode(each, self.quality) for each in (made if made.dim() == 4 else made[None]).cpu()]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, image: Tensor) -> Tensor:
-        """Return what these files hold."""
+        """Return what these files hold; files cannot be compiled."""
+        # as a decorator it would import the compiler with this module
+        held = torch.compiler.disable(self._held) if torch.compiler.is_compiling() else self._held  # type: ignore[no-untyped-call]
+        return held(image)
+
+    def _held(self, image: Tensor) -> Tensor:
         held = torch.stack([decode(file) for file in self.files(image)]).to(image.device)
         return held if image.dim() == 4 else held[0]
 

@@ -90,13 +90,19 @@ class Orthogonal(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> BlockMatrix:
         """Make it orthogonal."""
-        q, r = torch.linalg.qr(subkeys["gaussian"])
-        signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q)
-        return BlockMatrix((q * signs[..., None, :]).float(), self.block_size)
+        return BlockMatrix(orthogonal_matrix(subkeys["gaussian"]).float(), self.block_size)
 
     def invariants(self, images: Tensor) -> Tensor:
         """Inner products of each block with itself and its right and lower neighbours, less the mean block."""
         return invariants.block_products(scaled(images), self.block_size)
+
+
+def orthogonal_matrix(gaussian: Tensor) -> Tensor:
+    """Make float64 [..., d, d] orthogonal: Q of the QR decomposition whose R has a positive diagonal."""
+    q, r = torch.linalg.qr(gaussian)
+    signs = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q)
+    made: Tensor = q * signs[..., None, :]
+    return made
 
 
 SCHEMES["orthogonal"] = Orthogonal

@@ -102,6 +102,9 @@ class Scheme:
     translation_by_blocks: ClassVar[bool] = False
     """Whether moving a ciphertext by whole blocks gives the ciphertext of the moved image."""
 
+    released_once: ClassVar[bool] = False
+    """Whether what it hides of an image holds for one ciphertext of it: then nothing is cropped or flipped first."""
+
     batched: ClassVar[bool] = False
     """Whether `apply` also takes the subkeys of several keys, stacked, and gives a map with a row for each."""
 
@@ -178,6 +181,10 @@ class Scheme:
     def effective_key_bits(self, shape: Shape) -> float:
         """Return the same, but never more than the bits of the key that the subkeys are derived from."""
         return min(float(MASTER_KEY_BITS), self.key_space_bits(shape))
+
+    def bounds(self, shape: Shape) -> dict[str, float]:
+        """Return what is proved of one ciphertext against any attack, by name; nothing of most schemes."""
+        return {}
 
     def num_blocks(self, shape: Shape) -> int:
         """Return N."""

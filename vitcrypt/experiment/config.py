@@ -208,7 +208,7 @@ class Config(Strict):
     @property
     def weight_files(self) -> dict[str, str | None]:
         """Paths of weights that the result depends on, by the option that names them."""
-        return {"model.weights": self.model.weights}
+        return {"model.weights": self.model.weights, "encryption.weights": self.encryption.get("weights")}
 
 
 @dataclass
@@ -282,8 +282,8 @@ class AttackConfig(Strict):
     @property
     def weight_files(self) -> dict[str, str | None]:
         """Paths of weights that the result depends on, by the option that names them."""
-        checkpoint = None if self.classifier is None else str(Path(self.classifier, "last.ckpt"))
-        return {"lpips_weights": self.lpips_weights, "classifier": checkpoint}
+        files = {"lpips_weights": self.lpips_weights, "encryption.weights": self.encryption.get("weights")}
+        return {**files, "classifier": None if self.classifier is None else str(Path(self.classifier, "last.ckpt"))}
 
 
 C = TypeVar("C", Config, AttackConfig)

@@ -57,7 +57,10 @@ def identity(config: Config | AttackConfig, fingerprint: str | None, received: s
     if isinstance(config, Config):
         counted = {name: node for name, node in config.callbacks.items() if not observes(node)}
         what |= {name: part for name, part in (("callbacks", counted), ("debug", config.debug)) if part}
-    what |= {"encryption": config.encryption, "key_scope": config.key_scope, "seed": config.seed, "key": fingerprint}
+    encryption = dict(config.encryption)
+    if (network := config.weight_files["encryption.weights"]) is not None:
+        encryption["weights"] = sha256(expanded(network))
+    what |= {"encryption": encryption, "key_scope": config.key_scope, "seed": config.seed, "key": fingerprint}
     return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]
 
 

@@ -105,13 +105,15 @@ def state_sha256(network: nn.Module) -> str:
 def describe_key(job: Job[Any], shape: Shape) -> Key:
     """Return what a record says of the key: its fingerprint, how large the key space is, what leaks; never the key."""
     scheme = job.scheme
-    leak = scheme.leak_bits(shape) if scheme and job.config.key_scope == "per_image" else None
+    bounds = dict(scheme.bounds(shape)) if scheme else {}
+    if scheme and job.config.key_scope == "per_image" and (bits := scheme.leak_bits(shape)) is not None:
+        bounds["leakage_bits"] = bits
     return Key(
         fingerprint=job.fingerprint,
         public_test_key=job.public_test_key,
         nominal_bits=scheme.key_space_bits(shape) if scheme else None,
         effective_bits=scheme.effective_key_bits(shape) if scheme else None,
-        **({} if leak is None else {"leak_bits": leak}),
+        **({"bounds": bounds} if bounds else {}),
     )
 
 

@@ -47,6 +47,14 @@ class NoiseConf(BlockSchemeConf):  # noqa: D101
 
 
 @dataclass
+class FeaturesConf(BlockSchemeConf):  # noqa: D101
+    weights: str | None = None
+    clip: float = 1.0
+    sigma: float = 0.5
+    code: bool = False
+
+
+@dataclass
 class ReceivedConf:  # noqa: D101
     _target_: str | None = None
 
@@ -83,6 +91,7 @@ def register() -> None:
         ("encryption", "neuracrypt", NeuraCryptConf),
         ("encryption", "jpeg", JPEGSchemeConf),
         ("encryption", "noise", NoiseConf),
+        ("encryption", "features", FeaturesConf),
         ("encryption", "received", ReceivedConf),
         ("logger", "csv", CSVConf),
         ("logger", "wandb", WandbConf),

@@ -125,6 +125,9 @@ def _tell(job: Job[Config], result: TrainingResult, how: str) -> None:
     metrics, training = result.metrics, result.training
     accuracy = f"{job.config.names}, seed {job.config.seed}: test accuracy {100 * metrics.acc:.2f} %"
     console.print(Text.assemble((accuracy, "bold green"), f" ({metrics.images} images), {how}"))
+    if (bounds := result.key.bounds) is not None:
+        told = ", ".join(f"{name} {value:,.{'0f' if value > 999 else '4g'}}" for name, value in bounds.items())
+        console.print(f"  proved of one ciphertext of an image, whatever the attack: {told}")
     if training.diverged is not None:
         console.print(
             f"  the loss is not finite in epoch {training.diverged}, and the training ended with epoch "
@@ -133,11 +136,4 @@ def _tell(job: Job[Config], result: TrainingResult, how: str) -> None:
         )
     peak = [f"peak memory {gib:.2f} GiB" for epoch in training.history[-1:] if (gib := epoch.measure("peak_gib"))]
     console.print(", ".join([f"  {training.epochs} epochs in {training.seconds:.0f} s", *peak]))
-    if (bits := result.key.leak_bits) is not None:
-        data = job.config.data
-        told = (
-            f"  a key for each image: a ciphertext tells at most {bits:,.0f} of {24 * data.image_size**2:,} bits of it"
-        )
-        several = data.augment == "owner" and (data.crop_padding or data.flip or data.transforms)
-        console.print(f"{told}; augmentation before encryption makes several" if several else told)
     job.print_files()

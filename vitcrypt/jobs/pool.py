@@ -145,13 +145,6 @@ def slots(workers: int | None, gpus: Sequence[str]) -> list[dict[str, str]]:
     return [{"OMP_NUM_THREADS": threads}] * count
 
 
-def names_of(job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """Name each job by the overrides that not all have in common."""
-    common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
-    names = [" ".join(o for o in overrides if o not in common) for overrides in job_overrides]
-    return [name or f"job {i}" for i, name in enumerate(names)]
-
-
 def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     variables = {**os.environ, **slot, "PYTHONUNBUFFERED": "1", RETURNS: str(job.value or "")}

@@ -18,7 +18,6 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 
 class Keystream:
@@ -72,6 +71,8 @@ class Keystream:
 
     def normal(self, count: int) -> NDArray[np.float64]:
         """Draw `count` numbers from the standard normal distribution as a float64 array."""
+        from scipy.special import ndtri
+
         low, high = self._words(2 * count).astype(np.uint64).reshape(count, 2).T
         whole = (low | (high << np.uint64(32))) & np.uint64(2**53 - 1)
         drawn: NDArray[np.float64] = ndtri((whole.astype(np.float64) + 0.5) / 2**53)

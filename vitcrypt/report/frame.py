@@ -158,7 +158,7 @@ def _training(result: TrainingResult) -> dict[str, Any]:
         "seed": result.config.seed,
         "key": result.key.fingerprint or "",
         "accuracy": 100 * result.metrics.acc,
-        "leak_bits": result.key.leak_bits,
+        "leak_bits": (result.key.bounds or {}).get("leakage_bits"),
         "recipe": json.dumps(recipe_of(result), sort_keys=True, allow_nan=False),
         "result": result,
     }

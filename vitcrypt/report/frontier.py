@@ -46,8 +46,8 @@ def frontier(results: Results) -> tuple[Table, pd.DataFrame]:
         rows.append([*point[LABELS], point["knob"], point["name"], *measured, best])
     notes = [
         "accuracy: of the test images in percent after the last epoch, mean over the runs; sd: over these.",
-        "bits, at most: log2 of the number of orbits, the most that a ciphertext under a fresh key of its own tells of "
-        "its image, whoever looks (docs/what-is-possible.md). Empty: under one key, or where no bound is known.",
+        "bits, at most: what is proved that a ciphertext leaks of its image, whoever looks; with a fresh key for each, "
+        "log2 of the number of orbits (docs/what-is-possible.md). Empty: under one key, or where nothing is proved.",
         "linked: the share of ciphertexts whose own image is the nearest of a gallery, exact copies and JPEG 90. "
         "Under one key, where that was not run: with a key each, which is no easier.",
         "restored: the largest median SSIM over the attacks that were run. Others may restore more.",

@@ -16,14 +16,14 @@ Confusion = Annotated[list[list[Count]], BeforeValidator(lambda counts: [[counts
 class Key(Part):
     """The key of the images, by what may be known of it. Bits are those of the scheme's key space.
 
-    `leak_bits` is the most that one ciphertext tells of its image, if each has a key of its own and the bound is known.
+    `bounds` is what is proved of one ciphertext: epsilon, delta, leakage_bits.
     """
 
     fingerprint: str | None
     public_test_key: str | None = None
     nominal_bits: Number | None = None
     effective_bits: Annotated[Number, Field(ge=0)] | None
-    leak_bits: Annotated[Number, Field(ge=0)] | None = None
+    bounds: dict[str, Number] | None = None
 
 
 class EncryptedConfig(Part):

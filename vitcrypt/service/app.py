@@ -81,7 +81,7 @@ def create_app(
     backend: Backend,
     limits: Limits = Limits(),  # noqa: B008
     max_batch: int = 32,
-    max_wait: float = 0.001,
+    max_wait: float = 0.0,
     token: str | None = None,
 ) -> FastAPI:
     """Build the service.

@@ -22,7 +22,7 @@ class Batcher:
     Args:
         backend: uint8 [B, 3, S, S] -> float [B, K].
         max_batch: Images in one batch, at most.
-        max_wait: Seconds that the first image of a batch waits for others, at most.
+        max_wait: Seconds that the first image of a batch waits for others though nothing is computed, at most.
         on_batch: Called with the size of every batch.
     """
 
@@ -30,7 +30,7 @@ class Batcher:
         self,
         backend: Backend,
         max_batch: int = 32,
-        max_wait: float = 0.001,
+        max_wait: float = 0.0,
         on_batch: Callable[[int], object] | None = None,
     ) -> None:
         if max_batch < 1 or max_wait < 0:

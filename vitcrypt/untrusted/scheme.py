@@ -66,6 +66,16 @@ class NoiseScheme(Document):  # noqa: D101
     distribution: Literal["gaussian", "laplace"] = "gaussian"
 
 
+class FeaturesScheme(Document):
+    """Without a network: no file is opened because someone else names it."""
+
+    name: Literal["features"]
+    block_size: Side = 8
+    clip: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 1.0
+    sigma: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 0.5
+    code: bool = False
+
+
 class PlainScheme(Document):  # noqa: D101
     name: Literal["plain"]
     block_size: One = 1
@@ -80,6 +90,7 @@ SchemeValues = Annotated[
     | HorioScheme
     | NeuraCryptScheme
     | NoiseScheme
+    | FeaturesScheme
     | PlainScheme,
     Field(discriminator="name"),
 ]

@@ -1,0 +1,198 @@
+"""Private features: a public network on the owner's side, clipping, a secret rotation, noise with a stated bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256, shake_256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vitcrypt.encryption import primitives
+from vitcrypt.encryption.cipher import Cipher, Properties, scaled
+from vitcrypt.encryption.orthogonal import orthogonal_matrix
+from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+
+
+@dataclass(frozen=True)
+class Features(Scheme):
+    """y = Q clip(f(x)) + sigma n: features f of a public network, clipped to a norm, turned by a secret Q, and noise n.
+
+    What is claimed of one release of an image holds against anyone who knows all but the noise, Q and f included:
+
+    - local differential privacy (epsilon, delta) of the Gaussian mechanism (Balle and Wang 2018), as two vectors are at
+      most 2 clip apart (sqrt(2) clip with `code`);
+    - at most `leakage_bits` of maximal leakage, so that linkage among n images succeeds with at most 2^bits / n.
+      With `code` these are never more than log2(d), also without noise.
+
+    Both are in `bounds`. They are statements about f(x), thus about everything that follows from it, the class as well.
+    Q is no part of them: whoever holds many ciphertexts and images alike finds it out.
+
+    The noise follows from the key and the bytes of the image. The same image therefore gives the same ciphertext, in
+    every epoch and for every query, and repeating it tells nothing new; that two images are equal is seen. An image
+    that differs in one bit gets fresh noise: r near copies (crops, epochs of augmentation) are r releases, whose mean
+    has noise sigma / sqrt(r). Therefore no augmentation is done before this encryption. To whoever does not hold
+    the key, noise is Gaussian only as far as SHAKE-256 is a pseudo-random function; its last bits are float32's.
+
+    Args:
+        block_size: Without `weights`, f is the means of blocks, less those of the image: a baseline that needs no file.
+        weights: An ONNX file: uint8 [n, 3, H, W] named `image` to float32 [n, d] (`experiments/features/encoder.py`
+            makes one of any network of timm). Its training images must not be those that are to be protected.
+        clip: The largest Euclidean norm; longer vectors are shortened to it.
+        sigma: Standard deviation of the noise on each value, in the unit of `clip`.
+        code: Whether nothing is released but which value of f(x) is the largest: that one becomes clip, all others 0.
+
+    Shape:
+        A ciphertext is float32 [d, 1, 1].
+
+    Subkeys:
+        gaussian: float64 [d, d], made orthogonal as in `Orthogonal`.
+        noise: bool [256], what noise is derived from: SHAKE-256 of these bytes and the image's SHA-256, 64 bits a
+            number, the lower 53 of which are taken as those of a keystream are.
+    """
+
+    block_size: int = 8
+    weights: str | None = None
+    clip: float = 1.0
+    sigma: float = 0.5
+    code: bool = False
+    properties = Properties(invertible=False, key_scopes=("shared",), dtype="float32")
+    released_once = True
+
+    def __post_init__(self) -> None:
+        """Check clip and noise."""
+        super().__post_init__()
+        for name, least in (("clip", "above 0"), ("sigma", "from 0 on")):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or value < 0 or (name == "clip" and value == 0):
+                raise ValueError(f"{name} is a number {least}; got {value!r}")
+
+    def dimension(self, shape: Shape) -> int:
+        """Return d."""
+        return shape[0] * self.num_blocks(shape) if self.weights is None else _network(self.weights)[1]
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what is turned and made noisy of uint8 [n, C, H, W]: float64 [n, d], of a norm of at most `clip`."""
+        if self.weights is None:
+            means = primitives.to_vectors(scaled(images), self.block_size)  # [n, N, b b C]
+            blocks = means.double().view(*means.shape[:2], -1, images.shape[1]).mean(2)
+            vectors = (blocks - blocks.mean(1, keepdim=True)).flatten(1)
+        else:
+            vectors = torch.from_numpy(_network(self.weights)[0](images.cpu().numpy())).double()
+        if not bool(vectors.isfinite().all()):
+            raise ValueError(f"weights={self.weights}: this network gives values that are not finite")
+        if self.code:
+            return F.one_hot(vectors.argmax(1), vectors.shape[1]).double() * self.clip
+        shortened: Tensor = vectors * (self.clip / vectors.norm(dim=1, keepdim=True).clamp_min(self.clip))
+        return shortened
+
+    def stages(self, shape: Shape) -> dict[str, Stage]:
+        """A rotation, and what noise is derived from."""
+        size = self.dimension(shape)
+        return {"gaussian": Stage("normal", (size, size)), "noise": Stage("bits", (256,))}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(d, 1, 1)."""
+        return self.dimension(shape), 1, 1
+
+    def check_shape(self, shape: Shape) -> None:
+        """A network takes images of any size; the baseline, those that blocks divide."""
+        if self.weights is None:
+            super().check_shape(shape)
+
+    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> NoisyFeatures:
+        """Make the rotation, and pack the bits."""
+        secret = np.packbits(subkeys["noise"].numpy(), bitorder="little").tobytes()
+        return NoisyFeatures(self, orthogonal_matrix(subkeys["gaussian"]), secret)
+
+    def invariants(self, images: Tensor) -> Tensor:
+        """The length of the vector, all that a rotation leaves; of a ciphertext less what noise adds on average."""
+        if images.dtype == torch.uint8:
+            return self.features(images).square().sum(1, keepdim=True).sqrt().float()
+        squares = images.double().flatten(1).square().sum(1, keepdim=True)
+        lengths: Tensor = (squares - images[0].numel() * self.sigma**2).clamp_min(0).sqrt()
+        return lengths.float()
+
+    def key_space_bits(self, shape: Shape) -> float:
+        """0: the size of the noise protects, not the number of keys, and nobody needs a key to take noise away."""
+        return 0.0
+
+    def bounds(self, shape: Shape) -> dict[str, float]:
+        """Epsilon and delta of local differential privacy, and maximal leakage, of one release of an image."""
+        from vitcrypt.encryption.privacy import DELTA, gaussian_epsilon, leakage_bits
+
+        size = self.dimension(shape)
+        bits = min(leakage_bits(size, self.clip, self.sigma), math.log2(size) if self.code else math.inf)
+        proved = {"leakage_bits": bits} if math.isfinite(bits) else {}
+        if self.sigma > 0:
+            apart = math.sqrt(2 if self.code else 4) * self.clip
+            proved |= {"epsilon": gaussian_epsilon(apart / self.sigma), "delta": DELTA}
+        return proved
+
+
+class NoisyFeatures(Cipher):
+    """Features, turned and with noise. What was made of an image is kept: networks are slow, and it never changes."""
+
+    rotation: Tensor
+
+    def __init__(self, scheme: Features, rotation: Tensor, secret: bytes) -> None:
+        super().__init__()
+        self.scheme, self._secret = scheme, secret
+        self._made: dict[bytes, Tensor] = {}
+        self.register_buffer("rotation", rotation, persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Make a vector of each image, float32 [..., d, 1, 1]."""
+        if image.dtype != torch.uint8:
+            raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {image.dtype}")
+        images = (image if image.dim() == 4 else image[None]).cpu()
+        names = [sha256(each.numpy().tobytes()).digest() for each in images]
+        fresh = [place for place, name in enumerate(names) if name not in self._made]
+        if fresh:
+            turned = self.scheme.features(images[fresh]) @ self.rotation.cpu().mT
+            for place, vector in zip(fresh, turned, strict=True):
+                self._made[names[place]] = (vector + self.scheme.sigma * self._noise(names[place], len(vector))).float()
+        made = torch.stack([self._made[name] for name in names]).to(image.device)
+        return made.view(*image.shape[:-3], -1, 1, 1)
+
+    def _noise(self, name: bytes, count: int) -> Tensor:
+        words = np.frombuffer(shake_256(self._secret + name).digest(8 * count), "<u8") & np.uint64(2**53 - 1)
+        from scipy.special import ndtri
+
+        return torch.from_numpy(ndtri((words.astype(np.float64) + 0.5) / 2**53))
+
+    def extra_repr(self) -> str:
+        """Say what it makes, and nothing of the key."""
+        return f"{self.scheme}"
+
+
+@lru_cache(maxsize=4)
+def _network(path: str) -> tuple[Callable[[Any], Any], int]:
+    """Load an ONNX file; return what applies it to uint8 [n, C, H, W], and d."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("onnxruntime is not installed: pip install 'vitcrypt[serve]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    try:
+        session = onnxruntime.InferenceSession(Path(path).expanduser().read_bytes(), options)
+    except OSError:
+        raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
+    except Exception as error:  # ONNX Runtime raises its own
+        raise ValueError(f"encryption.weights={path} is no ONNX file: {error}") from error
+    (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
+    if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
+        raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")
+    return (lambda images: session.run([given.name], {"image": images})[0]), given.shape[1]
+
+
+SCHEMES["features"] = Features
