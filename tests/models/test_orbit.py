@@ -7,7 +7,8 @@ from torch import nn
 
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed
 from vitcrypt.experiment.config import Config
-from vitcrypt.experiment.job import configured
+from vitcrypt.experiment.job import Job, configured
+from vitcrypt.experiment.record import describe_key
 from vitcrypt.keys import Key
 from vitcrypt.models import OrbitNetwork
 from vitcrypt.models.networks import build_network
@@ -84,8 +85,16 @@ def test_it_is_built_from_its_description_and_refuses_schemes_and_blocks_that_it
     made = build_network(values["model"], config.data.image_size, 10)
     assert made(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
     assert not [name for name in made.state_dict() if "states" in name]
+    with torch.device("meta"):  # as shapes are asked for without taking memory
+        assert OrbitNetwork(10, "etc").cell.weight.is_meta
     with pytest.raises(ValueError, match=r"scheme=noise; set model=vit_micro"):
         OrbitNetwork(10, "noise")
     values["encryption"]["block_size"] = 8
     with pytest.raises(ValueError, match=r"block_size=4 is not encryption.block_size=8.*set model.patch_size=8 alone"):
         configured(Config, values)
+
+
+@pytest.mark.parametrize(("scope", "bounds"), [("per_image", {"leakage_bits": 1893.1738053043262}), ("shared", None)])
+def test_a_record_names_what_a_ciphertext_leaks_if_each_image_has_a_key_of_its_own(scope, bounds, tmp_path):
+    values = composed("model=orbit", "encryption=ele", "data=digits", f"key_scope={scope}", f"results={tmp_path}")
+    assert describe_key(Job.of(Config, values), (3, 32, 32)).bounds == pytest.approx(bounds)

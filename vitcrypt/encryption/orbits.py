@@ -10,8 +10,7 @@ import math
 from torch import Tensor
 
 from vitcrypt.encryption import primitives
-
-Shape = tuple[int, int, int]
+from vitcrypt.encryption.scheme import Shape
 
 
 def multisets(kinds: int, size: int) -> int:

@@ -24,6 +24,7 @@ PRICES = {
     "any_restored": "worst restoration (median SSIM)",
 }
 """What is paid, the less the better: columns of the points, and in words."""
+ENDS = {"leak_bits": (0, None), "linked": (-3, 103), "any_restored": (-0.1, 1.05)}
 COLUMNS = ["data", "scheme", "size / block", "options", "network", "accuracy", "sd", "runs", "bits, at most"]
 COLUMNS += ["linked, %", "jpeg90, %", "restored", "by", "best in"]
 SHORT = {"leak_bits": "bits", "linked": "linkage", "any_restored": "restoration"}
@@ -121,7 +122,7 @@ def draw_frontier(points: pd.DataFrame, path: Path) -> Path:
         here = points[points["data"] == data]
         for axis, price in zip(row, PRICES, strict=True):
             _panel(axis, here, price)
-            axis.set(xlabel=PRICES[price], ylabel=f"test accuracy on {data} (%)")
+            axis.set(xlim=ENDS[price], xlabel=PRICES[price], ylabel=f"test accuracy on {data} (%)")
         row[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return saved(figure, path, dpi=110)
 
