@@ -16,7 +16,7 @@ register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="attack_config")
-def task(cfg: DictConfig) -> float:
+def task(cfg: DictConfig) -> float | None:
     """Attack; return the median SSIM of what was restored."""
     return run_task(cfg, attack.run, lambda result: result.metrics.restored.ssim.median)
 

@@ -17,7 +17,7 @@ register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def task(cfg: DictConfig) -> float:
+def task(cfg: DictConfig) -> float | None:
     """Run one job; return its test accuracy, for sweepers that look for the best."""
     return run_task(cfg, train.run, lambda result: result.metrics.acc)
 

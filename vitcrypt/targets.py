@@ -33,7 +33,7 @@ OBSERVERS = ("LearningRateMonitor", "DeviceStatsMonitor")
 """Callbacks of Lightning that only watch: a result does not depend on them."""
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz")},
+    "data.source": {"vitcrypt.data": ("cifar10", "cifar100", "digits", "folder", "npz", "shards")},
     "data.transforms.*": {"torchvision.transforms.v2": tuple(TRANSFORMS.split())},
     "encryption": {
         "vitcrypt.encryption": (
@@ -64,6 +64,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 PUBLISHED = ("vitcrypt.data.cifar10", "vitcrypt.data.cifar100")
 """Sources whose images are the same wherever they lie."""
+SHARDS = "vitcrypt.data.shards"
+"""The source whose root may be an address, and whose memory and cache count for no identity."""
 
 MOVED = {"vitcrypt.tracking": "vitcrypt.experiment.loggers"}
 Own = Sequence[str]

@@ -52,7 +52,7 @@ def cell(tmp_path, *overrides):
         (["trainer.devices=0"], "trainer.devices=0"),
         (["trainer.devices=x"], "trainer.devices=x: set a number"),
         (["trainer.devices=1.5"], "trainer.devices=1.5: set a number"),
-        (["trainer.num_nodes=2"], "set trainer.num_nodes=1"),
+        (["trainer.num_nodes=2"], "trainer.num_nodes=2, and nothing says where the machines meet"),
         (["trainer.precision=16-true", "trainer.accelerator=mps"], "this machine has"),
         (["data.validation=0.99", "data.limit_train=5"], "holds out 5 of 5 .* set data.validation=0"),
         (["data.limit_train=1"], "holds out 1 of 1 "),

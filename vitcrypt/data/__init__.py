@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Batch, FileDataset, ImageDataset, Splits
 from vitcrypt.data.decode import read_image
 from vitcrypt.data.manifest import Manifest
+from vitcrypt.data.packed import ShardDataset, shards
 from vitcrypt.data.sources import digits, folder, npz
 from vitcrypt.data.transforms import normalise, resize
 
@@ -23,6 +24,7 @@ __all__ = [
     "ImageDataModule",
     "ImageDataset",
     "Manifest",
+    "ShardDataset",
     "Splits",
     "cifar10",
     "cifar100",
@@ -32,6 +34,7 @@ __all__ = [
     "npz",
     "read_image",
     "resize",
+    "shards",
 ]
 
 

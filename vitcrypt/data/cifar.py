@@ -21,7 +21,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
 from vitcrypt.jobs.atomic import atomic_write
-from vitcrypt.jobs.place import expanded
+from vitcrypt.jobs.place import cache, expanded
 from vitcrypt.untrusted.text import error_console
 
 MIRRORS = {
@@ -53,11 +53,6 @@ def cifar10(root: str | None = None, download: bool = True) -> Splits:
 def cifar100(root: str | None = None, download: bool = True) -> Splits:
     """Return CIFAR-100: as `cifar10`, with 100 classes, from `cifar-100-python/` or `cifar-100-python.tar.gz`."""
     return _load("cifar100", datasets.CIFAR100, root, download)
-
-
-def cache() -> Path:
-    """Return the folder where downloads are kept: $XDG_CACHE_HOME/vitcrypt, or ~/.cache/vitcrypt."""
-    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vitcrypt"
 
 
 def _load(name: str, dataset: type[datasets.CIFAR10], root: str | None, download: bool) -> Splits:

@@ -144,7 +144,9 @@ class ImageDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled by seed and epoch, every image once an epoch."""
         self._generator_epoch = None  # a new training: draw from the start
-        return self._loader(self.splits.train, seed_of(self.seed), self.augmentation)
+        loader: Any = self._loader(self.splits.train, seed_of(self.seed), self.augmentation)
+        loader.sampler.set_epoch(self.trainer.current_epoch)  # Lightning does it when workers have begun to load
+        return loader  # type: ignore[no-any-return]
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]] | list[Any]:
         """In order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -113,7 +113,8 @@ def list_folder(base: Path) -> Listing:
             Or it is not as its manifest says, which it is listed by, if it has one.
     """
     if (received := Manifest.of(base)) is not None:
-        return _received(base, *received)
+        found = check_names(*received)
+        return replace(by_manifest(base, *received), notes=[found.left_out] if found.junk else [])
     top = Folder(base)
     splits = layout.find_splits(top)
     train = splits.get("train", top)
@@ -154,16 +155,15 @@ def list_images(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
     return files, left_out
 
 
-def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
-    """List `base`, which has a manifest in `place`: by split and index.
+def by_manifest(base: Path, place: Path, manifest: Manifest) -> Listing:
+    """List `base` as its manifest in `place` says, by split and index; the images themselves are not looked for.
 
     The splits come in the order train, test, val. Their names say nothing here: indices of test images count from
     `TEST_INDEX`, those for validation from half of it.
 
     Raises:
-        ValueError: `base` is one of its classes, or holds none of its images, or the images are not as it says.
+        ValueError: `base` is one of its classes, or holds none of its images.
     """
-    found = check_names(place, manifest)
     within = base.absolute().relative_to(place.absolute()).as_posix()
     if within != "." and not manifest.split:
         raise ValueError(f"{base} is a part of the folder {place}, which has a manifest: name that folder")
@@ -181,8 +181,7 @@ def _received(base: Path, place: Path, manifest: Manifest) -> Listing:
     first = {file.split: file.index for file in reversed(files)}
     order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
     files.sort(key=lambda file: order.index(file.split))
-    notes = [found.left_out] if found.junk else []
-    return Listing(base, manifest.classes, files, notes=notes, received=(place, manifest))
+    return Listing(base, manifest.classes, files, received=(place, manifest))
 
 
 def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:

@@ -101,8 +101,8 @@ def check_names(folder: Path, manifest: Manifest) -> Contents:
         foreign = wrong.keys() - manifest.index
         if foreign and all(name.endswith(".tar") for name in foreign):
             remedy = (
-                f"If these are shards, unpack them first: mkdir NEW && cp {place}/{FILENAME} NEW && "
-                f"for shard in {place}/*.tar; do tar xf $shard -C NEW; done"
+                f"If these are shards, train on them by data=shards, or unpack them first: mkdir NEW && "
+                f"cp {place}/{FILENAME} NEW && for shard in {place}/*.tar; do tar xf $shard -C NEW; done"
             )
         elif not manifest.encrypted:
             remedy += f"; if the changes are yours, remove {FILENAME} there"

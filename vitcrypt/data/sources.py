@@ -21,7 +21,7 @@ from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import read_listed_image
 from vitcrypt.data.survey import Transparency, map_files, survey
-from vitcrypt.jobs.place import expanded
+from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.untrusted.text import printable
 
 MAX_NAMES = 2**26
@@ -71,7 +71,7 @@ def folder(
         ValueError: A class folder is empty, test classes are not those of training, an image cannot be read, or an
             encrypted folder lacks a file of its manifest or has another one.
     """
-    base = _existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
+    base = existing(root, "folder", "a folder with train/CLASS/*.png and test/CLASS/*.png, or just CLASS/*.png")
     listing = list_folder(base)
     files = listing.splits(test_fraction, split_seed)
     notes = listing.lines()
@@ -93,14 +93,22 @@ def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor
     paths = [file.path for file in files]
     labels = torch.tensor([file.label for file in files])
     index = torch.tensor([file.index for file in files])
-    if len(files) * 3 * side**2 > gib * 2**30:
-        return FileDataset(paths, labels, index, read)
-    images = torch.empty(len(files), 3, side, side, dtype=torch.uint8)
     large = sum(path.stat().st_size for path in paths[:SAMPLED]) > SMALL_FILE * len(paths[:SAMPLED])
-    decoded = map_files(read, paths, f"decoding {paths[0].parents[1]}", threads=large)
-    for slot, image in zip(images, decoded, strict=True):
-        slot.copy_(image)
-    return ArrayDataset(images, labels, index)
+    return held(FileDataset(paths, labels, index, read), side, gib, f"decoding {paths[0].parents[1]}", large)
+
+
+def held(dataset: ImageDataset, side: int, gib: float, what: str, threads: bool) -> ImageDataset:
+    """Return images of `side` x `side` decoded, in memory, if they take at most so many GiB there; else as they are."""
+    if len(dataset) * 3 * side**2 > gib * 2**30:
+        return dataset
+    images = torch.empty(len(dataset), 3, side, side, dtype=torch.uint8)
+
+    def image(position: int) -> Tensor:
+        return dataset.images_at(torch.tensor([position]))[0]
+
+    for slot, decoded in zip(images, map_files(image, range(len(dataset)), what, threads), strict=True):
+        slot.copy_(decoded)
+    return ArrayDataset(images, dataset.labels, dataset.index)
 
 
 def npz(root: str | None) -> Splits:
@@ -115,7 +123,7 @@ def npz(root: str | None) -> Splits:
         ValueError: It is damaged, an array is missing or of the wrong kind, or images and manifest do not fit; or there
             is no image of a class, and no `classes` to say that there is one.
     """
-    path = _existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
+    path = existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     received = Manifest.of(path)
     try:
         named, arrays = _arrays(path, packed=received is not None)
@@ -129,13 +137,16 @@ def npz(root: str | None) -> Splits:
     return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
-def _existing(root: str | None, source: str, what: str) -> Path:
+def existing(root: str | None, source: str, what: str) -> Path:
+    """Return where a source reads `what`: a folder, for npz a file; FileNotFoundError if there is none."""
     if root is None:
         raise FileNotFoundError(f"data={source} needs data.root=PATH: {what}")
+    if is_address(root):
+        raise FileNotFoundError(f"data.root={root} is an address, and data={source} reads {what}; set data=shards")
     path = expanded(root)
     if not path.exists():
         raise FileNotFoundError(f"data.root={root} does not exist; data={source} reads {what}")
-    if (source == "folder") != path.is_dir():
+    if (source == "npz") == path.is_dir():
         kind = "a folder" if path.is_dir() else "a file"
         raise FileNotFoundError(f"data.root={root} is {kind}; data={source} reads {what}")
     return path

@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import Field
 
 from vitcrypt.data.archive import open_archive
-from vitcrypt.data.listing import list_folder
-from vitcrypt.jobs.place import expanded
+from vitcrypt.data.listing import by_manifest, list_folder
+from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.remote import manifest_near
+from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.untrusted.documents import Document, Sha256
 from vitcrypt.untrusted.files import open_regular
 
@@ -21,6 +23,7 @@ NAMED = 20_000
 """Of larger folders single files are not listed; they still count."""
 ENDLESS = 2**63 - 1
 FOLDER = ("vitcrypt.data.folder", "vitcrypt.data.sources.folder")
+SHARDS = ("vitcrypt.data.shards", "vitcrypt.data.packed.shards")
 NPZ = ("vitcrypt.data.npz", "vitcrypt.data.sources.npz")
 Counts = dict[str, dict[str, int]]
 
@@ -76,6 +79,8 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
     """
     if source.get("root") is None or source["_target_"].startswith("vitcrypt.data.cifar"):
         return None
+    if source["_target_"] in SHARDS:
+        return _of_shards(source["root"])
     root = expanded(source["root"])
     if not root.exists():
         raise FileNotFoundError(f"data.root={source['root']} does not exist")
@@ -102,6 +107,18 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
     lines = [f"{name}\0{contents[name]}\0{label}" for name, (_, _, label) in zip(names, found, strict=True)]
     files = {name: digest[:16] for name, digest in contents.items()} if len(contents) <= NAMED else {}
     return DataStamp(sha256=_digest(lines), quick=quick, images=images, files=files)
+
+
+def _of_shards(root: str) -> DataStamp:
+    """Return the stamp of tar files: that of their manifest, with which each image is compared when it is read."""
+    folder = manifest_near(root) if is_address(root) else expanded(root)
+    if not (folder / FILENAME).exists():
+        raise FileNotFoundError(f"data.root={root} holds no {FILENAME}")
+    manifest = Manifest.read(folder / FILENAME)
+    images: Counts = {}
+    for file in by_manifest(folder, folder, manifest).files:
+        images.setdefault(file.split, Counter())[_name(manifest.classes[file.label])] += 1
+    return DataStamp(sha256=manifest.digest, images=images)
 
 
 def _labelled(path: Path) -> Counts:

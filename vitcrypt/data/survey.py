@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ LOOKED_INTO = 1000
 FEW_BITS = 14
 Transparency = Literal["white", "refuse"]
 """What becomes of transparent images: they are laid on white, or not read."""
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -93,12 +94,12 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
     return Survey(frozenset(header.size for header in headers), transparent, paged, len(dark), max(dark, default=0))
 
 
-def map_files(function: Callable[[Path], T], paths: list[Path], what: str, threads: bool = False) -> Iterator[T]:
-    """Map over files in order, with a progress bar.
+def map_files(function: Callable[[S], T], items: Sequence[S], what: str, threads: bool = False) -> Iterator[T]:
+    """Map over files, or their numbers, in order, with a progress bar.
 
     Args:
         function: Raises ValueError for a file that is none.
-        paths: Of the files.
+        items: The files.
         what: Is done, for the bar.
         threads: Where Pillow decodes large images outside the interpreter's lock; over small ones threads only fight.
 
@@ -106,9 +107,9 @@ def map_files(function: Callable[[Path], T], paths: list[Path], what: str, threa
         ValueError: The function raised it for some files; the others were done. The message has the first ones.
     """
 
-    def attempted(path: Path) -> T | ValueError:
+    def attempted(item: S) -> T | ValueError:
         try:
-            return function(path)
+            return function(item)
         except ValueError as error:
             return error
 
@@ -116,8 +117,8 @@ def map_files(function: Callable[[Path], T], paths: list[Path], what: str, threa
     hidden = not error_console.is_terminal
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with ThreadPoolExecutor() as pool, Progress(*columns, console=error_console, transient=True, disable=hidden) as bar:
-        results = pool.map(attempted, paths) if threads else map(attempted, paths)
-        for result in bar.track(results, total=len(paths), description=what):
+        results = pool.map(attempted, items) if threads else map(attempted, items)
+        for result in bar.track(results, total=len(items), description=what):
             if isinstance(result, ValueError):
                 failed.append(str(result))
             else:

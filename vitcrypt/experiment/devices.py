@@ -1,6 +1,7 @@
 """The devices of a training, and the processes that use them."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,11 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from vitcrypt.experiment.config import TrainerConf
+from vitcrypt.experiment.nodes import Node
+from vitcrypt.jobs.pool import end_with_parent
+
+WAIT = 1800
+"""Seconds in which all machines have to come together."""
 
 
 def uses_cuda(trainer: TrainerConf) -> bool:
@@ -47,46 +53,61 @@ def count(trainer: TrainerConf) -> int:
     return len(which) if isinstance(which, list) else which
 
 
+def world(trainer: TrainerConf) -> int:
+    """Return how many devices train on all machines together."""
+    return trainer.num_nodes * count(trainer)
+
+
 def check(trainer: TrainerConf) -> None:
-    """Raise ValueError if this machine does not have what is asked for."""
-    if trainer.num_nodes != 1:
-        raise ValueError(
-            f"trainer.num_nodes={trainer.num_nodes}: several machines are not supported yet; set trainer.num_nodes=1"
-        )
+    """Raise ValueError if this machine does not have what is asked for, or nothing says where several of them meet."""
+    Node.of(trainer)
     wanted, found, devices = trainer.accelerator, torch.accelerator.device_count(), count(trainer)
     if wanted not in ("auto", "cpu") and devices > found:
         raise ValueError(
             f"trainer.accelerator={wanted} with {devices} devices, and this machine has {found}; "
             + (f"set trainer.devices={found}" if found else "set trainer=cpu")
         )
-    if trainer.sync_batchnorm and devices > 1 and not uses_cuda(trainer):
+    if trainer.sync_batchnorm and world(trainer) > 1 and not uses_cuda(trainer):
         raise ValueError("trainer.sync_batchnorm=true works on GPUs alone; set trainer.sync_batchnorm=false")
 
 
-def environment(devices: int) -> ClusterEnvironment:
+def environment(world: int) -> ClusterEnvironment:
     """Return how Lightning learns about other processes: from `train_in_processes`, or that there are none.
 
     What a scheduler set in the environment for jobs of its own (SLURM_NTASKS, SLURM_PROCID, ...) counts for nothing:
     one `vitcrypt run` is one training, which neither requeues itself nor writes checkpoints on a signal.
     """
-    if devices > 1 and TorchElasticEnvironment.detect():
+    if world > 1 and TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
     alone = LightningEnvironment()
     alone.set_global_rank(0)
     return alone
 
 
-def train_in_processes(folder: Path, identity: str, devices: int) -> None:
+def train_in_processes(folder: Path, identity: str, trainer: TrainerConf) -> None:
     """Start one process a device. They read the configuration from the folder: nothing of a sweep reaches them.
 
     Raises:
         RuntimeError: One of them failed; it said why.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    devices, node = count(trainer), Node.of(trainer)
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={devices}"]
+    if node is None:
+        command.append("--standalone")
+    else:
+        command += [f"--nnodes={trainer.num_nodes}", f"--node-rank={node.rank}", f"--rdzv-id={identity}"]
+        command += ["--rdzv-backend=static", f"--rdzv-endpoint={node.host}:{node.port}", f"--rdzv-conf=timeout={WAIT}"]
     command += ["-m", "vitcrypt.experiment.training_run", str(folder), identity]
     mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
     kept = {name: value for name, value in os.environ.items() if name not in mine}
     kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    code = subprocess.call(command, env=kept, close_fds=False)  # they hold the lock of the folder too
+    # they hold the lock of the folder too, and end with this process however it ends
+    code = subprocess.call(command, env=kept, close_fds=False, preexec_fn=end_with_parent)
+    if code and node is not None:
+        raise RuntimeError(
+            f"training ended on node {node.rank} of {trainer.num_nodes} ({socket.gethostname()}, exit code {code}): it "
+            f"failed here, another node was lost, or none came to {node.host}:{node.port} within {WAIT} s; its output "
+            "is above. The same command on all nodes resumes"
+        )
     if code:
         raise RuntimeError(f"training on {devices} devices failed (exit code {code}); its output is above")

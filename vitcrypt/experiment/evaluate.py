@@ -32,6 +32,7 @@ from vitcrypt.experiment.plan import planned
 from vitcrypt.experiment.record import state_sha256
 from vitcrypt.experiment.training_run import TrainingRun, classifier_of
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.jobs.place import is_address
 from vitcrypt.models.networks import check_state
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.report.results import finite, read_result
@@ -72,7 +73,7 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
             f"images have {len(splits.classes)} ({_some(splits.classes)}); set data and data.root to images of the same"
         )
     data = data_module_of(job, splits)
-    plan = planned(job.config.trainer, len(splits.train), data.division(devices.count(job.config.trainer)))
+    plan = planned(job.config.trainer, len(splits.train), data.division(devices.world(job.config.trainer)))
     classifier, _ = classifier_of(job.config, data.num_classes, data.encryption, shape=data.shape)
     identity = result.identity if result is not None else _identity(folder)
     load_trained(classifier.network, checkpoint, folder, identity)
@@ -119,6 +120,8 @@ def _values(folder: Path, overrides: list[str]) -> dict[str, Any]:
         values["names"] = {**values["names"], **{g: o for g, o in groups.items() if g != "trainer"}}
         if "data" in groups:
             values["data"]["validation"] = 0
+    if "data.root" not in chosen and is_address(root := str(values["data"]["source"].get("root"))):
+        raise ValueError(f"a configuration alone asks no other machine for images; name the address: data.root={root}")
     if "data.root" in chosen and "root" in values["data"]["source"]:
         values["data"]["source"]["root"] = "${data.root}"
     node = OmegaConf.create(values)

@@ -10,8 +10,8 @@ from typing import Any
 
 from vitcrypt.experiment.config import AttackConfig, Config, DataConf, ModelConf, ObservationConf, TrainerConf
 from vitcrypt.jobs.atomic import sha256
-from vitcrypt.jobs.place import expanded
-from vitcrypt.targets import PUBLISHED, observes
+from vitcrypt.jobs.place import expanded, is_address
+from vitcrypt.targets import PUBLISHED, SHARDS, observes
 
 INPUTS = ("root", "weights", "public_weights", "lpips_weights", "classifier")
 """Names of paths to what a job is made from."""
@@ -26,11 +26,14 @@ def plain_path(path: str) -> str:
     """Return the one spelling of a path: relative where it lies below the working folder, else absolute.
 
     `photos`, `photos/`, `./photos` and the absolute path are one, and `~` is the home folder. A link counts by its own
-    name, so that a link and what it leads to are two; only where `..` stands links are followed.
+    name, so that a link and what it leads to are two; only where `..` stands links are followed. An address
+    (s3://...) only loses a slash at its end.
 
     Raises:
         ValueError: `~NAME` is no user.
     """
+    if is_address(path):
+        return path.rstrip("/")
     here = Path.cwd()
     try:
         whole = here / Path(path).expanduser()
@@ -63,10 +66,16 @@ def identity(config: Config | AttackConfig, fingerprint: str | None, received: s
 
 def _of_run(config: Config, received: str | None) -> dict[str, Any]:
     what = {name: _counted(getattr(config, name)) for name in ("data", "model", "trainer")}
+    if config.trainer.num_nodes > 1:  # only how many devices there are counts, and not where
+        from vitcrypt.experiment.devices import world  # loads torch
+
+        what["trainer"] |= {"devices": world(config.trainer), "num_nodes": 1}
+    if config.data.source["_target_"] == SHARDS:
+        what["data"]["source"] = {name: value for name, value in config.data.source.items() if "_gib" not in name}
     if config.data.source["_target_"] in PUBLISHED:
         what["data"] |= {"root": None, "source": config.data.source["_target_"]}
     if received is not None:
-        what["data"] |= {"root": received, "source": {**config.data.source, "root": received}}
+        what["data"] |= {"root": received, "source": {**what["data"]["source"], "root": received}}
     return what
 
 

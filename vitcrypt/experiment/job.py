@@ -20,11 +20,11 @@ from vitcrypt.experiment.config import AttackConfig, C, Config, typed
 from vitcrypt.experiment.identity import identity, with_plain_paths
 from vitcrypt.experiment.validate import check_blocks, validate, validate_attack
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.jobs.place import expanded
+from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.jobs.pool import give_back
 from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.report.results import read_result
-from vitcrypt.targets import build
+from vitcrypt.targets import SHARDS, build
 from vitcrypt.targets import check as check_targets
 from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.text import console
@@ -162,17 +162,18 @@ class Job(Generic[C]):
             return result
 
 
-def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R], value: Callable[[R], float]) -> float:
+def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R | None], value: Callable[[R], float]) -> float | None:
     """Do what Hydra asks a program for, once for every job: return its value, for sweepers that look for the best.
 
     Args:
         cfg: What Hydra composed.
-        run: Brings the job of resolved values to its end and returns its result.
+        run: Brings the job of resolved values to its end and returns its result, if it is kept by this machine.
         value: Takes the value from the result.
     """
     values = resolved(cfg)
     try:
-        return give_back(value(run(values)))
+        result = run(values)
+        return give_back(value(result)) if result is not None else None
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only
             names = " x ".join(map(str, reversed(values["names"].values())))
@@ -187,7 +188,15 @@ def _opened(name: str) -> Key:
 
 
 def _manifest(config: Config) -> Manifest | None:
-    if config.data.root is None or not (root := expanded(config.data.root)).exists():
+    if config.data.root is None:
+        return None
+    if is_address(config.data.root):
+        if config.data.source["_target_"] != SHARDS:
+            return None
+        from vitcrypt.data.remote import manifest_near
+
+        root = manifest_near(config.data.root)
+    elif not (root := expanded(config.data.root)).exists():
         return None
     from vitcrypt.data.manifest import Manifest
 

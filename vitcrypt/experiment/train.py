@@ -14,6 +14,7 @@ from rich.text import Text
 from vitcrypt.experiment.afterwards import tried
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.nodes import Node
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.report.results import PICTURES
 from vitcrypt.untrusted.text import console
@@ -22,16 +23,22 @@ if TYPE_CHECKING:
     from vitcrypt.data import ImageDataModule
 
 
-def run(values: dict[str, Any]) -> TrainingResult:
+def run(values: dict[str, Any]) -> TrainingResult | None:
     """Bring the training of a configuration to its end: skip it if finished, resume it if broken off.
+
+    Of several machines those of rank 1, 2, ... only train; the one of rank 0 does all else.
 
     Args:
         values: The configuration, composed and resolved.
 
     Returns:
-        The result, as in result.json.
+        The result, as in result.json; None on a machine that only trained.
     """
-    return Job.of(Config, values).once(TrainingResult, train, _finished_before)
+    job = Job.of(Config, values)
+    if (node := Node.of(job.config.trainer)) is not None and node.rank:
+        _train_along(job, node)
+        return None
+    return job.once(TrainingResult, train, _finished_before)
 
 
 def train(job: Job[Config]) -> TrainingResult:
@@ -84,6 +91,19 @@ def train(job: Job[Config]) -> TrainingResult:
             console.print(line)
     _tell(job, result, "finished")
     return result
+
+
+def _train_along(job: Job[Config], node: Node) -> None:
+    from vitcrypt.experiment import devices
+    from vitcrypt.experiment.training_run import was_stopped
+
+    name = f"{job.config.names}, node {node.rank} of {job.config.trainer.num_nodes}"
+    if job.config.resume and (job.folder / "result.json").exists():
+        console.print(f"{name}: finished before, skipped")
+    elif not was_stopped(job):
+        devices.check(job.config.trainer)
+        console.print(f"{name}: trains with {node.host}:{node.port}, which keeps the results")
+        devices.train_in_processes(job.folder, job.identity, job.config.trainer)
 
 
 def _finished_before(job: Job[Config], result: TrainingResult) -> None:

@@ -32,6 +32,7 @@ from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
 from vitcrypt.experiment.progress import Estimate, ProgressBar
+from vitcrypt.jobs.pool import end_with_parent
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights, zero_classifier
 from vitcrypt.models.classifier import Schedule
 from vitcrypt.models.networks import build_network
@@ -41,6 +42,15 @@ from vitcrypt.targets import build, builder
 def checkpoint_of(job: Job[Config]) -> Path:
     """Return where the last checkpoint of a training lies, if there is one."""
     return job.folder / "last.ckpt"
+
+
+def was_stopped(job: Job[Config]) -> bool:
+    """Return whether a training was ended before its last epoch, so that nothing of it is left to do."""
+    if not checkpoint_of(job).exists():
+        return False
+    checkpoint = read_checkpoint(checkpoint_of(job), job.identity, digests_of(job.folder))
+    stops = job.config.trainer.stop_on_nan and diverged(_history(checkpoint)) is not None
+    return callbacks.stopped_early(checkpoint) or stops
 
 
 def weights_of(config: Config) -> Path | None:
@@ -152,7 +162,7 @@ class TrainingRun:
     def built(cls, job: Job[Config], splits: Splits, weights: Path | None) -> TrainingRun:
         """Build all parts from images and weights, without trying whether they work."""
         config, data = job.config, data_module_of(job, splits)
-        plan = planned(config.trainer, len(splits.train), data.division(devices.count(config.trainer)))
+        plan = planned(config.trainer, len(splits.train), data.division(devices.world(config.trainer)))
         classifier, sha256 = classifier_of(config, data.num_classes, data.encryption, weights, data.shape)
         return cls(job, data, classifier, plan, sha256)
 
@@ -166,15 +176,12 @@ class TrainingRun:
 
     def fit(self, loggers: list[Logger]) -> None:
         """Train from the last checkpoint, or from the start, until done; on several devices in as many processes."""
-        job, trainer = self.job, self.job.config.trainer
-        if checkpoint_of(job).exists():
-            checkpoint = read_checkpoint(checkpoint_of(job), job.identity, digests_of(job.folder))
-            if callbacks.stopped_early(checkpoint) or (trainer.stop_on_nan and diverged(_history(checkpoint))):
-                return  # it was stopped there
-        if (count := devices.count(trainer)) == 1:
+        if was_stopped(self.job):
+            return
+        if devices.world(self.job.config.trainer) == 1:
             self.fit_here(loggers)
         else:
-            devices.train_in_processes(job.folder, job.identity, count)
+            devices.train_in_processes(self.job.folder, self.job.identity, self.job.config.trainer)
 
     def fit_here(self, loggers: list[Logger], watching: Sequence[Callback] = ()) -> None:
         """Train in this process, which may be one of several; further callbacks may watch."""
@@ -198,6 +205,7 @@ class TrainingRun:
         which = devices.chosen(self.job.config.trainer)
         trainer = self._trainer(
             devices=which[:1] if isinstance(which, list) else 1,
+            num_nodes=1,
             strategy="auto",
             logger=False,
             enable_checkpointing=False,
@@ -226,7 +234,7 @@ class TrainingRun:
             devices=devices.chosen(options),
             logger=loggers,
             callbacks=[*added, *watching, EpochHistory(options.stop_on_nan), *own],
-            plugins=[AtomicCheckpointIO(self._stamp()), devices.environment(devices.count(options))],
+            plugins=[AtomicCheckpointIO(self._stamp()), devices.environment(devices.world(options))],
             accumulate_grad_batches=accumulation,
             # Lightning counts micro batches
             limit_train_batches=None if options.limit_train_batches is None else plan.epoch * accumulation,
@@ -289,9 +297,14 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 
 def main() -> None:
     """Train as one of several processes: the folder holds the configuration, which was checked when it was written."""
+    end_with_parent()  # torchrun, which ends with the program
     folder, identity = Path(sys.argv[1]), sys.argv[2]
-    values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     with errors.explained("config"):
+        if not (folder / "config.yaml").exists():
+            raise FileNotFoundError(
+                f"{folder} is not on this machine; set results=FOLDER to one that all of them share"
+            )
+        values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
         job = replace(Job.of(Config, values), folder=folder, identity=identity)
         run = TrainingRun.built(job, *_found(job.config))  # all was tried where the processes were started
         run.fit_here(run.loggers())

@@ -1,26 +1,19 @@
-"""Comparing a folder with its manifest, byte by byte. No key is needed.
-
-Tar files may come from another party: only images that the manifest knows are read, and no more than these can take.
-"""
+"""Comparing a folder with its manifest, byte by byte. No key is needed."""
 
 from __future__ import annotations
 
 import shlex
-import tarfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import contents, image_complaint
 from vitcrypt.folders.job import Advance, quiet
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.text import printable
 
-MAX_SHARD_BYTES = 2**50
-HEADER_BYTES = 2**20  # at most read between two images: long names take that of the next member
 TOLD = 20  # members of a shard that are named; one that has more wrong ones is not read further
 
 
@@ -94,15 +87,15 @@ def _in_shard(folder: Path, name: str, manifest: Manifest) -> tuple[list[str], l
     wrong: list[str] = []
     try:
         with open_regular(folder / name, MAX_SHARD_BYTES, below=folder) as file:
-            bounded = _Bounded(file)
-            with tarfile.open(fileobj=bounded, mode="r:") as shard:  # type: ignore[call-overload]
-                while len(wrong) < TOLD and (member := shard.next()) is not None:
-                    shard.members = []  # else all of them stay in memory
-                    if (complaint := _wrong_member(shard, member, manifest, bounded)) is not None:
-                        wrong.append(f"{name}: {printable(member.name, 300)}: {complaint}")
-                    if member.name in manifest.index and not (complaint or "").startswith("foreign"):
-                        found.append(member.name)
-                    bounded.left = HEADER_BYTES
+            for member, complaint in members(file, manifest):
+                if complaint is None:
+                    found.append(member.name)
+                    file.seek(member.offset_data)
+                    complaint = image_complaint(file.read(member.size), member.name, manifest)
+                if complaint is not None:
+                    wrong.append(f"{name}: {printable(member.name, 300)}: {complaint}")
+                if len(wrong) >= TOLD:
+                    break
     except OSError as error:
         wrong.append(f"{name}: cannot be read ({error.strerror or error})")
     except Exception as error:  # whatever tarfile meets in there
@@ -110,33 +103,3 @@ def _in_shard(folder: Path, name: str, manifest: Manifest) -> tuple[list[str], l
     if len(wrong) >= TOLD:
         wrong.append(f"{name}: not read further")
     return found, wrong
-
-
-def _wrong_member(shard: tarfile.TarFile, member: tarfile.TarInfo, manifest: Manifest, bounded: _Bounded) -> str | None:
-    if member.name not in manifest.index:
-        return "foreign: the manifest does not know it"
-    if not member.isreg() or member.issparse() or member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        return "foreign: no ordinary file but a link, a folder, a device or one with holes"
-    if not 0 <= member.size <= manifest.max_file_bytes:
-        return f"foreign: {member.size:,} bytes; an image of the manifest takes {manifest.max_file_bytes:,} at most"
-    bounded.left = manifest.max_file_bytes
-    file = shard.extractfile(member)
-    assert file is not None, "a regular file has contents"
-    return image_complaint(file.read(), member.name, manifest)
-
-
-@dataclass
-class _Bounded:
-    """A file of which no more is read than `left`, whatever the sizes in it say."""
-
-    file: BinaryIO
-    left: int = HEADER_BYTES
-
-    def __post_init__(self) -> None:
-        self.seek, self.tell = self.file.seek, self.file.tell
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= self.left:
-            raise ValueError(f"a header of more than {self.left:,} bytes")
-        self.left -= size
-        return self.file.read(size)

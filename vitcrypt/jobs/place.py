@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,16 @@ from pathlib import Path
 def expanded(path: str | Path) -> Path:
     """Return a path with the home folder in place of `~`; where `~NAME` is no user it stays as it is."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError there)
+
+
+def cache() -> Path:
+    """Return the folder where downloads are kept: $XDG_CACHE_HOME/vitcrypt, or ~/.cache/vitcrypt."""
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vitcrypt"
+
+
+def is_address(place: str) -> bool:
+    """Whether this is an address such as s3://BUCKET/FOLDER, and no path."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", place) is not None
 
 
 def real_place(out: Path) -> Path:
