@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from commands import KEY
@@ -44,16 +43,12 @@ def test_tar_files_train_the_network_of_their_folder(made, tmp_path):
     assert trained(tmp_path, "tars") == trained(tmp_path, "folder")
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def bucket(made, monkeypatch, tmp_path):
     """An S3 server on this machine that holds the tar files, and the sizes of what it answered to GET."""
     pytest.importorskip("s3fs", reason="needs s3fs")
     application = pytest.importorskip("moto.moto_server.werkzeug_app", reason="needs moto[server]")
+    serving = pytest.importorskip("werkzeug.serving", reason="needs moto[server]")
     sent, app = [], application.DomainDispatcherApplication(application.create_backend_app)
 
     def counting(environ, start_response):
@@ -61,7 +56,7 @@ def bucket(made, monkeypatch, tmp_path):
             sent.append(len(part) if environ["REQUEST_METHOD"] == "GET" else 0)
             yield part
 
-    server = make_server("127.0.0.1", 0, counting, handler_class=Quiet)
+    server = serving.make_server("127.0.0.1", 0, counting, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_DEFAULT_REGION": "us-east-1"}
     variables |= {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "hunter2", "NO_PROXY": "127.0.0.1"}
