@@ -43,7 +43,7 @@ def manifest_near(address: str) -> Path:
     store, place = _store(address)
     with _explained(address):
         state = store.info(f"{place}/{FILENAME}")
-    named = json.dumps([address.rstrip("/"), *(str(state.get(name)) for name in STATE)])
+    named = json.dumps([address.rstrip("/"), *(str(state.get(name)) for name in STATE)], allow_nan=False)
     folder = cache() / "shards" / hashlib.sha256(named.encode()).hexdigest()[:16]
     with _held(folder), _explained(address):
         if not (folder / FILENAME).exists():

@@ -1,6 +1,5 @@
 """What accuracy can be had at what price: provable bits, linkage and restoration, for each scheme and its options."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +66,7 @@ def _by_options(results: Results) -> Iterator[tuple[str, Results]]:
             for name, value in (result.config.encryption or {}).items()
             if name not in ("_target_", "block_size", "channel_shuffle")
         }
-        told = ", ".join(f"{name}={json.dumps(value).strip(chr(34))[:30]}" for name, value in sorted(options.items()))
+        told = ", ".join(f"{name}={str(value)[:30]}" for name, value in sorted(options.items()))
         parts.setdefault(told, []).append(result)
     yield from parts.items()
 
