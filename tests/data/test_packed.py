@@ -9,6 +9,7 @@ import pytest
 import torch
 from batches import Recorder, module_of
 from commands import KEY, described
+from lightning.pytorch.callbacks import ModelCheckpoint
 from samples import class_folders, every, some
 from tar_files import several
 
@@ -68,19 +69,27 @@ def test_a_tar_file_is_opened_once_in_a_process_and_no_open_file_travels(tars, m
     assert sorted(opened) == [0, 1, 2]
 
 
+class Scheduled(Recorder):
+    """As networks with a schedule do, it asks how many steps there will be: workers begin then, before a resume."""
+
+    def configure_optimizers(self):
+        assert self.trainer.estimated_stepping_batches > 0
+        return super().configure_optimizers()
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_run_sees_the_images_that_it_would_have_seen_with_workers_too(tars, tmp_path, make_trainer, workers):
     def run(epochs, checkpoint=None):
-        recorder, trainer = Recorder(), make_trainer(max_epochs=epochs)
+        at_end = ModelCheckpoint(tmp_path, filename="{epoch}", save_on_train_epoch_end=True, save_top_k=-1)
+        recorder = Scheduled()
+        trainer = make_trainer(max_epochs=epochs, enable_checkpointing=True, callbacks=[at_end])
         data = module_of(shards(str(tars), 0.0), batch_size=4, num_workers=workers)
         trainer.fit(recorder, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        return trainer, recorder.seen
+        return recorder.seen
 
-    trainer, _ = run(2)
-    trainer.save_checkpoint(tmp_path / "two.ckpt")
-    orders = [
-        [batch["index"].tolist() for batch in run(3, kept)[1]["train", 2]] for kept in (None, tmp_path / "two.ckpt")
-    ]
+    run(2)
+    kept = tmp_path / "epoch=1.ckpt"
+    orders = [[batch["index"].tolist() for batch in run(3, file)["train", 2]] for file in (None, kept)]
     assert orders[0] == orders[1]
 
 

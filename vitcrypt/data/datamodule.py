@@ -93,6 +93,7 @@ class ImageDataModule(LightningDataModule):
         owned = bool(transforms) and self.augment == "owner"
         self.augmentation = Augmentation(transforms, seed) if owned else None
         self._generator = torch.Generator()
+        self._first_epoch = 0
         self._generator_epoch: int | None = None
         self._step_state = self._generator.get_state()
         self._on_device: dict[str, ArrayDataset] = {}
@@ -145,8 +146,17 @@ class ImageDataModule(LightningDataModule):
         """Shuffled by seed and epoch, every image once an epoch."""
         self._generator_epoch = None  # a new training: draw from the start
         loader: Any = self._loader(self.splits.train, seed_of(self.seed), self.augmentation)
-        loader.sampler.set_epoch(self.trainer.current_epoch)  # Lightning does it when workers have begun to load
+        loader.sampler.set_epoch(self._first_epoch)  # workers begin to load before Lightning says which it is
         return loader  # type: ignore[no-any-return]
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many epochs have ended: kept in checkpoints, and restored before workers begin to load."""
+        loop: Any = self.trainer.fit_loop
+        return {"epochs": loop.epoch_progress.current.processed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Begin with the epoch in which a training goes on."""
+        self._first_epoch = int(state_dict["epochs"])
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]] | list[Any]:
         """In order."""
