@@ -23,7 +23,7 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_micro # so small: one thread is faster
 	$(BIN)/vitcrypt report results/digits
 
-test: install ## all tests (13 minutes on 2 cores)
+test: install ## all tests (14 minutes on 2 cores)
 	$(TEST) -n 3 --maxschedchunk 3
 
 test-fast: install ## those that start no run and no process of their own (6 minutes on 2 cores)

@@ -16,6 +16,7 @@ from vitcrypt.report.records import Results
 from vitcrypt.report.security import strongest
 from vitcrypt.report.tradeoff import MARKERS, accuracies, restored
 from vitcrypt.report.verdict import RULE
+from vitcrypt.untrusted.text import printable
 
 PRICES = {
     "leak_bits": "bits that a ciphertext tells at most",
@@ -66,7 +67,7 @@ def _by_options(results: Results) -> Iterator[tuple[str, Results]]:
             for name, value in (result.config.encryption or {}).items()
             if name not in ("_target_", "block_size", "channel_shuffle")
         }
-        told = ", ".join(f"{name}={str(value)[:30]}" for name, value in sorted(options.items()))
+        told = ", ".join(f"{printable(name, 30)}={printable(value, 30)}" for name, value in sorted(options.items()))
         parts.setdefault(told, []).append(result)
     yield from parts.items()
 
