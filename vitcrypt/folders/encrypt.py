@@ -7,16 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from vitcrypt.data.decode import FILTERS, read_image
+from vitcrypt.data.decode import FILTERS, read_pixels
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.received import check_names, read_checked_image
+from vitcrypt.data.received import check_names, read_checked_pixels
 from vitcrypt.data.survey import Transparency, survey
-from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.encryption.cipher import KeyScope
+from vitcrypt.encryption import ArrayEncryption, KeyScope, Plain, Scheme
 from vitcrypt.folders.job import Advance, Made, encode_png, make_folder, quiet, refuse_nesting
 from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
 
@@ -91,8 +90,8 @@ def encrypt_folder(
     encryption = _encryption(wanted, key) if key is not None else None
 
     def make(name: str) -> bytes:
-        image, index = read_image(sources[name], image_size, interpolation), torch.tensor([wanted.index[name]])
-        return encode_png(image) if encryption is None else _file(encryption, image, index)
+        image = read_pixels(sources[name], image_size, interpolation)
+        return encode_png(image) if encryption is None else _file(encryption, image, wanted.index[name])
 
     def origin(name: str) -> str:
         return contents_value(sources[name], wanted.index[name], key)
@@ -135,8 +134,8 @@ def decrypt_folder(
     wanted = dataclasses.replace(_under(received, None), scheme=Plain(), key_scope="shared", index=index)
 
     def make(name: str) -> bytes:
-        image = read_checked_image(source, encrypted[name], received)
-        return encode_png(decryption.decrypt(image, torch.tensor([index[name]])))
+        image = read_checked_pixels(source, encrypted[name], received)
+        return encode_png(decryption.decrypt(image[None], [index[name]])[0])
 
     sources = {plain: source / name for plain, name in encrypted.items()}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
@@ -163,22 +162,22 @@ def rotate_folder(
     before, after = _encryption(received, old), _encryption(wanted, new)
 
     def make(name: str) -> bytes:
-        index = torch.tensor([received.index[name]])
-        return _file(after, before.decrypt(read_checked_image(source, name, received), index), index)
+        image, index = read_checked_pixels(source, name, received), received.index[name]
+        return _file(after, before.decrypt(image[None], [index])[0], index)
 
     sources = {name: source / name for name in received.index}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
 
 
-def _file(encryption: ImageEncryption, image: Tensor, index: Tensor) -> bytes:
+def _file(encryption: ArrayEncryption, image: NDArray[np.uint8], index: int) -> bytes:
     """Encrypt uint8 [3, S, S] to what stands in a file."""
     if encryption.scheme.jpeg_quality is None:
-        return encode_png(encryption(image, index))
-    return encryption.files(image, index)[0]
+        return encode_png(encryption(image[None], [index])[0])
+    return encryption.files(image[None], [index])[0]
 
 
-def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
-    return ImageEncryption(manifest.scheme, key, manifest.shape, cast(KeyScope, manifest.key_scope))
+def _encryption(manifest: Manifest, key: Key) -> ArrayEncryption:
+    return ArrayEncryption(manifest.scheme, key, manifest.shape, cast(KeyScope, manifest.key_scope))
 
 
 def _under(received: Manifest, key: Key | None) -> Manifest:
@@ -207,5 +206,7 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
             "written. vitcrypt key show FILE says which key is in a file"
         )
     check_names(source, received)
-    read_checked_image(source, next(iter(received.index)), received)  # before a cipher of the size that it says is made
+    read_checked_pixels(
+        source, next(iter(received.index)), received
+    )  # before a cipher of the size that it says is made
     return received

@@ -18,15 +18,16 @@ import hashlib
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
@@ -36,6 +37,9 @@ from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.untrusted.png import write_png
 from vitcrypt.untrusted.text import shortened
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
 LEFT = ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part")  # beside a finished folder
@@ -100,11 +104,12 @@ def make_folder(
     return made
 
 
-def encode_png(image: Tensor) -> bytes:
+def encode_png(image: NDArray[np.uint8] | Tensor) -> bytes:
     """Return uint8 [3, H, W] as a lossless 8-bit RGB PNG file."""
-    _, height, width = image.shape
+    pixels = np.asarray(image)
+    _, height, width = pixels.shape
     rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
-    rows[:, 1:] = image.permute(1, 2, 0).reshape(height, 3 * width).numpy()
+    rows[:, 1:].reshape(height, width, 3)[:] = pixels.transpose(1, 2, 0)
     return write_png(width, height, rows.data)
 
 
@@ -285,7 +290,10 @@ def disk_errors(place: Path, state: Callable[[], str], then: str) -> Iterator[No
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let torch use one thread in each of ours."""
+    """Let torch use one thread in each of ours, where it is loaded."""
+    if (torch := sys.modules.get("torch")) is None:
+        yield
+        return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -10,12 +10,13 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from torch import Tensor
 
 from vitcrypt.service.client import Client
 from vitcrypt.service.intake import body_of
@@ -94,7 +95,7 @@ def _classified(client: Client, data: bytes) -> dict[str, Any]:
     return {"plain": _url(plain[0]), "encrypted": _url(encrypted[0]), "top": top}
 
 
-def _url(image: Tensor) -> str:
+def _url(image: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "PNG")
+    Image.fromarray(image.transpose(1, 2, 0)).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
