@@ -56,7 +56,7 @@ def html_report(
         finalize=lambda value: value if hasattr(value, "__html__") else _shown(str(value), root),
     )
     found = in_order_of_the_table(results)
-    names = [_name(result, apart) for result, apart in zip(found, told_apart_runs(found), strict=True)]
+    names = [_name(result, apart) for result, apart in zip(found, told_apart_runs(results), strict=True)]
     runs = [_run(result, name, root, left_out) for result, name in zip(found, names, strict=True)]
     histories = [(name, result.training.history) for name, result in zip(names, found, strict=True)]
     text = environment.get_template("report.html.j2").render(
