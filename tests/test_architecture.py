@@ -30,7 +30,7 @@ ROOMS = {  # what else it may use
     "untrusted": set(),
 }
 ONLY = {  # rooms that know the standard library and no more than this
-    "jobs": {"vitcrypt"},
+    "jobs": {"vitcrypt", "ray", "submitit"},
     "targets": {"vitcrypt"},
     "untrusted": {"vitcrypt", "pydantic", "rich"},
 }

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vitcrypt.data.decode import FILTERS, read_pixels
+from vitcrypt.data.decode import FILTERS
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked_pixels
 from vitcrypt.data.survey import Transparency, survey
-from vitcrypt.encryption import ArrayEncryption, KeyScope, Plain, Scheme
-from vitcrypt.folders.job import Advance, Made, encode_png, make_folder, quiet, refuse_nesting
-from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
+from vitcrypt.encryption import KeyScope, Plain, Scheme
+from vitcrypt.folders.encrypting import Encrypting, encode_png, encryption_of, file_of, writing_on_ray
+from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
+from vitcrypt.folders.origins import kept_names, names_digest, numbers, original_names
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -36,6 +35,7 @@ def encrypt_folder(
     advance: Advance = quiet,
     tell: Callable[[list[str]], None] = lambda _: None,
     transparency: Transparency = "white",
+    on_ray: Callable[[], Key] | None = None,
 ) -> Made:
     """Encrypt a folder of class folders into another one: as PNG, or as JPEG where the scheme keeps ciphertexts so.
 
@@ -55,6 +55,8 @@ def encrypt_folder(
         advance: Shows progress.
         tell: Is called with what the folder contains, in lines for the user, before the first image is encrypted.
         transparency: Is laid on white, or ("refuse") an error.
+        on_ray: Encrypt in processes of Ray, which reach `source` and `out` under the same paths; each opens the key
+            with this. None: in threads of this process.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -87,16 +89,9 @@ def encrypt_folder(
     sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())
-    encryption = _encryption(wanted, key) if key is not None else None
-
-    def make(name: str) -> bytes:
-        image = read_pixels(sources[name], image_size, interpolation)
-        return encode_png(image) if encryption is None else _file(encryption, image, wanted.index[name])
-
-    def origin(name: str) -> str:
-        return contents_value(sources[name], wanted.index[name], key)
-
-    return make_folder(out, wanted, sources, make, origin, workers, advance)
+    making = Encrypting(wanted, sources, key)
+    elsewhere = partial(writing_on_ray, making, on_ray, workers) if on_ray is not None else None
+    return make_folder(out, wanted, sources, making.file, making.origin, workers, advance, elsewhere)
 
 
 def decrypt_folder(
@@ -124,7 +119,7 @@ def decrypt_folder(
             another folder than it was made from, or its scheme cannot be undone.
     """
     received = _received(source, out, key)
-    decryption = _encryption(received, key)
+    decryption = encryption_of(received, key)
     if not received.scheme.properties.invertible and received.scheme.jpeg_quality is None:
         raise ValueError(f"{received.scheme.name} cannot be undone: nothing decrypts what it made")
     encrypted = {f"{name.removesuffix(received.suffix)}.png": name for name in received.index}
@@ -159,25 +154,14 @@ def rotate_folder(
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
     wanted = _under(received, new)
-    before, after = _encryption(received, old), _encryption(wanted, new)
+    before, after = encryption_of(received, old), encryption_of(wanted, new)
 
     def make(name: str) -> bytes:
         image, index = read_checked_pixels(source, name, received), received.index[name]
-        return _file(after, before.decrypt(image[None], [index])[0], index)
+        return file_of(after, before.decrypt(image[None], [index])[0], index)
 
     sources = {name: source / name for name in received.index}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
-
-
-def _file(encryption: ArrayEncryption, image: NDArray[np.uint8], index: int) -> bytes:
-    """Encrypt uint8 [3, S, S] to what stands in a file."""
-    if encryption.scheme.jpeg_quality is None:
-        return encode_png(encryption(image[None], [index])[0])
-    return encryption.files(image[None], [index])[0]
-
-
-def _encryption(manifest: Manifest, key: Key) -> ArrayEncryption:
-    return ArrayEncryption(manifest.scheme, key, manifest.shape, cast(KeyScope, manifest.key_scope))
 
 
 def _under(received: Manifest, key: Key | None) -> Manifest:

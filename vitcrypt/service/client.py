@@ -88,7 +88,7 @@ class Client:
                 found, known = printable(found, 200), printable(known, 200)
                 raise ValueError(f"the service is another than {description}: its {name} is {found}, not {known}")
         self.image_size, self.interpolation = expected.image_size, expected.interpolation
-        self.classes, self.fingerprint = expected.classes, expected.fingerprint
+        self.classes, self.fingerprint, self.key_scope = expected.classes, expected.fingerprint, expected.key_scope
         if expected.scheme is None:
             raise ValueError(
                 "nobody recorded how the images were encrypted; write the scheme into client.json, as "
