@@ -7,7 +7,7 @@ import pytest
 from samples import class_folders
 
 from vitcrypt.encryption import Proposed
-from vitcrypt.folders import decrypt_folder, encrypt, encrypt_folder, rotate_folder, verify_folder
+from vitcrypt.folders import decrypt_folder, encrypt_folder, encrypting, rotate_folder, verify_folder
 from vitcrypt.jobs import lock
 from vitcrypt.keys import Key
 
@@ -34,8 +34,8 @@ def no_image(monkeypatch):
     def never(*arguments):
         raise AssertionError("an image was worked on")
 
-    monkeypatch.setattr(encrypt, "read_pixels", never)
-    monkeypatch.setattr(encrypt.ArrayEncryption, "decrypt", never)
+    monkeypatch.setattr(encrypting, "read_pixels", never)
+    monkeypatch.setattr(encrypting.ArrayEncryption, "decrypt", never)
 
 
 @by_every_command

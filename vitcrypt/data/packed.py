@@ -21,7 +21,7 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import ImageError, contents, decode_image
 from vitcrypt.data.remote import shards_near
-from vitcrypt.data.sources import SMALL_FILE, existing, held
+from vitcrypt.data.sources import existing, held
 from vitcrypt.data.survey import map_files
 from vitcrypt.jobs.place import is_address
 from vitcrypt.untrusted.files import open_regular
@@ -68,8 +68,7 @@ def shards(
         labels = torch.tensor([image.label for image in images])
         chosen = places[np.searchsorted(places["index"], index.numpy())]
         dataset = ShardDataset(files, chosen, labels, manifest)
-        large = int(chosen["length"].mean()) > SMALL_FILE
-        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}", large)
+        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}")
     return Splits(parts["train"], parts["test"], manifest.classes, parts.get("val"))
 
 

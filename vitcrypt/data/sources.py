@@ -3,6 +3,8 @@
 Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
+import math
+import mmap
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
@@ -28,8 +30,6 @@ from vitcrypt.untrusted.text import printable
 MAX_NAMES = 2**26
 """Bytes that the names of the classes may take."""
 SHOWN = 10
-SAMPLED, SMALL_FILE = 64, 2**15
-"""Bytes of a file, on average of the first so many, up to which one thread reads as fast as several."""
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -94,21 +94,22 @@ def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor
     paths = [file.path for file in files]
     labels = torch.tensor([file.label for file in files])
     index = torch.tensor([file.index for file in files])
-    large = sum(path.stat().st_size for path in paths[:SAMPLED]) > SMALL_FILE * len(paths[:SAMPLED])
-    return held(FileDataset(paths, labels, index, read), side, gib, f"decoding {paths[0].parents[1]}", large)
+    return held(FileDataset(paths, labels, index, read), side, gib, f"decoding {paths[0].parents[1]}")
 
 
-def held(dataset: ImageDataset, side: int, gib: float, what: str, threads: bool) -> ImageDataset:
+def held(dataset: ImageDataset, side: int, gib: float, what: str) -> ImageDataset:
     """Return images of `side` x `side` decoded, in memory, if they take at most so many GiB there; else as they are."""
-    if len(dataset) * 3 * side**2 > gib * 2**30:
+    shape = (len(dataset), 3, side, side)
+    if math.prod(shape) > gib * 2**30:
         return dataset
-    images = torch.empty(len(dataset), 3, side, side, dtype=torch.uint8)
+    # shared with the processes that decode
+    images = torch.from_numpy(np.ndarray(shape, np.uint8, mmap.mmap(-1, max(1, math.prod(shape)))))
 
-    def image(position: int) -> Tensor:
-        return dataset.images_at(torch.tensor([position]))[0]
+    def decode(position: int) -> None:
+        images[position] = dataset.images_at(torch.tensor([position]))[0]
 
-    for slot, decoded in zip(images, map_files(image, range(len(dataset)), what, threads), strict=True):
-        slot.copy_(decoded)
+    for _ in map_files(decode, range(len(dataset)), what, by="processes"):
+        pass
     return ArrayDataset(images, dataset.labels, dataset.index)
 
 
