@@ -33,7 +33,7 @@ from vitcrypt.service.graph import Served, sample_images
 VIT_TINY = {
     "network": {
         "_target_": "timm.create_model",
-        "model_name": "vit_micro_patch16_224",
+        "model_name": "vit_tiny_patch16_224",
         "img_size": 32,
         "patch_size": 4,
         "embed_dim": 64,
@@ -48,16 +48,17 @@ VIT_TINY = {
 FINGERPRINT = "0" * 16
 
 
-def untrained(folder: Path) -> Bundle:
-    """Write a bundle of vit_micro with random weights."""
+def untrained(folder: Path, depth: int = 4) -> Bundle:
+    """Write a bundle of vit_micro with random weights, or of a deeper one."""
     from vitcrypt.models.networks import build_network
 
     torch.manual_seed(0)
     classes = [str(label) for label in range(10)]
-    network = build_network(VIT_TINY, 32, len(classes))
-    return Bundle(
-        VIT_TINY, 32, "bilinear", classes, {"name": "proposed", "block_size": 4}, FINGERPRINT, "shared"
-    ).write(folder, network)
+    model = {**VIT_TINY, "network": {**VIT_TINY["network"], "depth": depth}}
+    network = build_network(model, 32, len(classes))
+    return Bundle(model, 32, "bilinear", classes, {"name": "proposed", "block_size": 4}, FINGERPRINT, "shared").write(
+        folder, network
+    )
 
 
 def client(port: int, requests: list[bytes], labels: list[int], until: float, told: Any) -> None:
