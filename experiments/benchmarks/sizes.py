@@ -107,9 +107,8 @@ def table(found: dict[str, dict[str, dict[str, float]]]) -> None:
             if before is not None and name in found[str(before)]:
                 other, ratio = found[str(before)][name], math.log(size / before)
                 grown = [f"{math.log(one[k] / other[k]) / ratio:.2f}" for k in ("cpu_seconds", "peak_mib")]
-            print(
-                f"| {size:,} | {name} | {size / one['cpu_seconds']:,.0f} | {one['peak_mib']:.0f} | {' | '.join(grown)} |"
-            )
+            rate = f"{size / one['cpu_seconds']:,.0f}"
+            print(f"| {size:,} | {name} | {rate} | {one['peak_mib']:.0f} | {' | '.join(grown)} |")
 
 
 if __name__ == "__main__":
