@@ -109,13 +109,15 @@ def serving_command(bundle: Bundle) -> list[str]:
     return [sys.executable, "-m", "vitcrypt", "serve", str(bundle.folder), "--port", "0"]
 
 
-def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> float:
+def load(bundle: Bundle, options: list[str], clients: int, seconds: float, command: list[str] | None = None) -> float:
     """Start a service, ask it for so long, print what came of it, and return requests a second."""
     images = torch.cat([sample_images(bundle.image_size), sample_images(bundle.image_size).flip(-1)])
     with torch.inference_mode():
         labels = Served(bundle.network()).eval()(images).argmax(1).tolist()
     requests = [request_of(image, bundle.fingerprint) for image in images]
-    with subprocess.Popen([*serving_command(bundle), *options], stdout=subprocess.PIPE, text=True) as service:
+    with subprocess.Popen(
+        [*(command or serving_command(bundle)), *options], stdout=subprocess.PIPE, text=True
+    ) as service:
         assert service.stdout is not None
         port = int(service.stdout.readline().split(" (Ctrl-C")[0].rsplit(":", 1)[1])
         context = multiprocessing.get_context("fork")

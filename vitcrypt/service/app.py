@@ -176,7 +176,8 @@ def create_app(
         authorise(request)
         told = registry
         if workers > 1:
-            multiprocess.MultiProcessCollector(told := prometheus.CollectorRegistry())
+            told = prometheus.CollectorRegistry()
+            multiprocess.MultiProcessCollector(told)  # type: ignore[no-untyped-call]
         return Response(prometheus.generate_latest(told), media_type=prometheus.CONTENT_TYPE_LATEST)
 
     @app.post("/predict", response_model=Answers, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
