@@ -2,9 +2,9 @@
 
     PYTHONPATH=experiments python -m benchmarks.workers [--seconds 10] [--rounds 5] [--json FILE]
 
-The network waits for the rest of its 5 ms, as for an accelerator, and needs no core meanwhile: what is measured is whether
-the processes behind the port get in each other's way, also on a machine that is busy. Rounds with one and with two workers
-take turns, each with 16 clients that wait for every answer, as of `benchmarks.service`.
+The network waits for the rest of its 5 ms, as for an accelerator, and needs no core meanwhile: what is measured is
+whether the processes behind the port get in each other's way, also on a machine that is busy. Rounds with one and with
+two workers take turns, each with 16 clients that wait for every answer, as of `benchmarks.service`.
 """
 
 import json

@@ -47,6 +47,10 @@ class Backend(StrEnum):
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with result.json.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder. Nothing is overwritten.")],
+    triton: Annotated[
+        Path | None,
+        typer.Option(metavar="REPO/NAME", help="Also a model for NVIDIA Triton: a new folder in its repository."),
+    ] = None,
 ) -> None:
     """Make a server bundle of a finished run: weights, ONNX, classes, scheme, fingerprint; never a key."""
     _require("onnx", "onnxscript", "onnxruntime")
@@ -58,6 +62,11 @@ def export(
     console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
     console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
     console.print(f"  for clients: {out / 'client.json'}")
+    if triton is not None:
+        from vitcrypt.service.triton import write_triton
+
+        write_triton(bundle, triton)
+        console.print(f"  for Triton: tritonserver --model-repository {shlex.quote(str(triton.absolute().parent))}")
     if bundle.scheme is None:
         console.print("The scheme of these images was not recorded: add it to a copy of client.json.", style="yellow")
 
