@@ -78,6 +78,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
         (ELE(8), Statistics(starts=2), (3, 16, 16)),
         *((LE(4), attack, SMALL) for attack in TRAINED),
         (LE(4), ITN(width=12, epochs=1, batch_size=16), SMALL),
+        (PE(), ITN("orbit", width=16, epochs=2, batch_size=16), SMALL),
         (LE(4), GAN("sia", width=0.1, label_weight=0, epochs=1, batch_size=16), SMALL),
     ],
     ids=named,

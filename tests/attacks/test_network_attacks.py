@@ -17,6 +17,7 @@ from vitcrypt.metrics import ssim
 ATTACKS = [  # with steps and images of 36 public images or 48 ciphertexts
     (ITN(epochs=2, batch_size=16), 6, 36),
     (ITN("unet", width=4, levels=2, keys="fresh", epochs=2, batch_size=16), 6, 36),
+    (ITN("orbit", width=8, epochs=2, batch_size=16), 6, 36),
     (GAN("small", width=0.25, epochs=2, batch_size=16), 6, 48),
     (GAN("sia", width=0.1, epochs=2, batch_size=24), 4, 48),
 ]
@@ -88,7 +89,7 @@ def test_what_is_published_is_counted_for_the_size_of_the_images():
         Budget(19_550, 50_000, 31_107 + 136_192),
         Budget(78_200, 50_000, 1_089_216 + 13_361_155),
     ]
-    assert GAN("nibbles")._published(observation) is None
+    assert GAN("nibbles")._published(observation) is ITN("orbit")._published(observation) is None
     large = Observation(Proposed(16), torch.zeros(1, 3, 224, 224, dtype=torch.uint8))
     assert ITN()._published(large).parameters == 7_500_387
     assert GAN(maps="shared")._published(large).parameters < 20_000_000 < GAN()._published(large).parameters
