@@ -32,8 +32,8 @@ class Recipe(NamedTuple):
     """How a network is trained.
 
     `milestones` are epochs of `epochs`, after which the learning rate falls to a fifth; `loss` is the squared error
-    that counts, as a share of that on [-1, 1]: on [0, 1], where the U-Net's is published, it is a quarter. `sgd` is with
-    momentum 0.9; else it is AdamW.
+    that counts, as a share of that on [-1, 1]: on [0, 1], where the U-Net's is published, it is a quarter. `sgd` has
+    momentum 0.9; otherwise it is AdamW.
     """
 
     epochs: int
