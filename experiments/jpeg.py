@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vitcrypt.attacks import Jigsaw, Link, Observation
 from vitcrypt.encryption import EtCJPEG, GrayscaleEtC, ImageEncryption, Scheme
-from vitcrypt.encryption.jpeg import encode
+from vitcrypt.encryption.jpeg_files import encode
 from vitcrypt.keys import Key
 from vitcrypt.metrics import ssim, symmetric_ssim
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vitcrypt.data import normalise, npz
 from vitcrypt.encryption import EtC, ImageEncryption
-from vitcrypt.encryption.jpeg import Compressed
+from vitcrypt.encryption.compressed import Compressed
 from vitcrypt.experiment.export import trained_tensors
 from vitcrypt.keys import Key
 from vitcrypt.models.networks import build_network

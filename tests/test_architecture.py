@@ -30,7 +30,7 @@ ROOMS = {  # what else it may use
     "untrusted": set(),
 }
 ONLY = {  # rooms that know the standard library and no more than this
-    "jobs": {"vitcrypt"},
+    "jobs": {"vitcrypt", "ray", "submitit"},
     "targets": {"vitcrypt"},
     "untrusted": {"vitcrypt", "pydantic", "rich"},
 }
@@ -171,6 +171,8 @@ assert not loaded("torch", "lightning", "timm"), loaded("torch")[:1]
 import vitcrypt.encryption
 assert not loaded("vitcrypt.keys", "lightning", "hydra", "wandb", "cryptography")
 import vitcrypt.service.client, vitcrypt.folders, vitcrypt.folders.verify, vitcrypt.folders.pack  # the owner's side
+assert not loaded("torch", "hydra", "scipy", "sklearn")
+vitcrypt.encryption.SCHEMES, vitcrypt.data.folder  # what trains
 heavy = loaded("lightning", "torchvision", "timm", "torchmetrics", "sklearn", "scipy.stats", "sympy", "torch._dynamo")
 assert not heavy, heavy[:5]
 for name in loaded("vitcrypt.keys"):

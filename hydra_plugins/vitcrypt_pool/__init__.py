@@ -1,21 +1,28 @@
 """hydra/launcher=pool: the jobs of a sweep as processes in a pool, one for each GPU (see vitcrypt/jobs/pool.py).
 
-It stands here because Hydra takes launchers from the namespace package `hydra_plugins` only, and imports it at every
-start: nothing heavy may be imported at the top.
+Beside it, the same jobs on clusters: hydra/launcher=slurm and hydra/launcher=ray. They stand here because Hydra takes
+launchers from the namespace package `hydra_plugins` only, and imports it at every start: nothing heavy may be imported
+at the top.
 """
 
 import os
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from vitcrypt.jobs.pool import Job
+
+Tell = Callable[[str], None]
 
 
 @dataclass
@@ -27,7 +34,23 @@ class PoolConf:
     retries: int = 1
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="pool", node=PoolConf, provider="vitcrypt")
+@dataclass
+class RayConf:
+    """`address`: of a cluster, "auto" or HOST:PORT; None: a Ray of this machine, on loopback. `retries`: by Ray.
+
+    `cpus`, `gpus`, `resources`: what a job takes of a node; None: a GPU where there are some.
+    """
+
+    _target_: str = "hydra_plugins.vitcrypt_pool.RayLauncher"
+    address: str | None = None
+    cpus: float = 1.0
+    gpus: float | None = None
+    resources: dict[str, float] = field(default_factory=dict)
+    retries: int = 1
+
+
+for name, node in (("pool", PoolConf), ("ray", RayConf)):  # slurm stands in conf/hydra/launcher
+    ConfigStore.instance().store(group="hydra/launcher", name=name, node=node, provider="vitcrypt")
 
 
 class PoolLauncher(Launcher):
@@ -47,7 +70,7 @@ class PoolLauncher(Launcher):
         """
         from rich.text import Text
 
-        from vitcrypt.jobs.pool import Job, JobsFailedError, run_jobs, slots
+        from vitcrypt.jobs.pool import Job, JobsFailedError
         from vitcrypt.untrusted.text import console
 
         program = self._program()
@@ -57,12 +80,10 @@ class PoolLauncher(Launcher):
             file = f"{initial_job_idx + number}-{re.sub(r'[^a-zA-Z0-9_.=-]+', '_', name)[:150]}"
             command = (*program, *overrides, "hydra.mode=RUN")
             jobs.append(Job(name, command, logs / f"{file}.log", logs / f"{file}.value"))
-        places = slots(self.workers, visible_gpus())
-        console.print(f"{len(jobs)} jobs, {len(places)} at a time; their output: {logs}")
         with console.status("starting") as status:  # shown on terminals only
             failure = None
             try:
-                run_jobs(jobs, places, console.print, self.retries, lambda line: status.update(Text(line)))
+                self.run(jobs, console.print, lambda line: status.update(Text(line)))
             except JobsFailedError as error:
                 failure = error
         returns = []
@@ -74,6 +95,14 @@ class PoolLauncher(Launcher):
                 job.value.unlink(missing_ok=True)
             returns.append(returned)
         return returns
+
+    def run(self, jobs: "list[Job]", tell: Tell, show: Tell) -> None:
+        """Run all jobs, and raise JobsFailedError if some failed: here in processes, elsewhere on a cluster."""
+        from vitcrypt.jobs.pool import run_jobs, slots
+
+        places = slots(self.workers, visible_gpus())
+        tell(f"{len(jobs)} jobs, {len(places)} at a time; their output: {jobs[0].log.parent}")
+        run_jobs(jobs, places, tell, self.retries, show)
 
     def _program(self) -> list[str]:
         """Return the command of this program, up to the overrides of a job."""
@@ -87,6 +116,40 @@ class PoolLauncher(Launcher):
         command += ["--config-name", self.config.hydra.job.config_name]
         sweep = ("hydra.mode", "hydra.sweep", "hydra.launcher", "hydra/launcher", "hydra/sweeper")
         return command + [o for o in self.config.hydra.overrides.hydra if not o.lstrip("+~").startswith(sweep)]
+
+
+class SlurmLauncher(PoolLauncher):
+    """Run each job of a sweep as the single run that it is, in a job of SLURM: see conf/hydra/launcher/slurm.yaml.
+
+    `submitit_folder`: where submitit keeps its scripts and pickles. `max_num_timeout`: how often a job may come to its
+    time limit. `options`: of sbatch, as submitit names them.
+    """
+
+    def __init__(self, submitit_folder: str, max_num_timeout: int, **options: Any) -> None:
+        self.folder, self.max_num_timeout = submitit_folder, max_num_timeout
+        self.options = {n: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for n, v in options.items()}
+
+    def run(self, jobs: "list[Job]", tell: Tell, show: Tell) -> None:
+        """Hand over all jobs as one array, and wait for them. Ctrl-C cancels them."""
+        from vitcrypt.jobs.slurm import run_on_slurm
+
+        run_on_slurm(jobs, tell, show, self.folder, self.max_num_timeout, self.options)
+
+
+class RayLauncher(PoolLauncher):
+    """Run each job of a sweep as the single run that it is, in a task of Ray: see `RayConf`."""
+
+    def __init__(
+        self, address: str | None, cpus: float, gpus: float | None, resources: dict[str, float], retries: int
+    ) -> None:
+        self.address, self.retries = address, retries
+        self.needs = {"num_cpus": cpus, "num_gpus": gpus, "resources": dict(resources)}
+
+    def run(self, jobs: "list[Job]", tell: Tell, show: Tell) -> None:
+        """Hand over all jobs, and wait for them. Ctrl-C cancels them."""
+        from vitcrypt.jobs.ray import run_on_ray
+
+        run_on_ray(jobs, tell, show, self.address, self.retries, self.needs)
 
 
 def visible_gpus() -> list[str]:

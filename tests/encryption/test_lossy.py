@@ -8,7 +8,8 @@ from cases import SHAPE, cipher_of, drawn, each, noise
 from torch.nn.functional import interpolate
 
 from vitcrypt.encryption import EtC, EtCJPEG, GrayscaleEtC, ImageEncryption, Noise, PEViTRS, Pixelise, Scheme
-from vitcrypt.encryption.jpeg import colours, decode, planes
+from vitcrypt.encryption.compressed import colours, planes
+from vitcrypt.encryption.jpeg_files import decode
 from vitcrypt.keys import Key
 
 KEY = Key.test("test-0")
@@ -51,7 +52,7 @@ def test_the_ciphertext_is_what_the_jpeg_file_holds(scheme, scope):
     images, encrypt = scenes(2), ImageEncryption(scheme, KEY, SHAPE, scope)
     files = encrypt.files(images, INDEX)
     assert all(file.startswith(b"\xff\xd8\xff") for file in files)
-    assert torch.equal(torch.stack([decode(file) for file in files]), encrypt(images, INDEX))
+    assert torch.equal(torch.stack([torch.from_numpy(decode(file)) for file in files]), encrypt(images, INDEX))
 
 
 @each(COMPRESSED)

@@ -11,7 +11,7 @@ from samples import class_folders
 from vitcrypt.data import Manifest, folder, npz, read_image
 from vitcrypt.data.received import read_checked_image
 from vitcrypt.encryption import EtCJPEG, ImageEncryption, Noise
-from vitcrypt.encryption.jpeg import decode_foreign, encode
+from vitcrypt.encryption.jpeg_files import decode_foreign, encode
 from vitcrypt.folders import decrypt_folder, encrypt_folder, pack_npz, pack_shards, rotate_folder, verify_folder
 from vitcrypt.keys import Key
 

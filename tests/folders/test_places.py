@@ -34,8 +34,8 @@ def no_image(monkeypatch):
     def never(*arguments):
         raise AssertionError("an image was worked on")
 
-    monkeypatch.setattr(encrypt, "read_image", never)
-    monkeypatch.setattr(encrypt.ImageEncryption, "decrypt", never)
+    monkeypatch.setattr(encrypt, "read_pixels", never)
+    monkeypatch.setattr(encrypt.ArrayEncryption, "decrypt", never)
 
 
 @by_every_command

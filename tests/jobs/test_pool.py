@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
 from program import SMALL, finish, results
@@ -141,18 +140,6 @@ def test_a_sweep_in_processes_does_what_it_can_and_names_what_failed(tmp_path):
     assert "Traceback" not in printed
     again = next(line.split("again: ")[1] for line in printed.splitlines() if "again: " in line)
     assert "hydra.mode=RUN" in again
-
-
-def test_slurm_s_launcher_composes():
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    from test_configs import EXPERIMENTS, composed
-
-    assert (
-        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
-        in Plugins.instance().class_name_to_class
-    )
-    folder = EXPERIMENTS[0].parent
-    composed("hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=1", name="table1", folder=folder)
 
 
 @pytest.mark.slow

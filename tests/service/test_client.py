@@ -38,12 +38,12 @@ def test_what_is_sent_is_what_the_pipeline_encrypts(service, photographs):
     client = Client(service[0], KEY, service[1] / "client.json")
     plain = torch.stack([read_image(path, 16) for path in photographs])
     encrypted = ImageEncryption(Proposed(4), KEY, (3, 16, 16))(plain)
-    assert torch.equal(client.encrypted(client.plain(photographs)), encrypted)
+    assert np.array_equal(client.encrypted(client.plain(photographs)), encrypted)
     with torch.inference_mode():
         labels = Served(network_of(described()))(encrypted).argmax(1).tolist()
     assert [entry.label for entry in client.predict(photographs)] == labels, "five images, four in a request"
     squares = sample_images(40)
-    assert torch.equal(client.plain(squares)[0], read_image_of(squares[0]))
+    assert np.array_equal(client.plain(squares)[0], read_image_of(squares[0]))
 
 
 def read_image_of(image):
@@ -70,8 +70,8 @@ def test_per_image_keys_make_another_ciphertext_of_every_query():
         client = Client(service.url, KEY)
     image = sample_images(32)[:1]
     first, second = client.encrypted(image), client.encrypted(image)
-    assert not torch.equal(first, second)
-    assert torch.equal(first.sort().values.flatten().bincount(), second.sort().values.flatten().bincount())
+    assert not np.array_equal(first, second)
+    assert np.array_equal(np.bincount(first.flatten()), np.bincount(second.flatten()))
 
 
 def test_no_service_is_said():

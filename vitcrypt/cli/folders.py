@@ -47,10 +47,12 @@ def encrypt(
     keep_names: Annotated[bool, typer.Option("--keep-names", help="Keep file names, which may tell a lot.")] = False,
     transparency: Annotated[Literal["white", "refuse"], typer.Option(help="Lay it on white, or refuse it.")] = "white",
     workers: Workers = None,
+    engine: Annotated[Literal["threads", "ray"], typer.Option(help="Threads here, or processes of Ray.")] = "threads",
 ) -> None:
     """Encrypt a folder of class folders into PNG files (etc_jpeg: JPEG). Run it again to finish a broken job."""
     key = key_of(key_file)
     from vitcrypt.folders import encrypt_folder
+    from vitcrypt.keys.opening import opener
 
     scheme = scheme_of(encryption, block_size, channel_shuffle, quality)
     if key.test_name:
@@ -69,6 +71,7 @@ def encrypt(
             advance,
             print_lines,
             transparency,
+            on_ray=opener(key_file) if engine == "ray" else None,
         )
     _print_made(made, out)
     console.print(f"  for the provider: everything in {out}; class folders keep their names. The key stays here.")

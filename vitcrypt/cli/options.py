@@ -41,7 +41,8 @@ def scheme_of(
     name: SchemeName, block_size: int | None, channel_shuffle: bool = True, quality: int | None = None
 ) -> Scheme:
     """Return the scheme of the options; raise ValueError where one of them is not for it."""
-    from vitcrypt.encryption import PE, SCHEMES, EtCJPEG
+    from vitcrypt.encryption import PE, EtCJPEG
+    from vitcrypt.encryption.scheme import SCHEMES
 
     if name == "pe":
         if block_size is not None:

@@ -178,13 +178,17 @@ def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option
     from vitcrypt.report.html import attack_pages, html_report
 
     found, left_out = _read(results)
-    table, unused = table1(found)
+    own, (paper, unused) = [summary(found), attacks(found)], table1(found)
     with TemporaryDirectory() as folder:
         tables, pictures, reasons = attack_pages(found, Path(folder))
-        left_out += [*(f"of Table I only: {reason}" for reason in unused), *reasons]
+        if any("missing" not in row for row in paper.rows):
+            tables.append(paper)
+            reasons += [f"of Table I only: {reason}" for reason in unused]
         picture = Path(folder) / "fig3.png"
         caption = f"Fig. 3: {fig3(picture)} under the public key test-0"
-        html_report(output, found, [table, *tables, keyspace()], left_out, {caption: picture} | pictures, results)
+        shown = [*(table for table in own if table.rows), *tables]
+        left_out += reasons
+        html_report(output, found, shown, left_out, pictures, results, ([keyspace()], {caption: picture}))
     console.print(f"{len(found)} results in {output} ({output.stat().st_size / 2**20:.1f} MiB)")
     print_left_out(left_out)
 

@@ -21,6 +21,9 @@ from vitcrypt.cli.options import KeyFile, key_of
 from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vitcrypt.service import Client
 
 app = typer.Typer()
@@ -147,8 +150,14 @@ def demo(
     from vitcrypt.service.server import listen
     from vitcrypt.service.server import serve as serve_app
 
-    secret = new_secret()
-    page = create_demo(_client(url, key_file, False, client, token_file), secret)
+    secret, asked = new_secret(), _client(url, key_file, False, client, token_file)
+
+    def restore(ciphertext: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+        from vitcrypt.experiment.from_pairs import restored
+
+        return restored(asked.scheme, asked.encrypted, ciphertext)
+
+    page = create_demo(asked, secret, restore)
     listening = listen("127.0.0.1", port, None)
     console.print(f"open http://127.0.0.1:{listening.getsockname()[1]}/{secret}/ (the demo; it asks {url})")
     console.print("  keep this address secret: anyone with it can encrypt pictures with your key")

@@ -1,20 +1,21 @@
 """Sources of labelled images, and the Lightning data module that encrypts them on the device.
 
-Lightning and torchvision are imported when what needs them is first used: who encrypts a folder needs neither.
+Torch, Lightning and torchvision are imported when what needs them is first used: who encrypts a folder needs none.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Batch, FileDataset, ImageDataset, Splits
-from vitcrypt.data.decode import read_image
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.packed import ShardDataset, shards
-from vitcrypt.data.sources import digits, folder, npz
-from vitcrypt.data.transforms import normalise, resize
+from vitcrypt.data.stratified import TEST_INDEX
 
 if TYPE_CHECKING:
     from vitcrypt.data.cifar import cifar10, cifar100
     from vitcrypt.data.datamodule import ImageDataModule
+    from vitcrypt.data.datasets import ArrayDataset, Batch, FileDataset, ImageDataset, Splits
+    from vitcrypt.data.decode import read_image
+    from vitcrypt.data.packed import ShardDataset, shards
+    from vitcrypt.data.sources import digits, folder, npz
+    from vitcrypt.data.transforms import normalise, resize
 
 __all__ = [
     "TEST_INDEX",
@@ -47,4 +48,10 @@ def __getattr__(name: str) -> Any:
         from vitcrypt.data import cifar
 
         return getattr(cifar, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vitcrypt.data import datasets, decode, packed, sources, transforms
+
+    for module in (datasets, decode, packed, sources, transforms):
+        globals().update({given: value for given, value in vars(module).items() if given in __all__})
+    return globals()[name]

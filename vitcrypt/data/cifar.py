@@ -19,7 +19,8 @@ from rich.progress import wrap_file
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
 
-from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, Splits
+from vitcrypt.data.datasets import ArrayDataset, Splits
+from vitcrypt.data.stratified import TEST_INDEX
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import cache, expanded
 from vitcrypt.untrusted.text import error_console

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-TEST_INDEX = 2**32
-"""Indices of test images count from here, so that no two images of a data set share an index (and a per-image key)."""
+from vitcrypt.data.stratified import split_positions
 
 
 class Batch(TypedDict):
@@ -154,17 +153,6 @@ class Splits:
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Split positions in two, the second with `fraction` of every class; the same for the same seed.
-
-    Where there are too few images for that, the split is drawn from all of them without regard to class.
-    """
-    from sklearn.model_selection import train_test_split
-
-    counts = labels.bincount()
-    counts = counts[counts > 0]
-    held = math.ceil(fraction * len(labels))
-    possible = int(counts.min()) >= 2 and held >= len(counts) <= len(labels) - held
-    positions, strata = torch.arange(len(labels)).numpy(), labels.numpy() if possible else None
-    parts = train_test_split(positions, test_size=fraction, random_state=seed, stratify=strata)
-    first, second = (torch.from_numpy(part).sort().values for part in parts)
+    """Do what `split_positions` does, with tensors."""
+    first, second = map(torch.from_numpy, split_positions(labels.numpy(), fraction, seed))
     return first, second

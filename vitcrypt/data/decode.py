@@ -6,22 +6,26 @@
 - Floating-point numbers, signed and 32-bit integers: refused, as their range is not in the file.
 """
 
+from __future__ import annotations
+
 import re
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
-from torch import Tensor
 
 from vitcrypt.data import formats
 from vitcrypt.data.formats import FORMATS, MAX_PIXELS, REPLACE, UnfitError
 from vitcrypt.untrusted.files import open_regular
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MAX_BYTES = 2**32
@@ -45,6 +49,13 @@ T = TypeVar("T")
 
 
 def read_image(path: Path | BinaryIO, size: int | None, interpolation: str = "bilinear") -> Tensor:
+    """Return what `read_pixels` does as a tensor."""
+    import torch
+
+    return torch.from_numpy(read_pixels(path, size, interpolation))
+
+
+def read_pixels(path: Path | BinaryIO, size: int | None, interpolation: str = "bilinear") -> NDArray[np.uint8]:
     """Read an image file as uint8 [3, h, w].
 
     Args:
@@ -59,7 +70,7 @@ def read_image(path: Path | BinaryIO, size: int | None, interpolation: str = "bi
     image = with_image(path, _upright)
     if size is not None:
         image = crop_square(image).resize((size, size), FILTERS[interpolation])
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return np.asarray(image).transpose(2, 0, 1).copy()
 
 
 def crop_square(image: Image.Image) -> Image.Image:

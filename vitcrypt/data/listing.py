@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from vitcrypt.data import layout
-from vitcrypt.data.datasets import TEST_INDEX, stratified_split
 from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.data.layout import Folder, class_folders, describe_left_out
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names
+from vitcrypt.data.stratified import TEST_INDEX, split_positions
 from vitcrypt.untrusted.text import shortened
 
 KEPT_NAMES = ("train", "test", "val", "valid", "validation")
@@ -96,7 +96,7 @@ class Listing:
                 f"{self.base}: {count} images of {len(self.classes)} classes are too few to test on {test_fraction} of "
                 "each class; add images, or make train/ and test/ yourself"
             )
-        parts = stratified_split(torch.tensor([file.label for file in self.files]), test_fraction, split_seed)
+        parts = split_positions(np.array([file.label for file in self.files]), test_fraction, split_seed)
         return {
             name: [self.files[i] for i in part.tolist()] for name, part in zip(("train", "test"), parts, strict=True)
         }

@@ -114,7 +114,7 @@ class ShardDataset(ImageDataset):
         try:
             if hashlib.sha256(data).digest() != place["sha256"].tobytes():
                 raise ImageError("is not the one of the manifest")
-            return decode_image(data, self.manifest)
+            return torch.from_numpy(decode_image(data, self.manifest))
         except ImageError as error:
             path = self.files.folder / self.files.names[shard]
             raise ValueError(f"{path}: the image at byte {offset:,} {error}; {_again(self.files.folder)}") from error

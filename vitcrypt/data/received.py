@@ -13,17 +13,20 @@ import os
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from vitcrypt.data.layout import SYSTEM_FOLDERS
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.encryption.jpeg import decode_foreign
+from vitcrypt.encryption.jpeg_files import decode_foreign
 from vitcrypt.untrusted.files import kind_of_file, read_regular
 from vitcrypt.untrusted.text import shortened
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SYSTEM_FILES = frozenset((".ds_store", ".localized", ".directory", "thumbs.db", "ehthumbs.db", "desktop.ini"))
 SYSTEM_FILES |= {"icon\r", ".apdisk", ".volumeicon.icns", ".com.apple.timemachine.donotpresent"}
@@ -126,6 +129,13 @@ def read_checked(folder: Path, name: str, manifest: Manifest) -> bytes:
 
 
 def read_checked_image(folder: Path, name: str, manifest: Manifest) -> Tensor:
+    """Return what `read_checked_pixels` does as a tensor."""
+    import torch
+
+    return torch.from_numpy(read_checked_pixels(folder, name, manifest))
+
+
+def read_checked_pixels(folder: Path, name: str, manifest: Manifest) -> NDArray[np.uint8]:
     """Return the image in a file, uint8 [3, S, S], after the same check.
 
     Raises:
@@ -157,7 +167,7 @@ class ImageError(ValueError):
     """Bytes that are not the image that was expected."""
 
 
-def decode_image(data: bytes, manifest: Manifest) -> Tensor:
+def decode_image(data: bytes, manifest: Manifest) -> NDArray[np.uint8]:
     """Return an image of the manifest's kind and size as uint8 [3, S, S]; ImageError if it is something else."""
     if manifest.scheme.jpeg_quality is None:
         return decode_png(data, manifest.image_size)
@@ -167,7 +177,7 @@ def decode_image(data: bytes, manifest: Manifest) -> Tensor:
         raise ImageError(str(error)) from None
 
 
-def decode_png(data: bytes, side: int) -> Tensor:
+def decode_png(data: bytes, side: int) -> NDArray[np.uint8]:
     """Return 8-bit RGB PNG of `side` x `side` pixels as uint8 [3, side, side].
 
     Raises:
@@ -179,7 +189,7 @@ def decode_png(data: bytes, side: int) -> Tensor:
             if image.size != (side, side) or not complete or getattr(image, "n_frames", 1) != 1:
                 size, kind = f"{image.width} x {image.height}", image.tile[0][3] if image.tile else "nothing"
                 raise ImageError(f"is an image of {size} in {kind}, not a single one of {side} x {side} in RGB")
-            return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+            return np.asarray(image).transpose(2, 0, 1).copy()
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # whatever the decoder meets in there

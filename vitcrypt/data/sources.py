@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vitcrypt.data.archive import Header, open_archive
-from vitcrypt.data.datasets import TEST_INDEX, ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
+from vitcrypt.data.datasets import ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
 from vitcrypt.data.decode import read_image
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import read_listed_image
+from vitcrypt.data.stratified import TEST_INDEX
 from vitcrypt.data.survey import Transparency, map_files, survey
 from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.untrusted.text import printable

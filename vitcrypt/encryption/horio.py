@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from vitcrypt.encryption import invariants, primitives
-from vitcrypt.encryption.cipher import Properties
-from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.encryption.arrays import A, flat, join, put, take
+from vitcrypt.encryption.moves import Moves
+from vitcrypt.encryption.properties import Properties
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,15 @@ class Horio(Scheme):
         )
         return [(kind, count, max(1, count - round(count * fixed))) for kind, count, fixed in counts]
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Scramble, then shuffle."""
         blocks, values = (
             _order(subkeys[f"{kind}_choice"], subkeys[f"{kind}_permutation"]) for kind in ("block", "value")
         )
-        places = primitives.grid(shape, blocks.device)
+        places = primitives.grid_like(blocks, shape)
         vectors = primitives.to_vectors(primitives.scramble_blocks(places, blocks, self.block_size), self.block_size)
-        shuffled = primitives.take(vectors, values.unsqueeze(-2), -1)
-        index = primitives.from_vectors(shuffled, shape, self.block_size)
-        return SignedPermutation(index.flatten(-3), check=False)
+        shuffled = take(vectors, values[..., None, :], -1)
+        return Moves(flat(primitives.from_vectors(shuffled, shape, self.block_size), 3))
 
     def invariants(self, images: Tensor) -> Tensor:
         """Values within blocks that may stand anywhere, less the mean."""
@@ -84,11 +85,10 @@ class Horio(Scheme):
         )
 
 
-def _order(choice: Tensor, permutation: Tensor) -> Tensor:
+def _order(choice: A, permutation: A) -> A:
     """Return the permutation of all that exchanges the last ones of `choice` and leaves the others."""
-    moving = choice[..., choice.shape[-1] - permutation.shape[-1] :]
-    stays = torch.arange(choice.shape[-1], device=choice.device).expand_as(choice)
-    return stays.scatter(-1, moving, moving.gather(-1, permutation))
+    stays = choice.shape[-1] - permutation.shape[-1]
+    return put(choice, join([choice[..., :stays], take(choice[..., stays:], permutation, -1)]))
 
 
 SCHEMES["horio"] = Horio

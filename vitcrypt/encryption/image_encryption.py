@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from vitcrypt.encryption.cipher import KEY_SCOPES, Cipher, KeyScope
-from vitcrypt.encryption.jpeg import Compressed
+from vitcrypt.encryption.cipher import Cipher, KeyScope
+from vitcrypt.encryption.compressed import Compressed
 from vitcrypt.encryption.scheme import Scheme, Shape
 
 if TYPE_CHECKING:
@@ -47,11 +47,7 @@ class ImageEncryption(nn.Module):
 
     def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared") -> None:
         super().__init__()
-        if key_scope not in KEY_SCOPES:
-            raise ValueError(f"key_scope is 'shared' or 'per_image', got {key_scope!r}")
-        if key_scope not in (scopes := scheme.properties.key_scopes):
-            raise ValueError(f"{scheme.name} is not for key_scope={key_scope}; set key_scope={' or '.join(scopes)}")
-        scheme.check_shape(shape)
+        scheme.check_use(shape, key_scope)
         self.scheme, self.shape, self.key_scope = scheme, shape, key_scope
         self._key = key if key_scope == "per_image" else None
         self._common = scheme.common_subkeys(key, shape) if key_scope == "per_image" else {}

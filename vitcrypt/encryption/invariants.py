@@ -6,17 +6,22 @@ between sorted values is the distance of their distributions (Wasserstein-1), so
 brightened stays near.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from vitcrypt.encryption.arrays import join, library
 from vitcrypt.encryption.primitives import to_blocks, to_vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 QUANTILES = 256
 
 
 def folded_pixels(images: Tensor, sort_channels: bool) -> Tensor:
     """Fold each value, min(v, 255 - v), and sort those of a pixel if its channels may be exchanged."""
-    folded = torch.minimum(images, 255 - images)
+    folded = images.minimum(255 - images)
     if sort_channels:
         folded = folded.sort(1).values
     return folded.flatten(1).float()
@@ -25,9 +30,9 @@ def folded_pixels(images: Tensor, sort_channels: bool) -> Tensor:
 def folded_nibbles(images: Tensor, block_size: int, sort_blocks: bool) -> Tensor:
     """Count the nibbles of each block up to 0, 1, ... 6 after folding them, min(n, 15 - n); or sort each count."""
     vectors = to_blocks(images, block_size).flatten(2)
-    nibbles = torch.cat([vectors & 15, vectors >> 4], 2)
-    folded = torch.minimum(nibbles, 15 - nibbles)
-    counts = torch.stack([(folded <= limit).sum(2) for limit in range(7)], 1)
+    nibbles = join([vectors & 15, vectors >> 4])
+    folded = nibbles.minimum(15 - nibbles)
+    counts: Tensor = library(images).stack([(folded <= limit).sum(2) for limit in range(7)], 1)
     return (counts.sort(2).values if sort_blocks else counts).flatten(1).float()
 
 
@@ -38,14 +43,14 @@ def sorted_blocks(images: Tensor, block_size: int) -> Tensor:
 
 def block_contrasts(images: Tensor, block_size: int) -> Tensor:
     """Sort the distances of a block's values from their mean, and each of these ranks over the blocks."""
-    values = to_blocks(images, block_size).flatten(2).to(torch.int32)
+    values = to_blocks(images, block_size).flatten(2).int()
     distances = (values * values.shape[2] - values.sum(2, keepdim=True)).abs().sort(2).values
     return distances.sort(1).values.flatten(1).float() / values.shape[2]
 
 
 def block_values(images: Tensor, block_size: int) -> Tensor:
     """Sort the values of a block, and each of these ranks over the blocks; less the image's mean."""
-    values = to_blocks(images, block_size).flatten(2).to(torch.int64)
+    values = to_blocks(images, block_size).flatten(2).long()
     count = values[0].numel()
     ranks = values.sort(2).values.sort(1).values.flatten(1)
     return (ranks * count - ranks.sum(1, keepdim=True)).float() / count
@@ -57,7 +62,7 @@ def block_products(values: Tensor, block_size: int) -> Tensor:
     vectors = vectors - vectors.mean(1, keepdim=True)
     placed = vectors.view(len(values), -1, values.shape[3] // block_size, vectors.shape[2])
     right, lower = placed[:, :, :-1] * placed[:, :, 1:], placed[:, :-1] * placed[:, 1:]
-    return torch.cat([product.sum(3).flatten(1) for product in (placed * placed, right, lower)], 1)
+    return join([product.sum(3).flatten(1) for product in (placed * placed, right, lower)])
 
 
 def quarter_means(images: Tensor, block_size: int) -> Tensor:
@@ -65,7 +70,7 @@ def quarter_means(images: Tensor, block_size: int) -> Tensor:
 
     Channel by channel: quarters keep their place in a block, and channels stay what they are.
     """
-    values = images.to(torch.int64)
+    values = images.long()
     count = values[0, 0].numel()
     centred = values * count - values.sum((2, 3), keepdim=True)  # count times the distance from the mean: exact
     quantiles = centred.flatten(2).sort(2).values[:, :, :: max(1, count // QUANTILES)]
@@ -74,4 +79,4 @@ def quarter_means(images: Tensor, block_size: int) -> Tensor:
     rows, columns = images.shape[2] // half, images.shape[3] // half
     placed = quarters.view(len(images), rows // 2, 2, columns // 2, 2, -1)
     means = placed.permute(0, 2, 4, 5, 1, 3).flatten(4).sort(4).values
-    return torch.cat([quantiles.flatten(1) / count, means.flatten(1) / (count * half**2)], 1).float()
+    return join([quantiles.flatten(1) / count, means.flatten(1) / (count * half**2)]).float()

@@ -5,12 +5,16 @@ With a fresh key for every image a ciphertext tells which images the keys map to
 otherwise. `levels` is the number of values of a byte, a square of an even number; nibbles have the root of it.
 """
 
-import math
+from __future__ import annotations
 
-from torch import Tensor
+import math
+from typing import TYPE_CHECKING
 
 from vitcrypt.encryption import primitives
 from vitcrypt.encryption.scheme import Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def multisets(kinds: int, size: int) -> int:

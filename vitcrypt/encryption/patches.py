@@ -1,13 +1,18 @@
 """Per-image patch order: what a ViT without position embedding cannot see is taken from everyone else too."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vitcrypt.encryption import invariants, orbits, primitives
-from vitcrypt.encryption.cipher import Properties
-from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.encryption.arrays import A, flat
+from vitcrypt.encryption.moves import Moves
+from vitcrypt.encryption.properties import Properties
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,11 @@ class PEViTRS(Scheme):
         """A permutation of the patches."""
         return {"block_permutation": Stage("permutation", (self.num_blocks(shape),))}
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Scramble the patches."""
         order = subkeys["block_permutation"]
-        places = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
-        return SignedPermutation(places.flatten(-3), check=False)
+        places = primitives.scramble_blocks(primitives.grid_like(order, shape), order, self.block_size)
+        return Moves(flat(places, 3))
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of patches."""

@@ -1,18 +1,16 @@
-"""The algebra that every scheme is written in: the signed permutation of the symbols of an image.
+"""Signed permutations as PyTorch modules, which apply them to batches of images on any device.
 
-    y[j] = x[index[j]] ^ mask[j]
-
-The symbols are the M = C*H*W bytes of an image, flattened in (C, H, W) order (`bits=8`), or its 2M nibbles, the M low
-ones and then the M high ones (`bits=4`). Negative-positive transformation is XOR with 255, complementing a nibble XOR
-with 15. What such a map cannot express (lookup tables, mixing of values, lossy schemes) is another `Cipher`.
+The algebra is that of `moves`. What such a map cannot express (lookup tables, mixing of values, lossy schemes) is
+another `Cipher`.
 """
 
 import torch
 from torch import Tensor
 
 from vitcrypt.encryption.cipher import Cipher
+from vitcrypt.encryption.moves import FULL, Moves
 
-FULL = {8: 255, 4: 15}  # the mask that complements a symbol of so many bits
+__all__ = ["FULL", "SignedPermutation"]
 
 
 class SignedPermutation(Cipher):
@@ -61,10 +59,20 @@ class SignedPermutation(Cipher):
         self.register_buffer("index", index, persistent=False)
         self.register_buffer("mask", mask, persistent=False)
         if bits == 4:
-            half = index.shape[-1] // 2
-            self.register_buffer("source", index % half, persistent=False)  # the byte a nibble is taken from ...
-            self.register_buffer("shift", (index >= half).to(torch.uint8) * 4, persistent=False)  # ... and which half
-            self.register_buffer("byte_mask", mask[..., :half] | (mask[..., half:] << 4), persistent=False)
+            source, shift, byte_mask = self.moves.nibbles
+            self.register_buffer("source", source, persistent=False)  # the byte a nibble is taken from ...
+            self.register_buffer("shift", shift, persistent=False)  # ... and which half
+            self.register_buffer("byte_mask", byte_mask, persistent=False)
+
+    @classmethod
+    def of(cls, moves: Moves[Tensor]) -> "SignedPermutation":
+        """Return the map that a scheme made, which is a bijection because of how it was made."""
+        return cls(moves.index, moves.mask, moves.bits, check=False)
+
+    @property
+    def moves(self) -> Moves[Tensor]:
+        """The same map in the algebra of `moves`."""
+        return Moves(self.index, self.mask, self.bits)
 
     @classmethod
     def identity(cls, size: int, bits: int = 8) -> "SignedPermutation":
@@ -115,26 +123,15 @@ class SignedPermutation(Cipher):
 
     def inverse(self) -> "SignedPermutation":
         """Return the map that undoes this one exactly."""
-        index = self.index.argsort(-1)
-        return SignedPermutation(index, self.mask.gather(-1, index), self.bits, check=False)
+        return SignedPermutation.of(self.moves.inverse())
 
     def lift(self) -> "SignedPermutation":
         """Return the same map as one of nibbles."""
-        if self.bits == 4:
-            return self
-        index = torch.cat([self.index, self.index + self.index.shape[-1]], -1)
-        return SignedPermutation(index, torch.cat([self.mask & 15, self.mask >> 4], -1), bits=4, check=False)
+        return self if self.bits == 4 else SignedPermutation.of(self.moves.lift())
 
     def __matmul__(self, first: "SignedPermutation") -> "SignedPermutation":
         """Return `self @ first`: `first`, and then `self`. Bytes are lifted where the other side has nibbles."""
-        if self.bits != first.bits:
-            return self.lift() @ first.lift()
-        if self.index.shape[-1] != first.index.shape[-1]:
-            raise ValueError(f"cannot compose maps of {self.index.shape[-1]} and {first.index.shape[-1]} symbols")
-        shape = max(self.index.shape, first.index.shape, key=len)
-        index, first_index, first_mask = (each.expand(shape) for each in (self.index, first.index, first.mask))
-        mask = first_mask.gather(-1, index) ^ self.mask
-        return SignedPermutation(first_index.gather(-1, index), mask, self.bits, check=False)
+        return SignedPermutation.of(self.moves @ first.moves)
 
     def extra_repr(self) -> str:
         """Say what it acts on, and nothing of what it does: index and mask are secret."""

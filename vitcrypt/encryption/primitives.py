@@ -5,98 +5,114 @@
 pixels, and its inverse comes from the algebra. Blocks are B x B and numbered row by row.
 
 Every step takes what it draws with dimensions in front, one for each image of a batch, and then gives as many results:
-`...` below; the image may have them too, or be the same for all.
+`...` below; the image may have them too, or be the same for all. Steps work on NumPy arrays and on torch tensors.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-CHANNEL_ORDERS = torch.tensor([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vitcrypt.encryption.arrays import A, constant, count, flat, moveaxis, take
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["take"]
+ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
 """Colour codes 0..5: output R, G, B taken from RGB, RBG, GRB, GBR, BRG, BGR."""
-
-
 SYMMETRIES = 8
 
 
+def __getattr__(name: str) -> Tensor:
+    if name == "CHANNEL_ORDERS":  # the same as a tensor
+        import torch
+
+        return torch.from_numpy(ORDERS)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def grid(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Tensor:
-    """Return the identity on the bytes of an image: int64 [C, H, W], numbered in that order."""
-    channels, height, width = shape
-    return torch.arange(channels * height * width, device=device).view(shape)
+    """Return the identity on the bytes of an image, a tensor: int64 [C, H, W], numbered in that order."""
+    import torch
+
+    return grid_like(torch.empty(0, device=device), shape)
 
 
-def to_blocks(image: Tensor, block_size: int) -> Tensor:
+def grid_like(subkey: A, shape: tuple[int, int, int]) -> A:
+    """Return the same as an array of the kind, and on the device, of a subkey."""
+    return count(math.prod(shape), subkey).reshape(*shape)
+
+
+def to_blocks(image: A, block_size: int) -> A:
     """Cut [..., C, H, W] into its blocks [..., N, C, B, B]."""
     *batch, channels, height, width = image.shape
     rows = image.reshape(*batch, channels, height // block_size, block_size, width // block_size, block_size)
-    return rows.movedim((-4, -2), (-5, -4)).reshape(*batch, -1, channels, block_size, block_size)
+    return moveaxis(rows, (-4, -2), (-5, -4)).reshape(*batch, -1, channels, block_size, block_size)
 
 
-def from_blocks(blocks: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def from_blocks(blocks: A, shape: tuple[int, int, int]) -> A:
     """Put blocks [..., N, C, B, B] together to [..., C, H, W]."""
     channels, height, width = shape
     *batch, _, _, _, side = blocks.shape
     rows = blocks.reshape(*batch, height // side, width // side, channels, side, side)
-    return rows.movedim((-5, -4), (-4, -2)).reshape(*batch, *shape)
+    return moveaxis(rows, (-5, -4), (-4, -2)).reshape(*batch, *shape)
 
 
-def take(entries: Tensor, index: Tensor, dim: int) -> Tensor:
-    """Take entries along a dimension counted from the last; where one side has no batch in front, it is for all."""
-    more = index.dim() - entries.dim()
-    return entries[(None,) * more].take_along_dim(index[(None,) * -more], dim)
-
-
-def permute_blocks(blocks: Tensor, permutation: Tensor) -> Tensor:
+def permute_blocks(blocks: A, permutation: A) -> A:
     """Put block `permutation[..., i]` of [..., N, C, B, B] at place i."""
     return take(blocks, permutation[..., None, None, None], -4)
 
 
-def scramble_blocks(image: Tensor, permutation: Tensor, block_size: int) -> Tensor:
+def scramble_blocks(image: A, permutation: A, block_size: int) -> A:
     """Put block `permutation[..., i]` at place i: the paper's B'_i = B_{alpha_i}."""
     return from_blocks(permute_blocks(to_blocks(image, block_size), permutation), _shape(image))
 
 
-def shuffle_pixels(image: Tensor, permutation: Tensor, block_size: int) -> Tensor:
+def shuffle_pixels(image: A, permutation: A, block_size: int) -> A:
     """In every block put pixel `permutation[..., k]` at place k, its channels together: v'(k) = v(beta_k)."""
-    pixels = to_blocks(image, block_size).flatten(-2)
+    pixels = flat(to_blocks(image, block_size), 2)
     shuffled = take(pixels, permutation[..., None, None, :], -1)
     return from_blocks(_square(shuffled, block_size), _shape(image))
 
 
-def rotate_flip(blocks: Tensor, symmetry: Tensor) -> Tensor:
+def rotate_flip(blocks: A, symmetry: A) -> A:
     """Turn block i of [..., N, C, B, B] by 90 (s % 4) degrees counter-clockwise, flip it left-right if s >= 4."""
     side = blocks.shape[-1]
-    place = torch.arange(side**2, device=blocks.device).view(side, side)
-    turned = [place.rot90(code % 4) for code in range(SYMMETRIES)]
-    orders = torch.stack([(view.flip(1) if code >= 4 else view).flatten() for code, view in enumerate(turned)])
-    return _square(take(blocks.flatten(-2), orders[symmetry][..., None, :], -1), side)
+    place = np.arange(side**2).reshape(side, side)
+    turned = [np.rot90(place, code % 4) for code in range(SYMMETRIES)]
+    orders = np.stack([(view[:, ::-1] if code >= 4 else view).flatten() for code, view in enumerate(turned)])
+    return _square(take(flat(blocks, 2), constant(orders, symmetry)[symmetry][..., None, :], -1), side)
 
 
-def shuffle_channels(pixels: Tensor, codes: Tensor) -> Tensor:
+def shuffle_channels(pixels: A, codes: A) -> A:
     """Reorder the channels of [..., 3, P] by colour codes [..., P], or [..., 1] for all pixels alike."""
-    order = CHANNEL_ORDERS.to(codes.device)[codes].transpose(-1, -2)
-    return take(pixels, order, -2)
+    return take(pixels, moveaxis(constant(ORDERS, codes)[codes], -1, -2), -2)
 
 
-def to_vectors(image: Tensor, block_size: int) -> Tensor:
+def to_vectors(image: A, block_size: int) -> A:
     """Flatten every block of [..., C, H, W] in (row, column, channel) order: [..., N, d], d = B*B*C."""
-    return to_blocks(image, block_size).movedim(-3, -1).flatten(-3)
+    return flat(moveaxis(to_blocks(image, block_size), -3, -1), 3)
 
 
-def from_vectors(vectors: Tensor, shape: tuple[int, int, int], block_size: int) -> Tensor:
+def from_vectors(vectors: A, shape: tuple[int, int, int], block_size: int) -> A:
     """Undo `to_vectors`."""
     blocks = vectors.reshape(*vectors.shape[:-1], block_size, block_size, shape[0])
-    return from_blocks(blocks.movedim(-1, -3), shape)
+    return from_blocks(moveaxis(blocks, -1, -3), shape)
 
 
 def to_bytes(values: Tensor) -> Tensor:
     """Round float values, halves up, and clip them to uint8."""
-    return (values + 0.5).floor().clamp(0, 255).to(torch.uint8)
+    return (values + 0.5).floor().clamp(0, 255).byte()
 
 
-def _square(pixels: Tensor, side: int) -> Tensor:
+def _square(pixels: A, side: int) -> A:
     return pixels.reshape(*pixels.shape[:-1], side, side)
 
 
-def _shape(image: Tensor) -> tuple[int, int, int]:
+def _shape(image: A) -> tuple[int, int, int]:
     channels, height, width = image.shape[-3:]
     return channels, height, width

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from vitcrypt.encryption.cipher import Cipher, EachCipher, Properties
-from vitcrypt.encryption.permutation import SignedPermutation
+from vitcrypt.encryption.arrays import A
+from vitcrypt.encryption.moves import Moves
+from vitcrypt.encryption.properties import KEY_SCOPES, KeyScope, Properties
 from vitcrypt.untrusted.scheme import SchemeValues, scheme_values
 
 if TYPE_CHECKING:  # a process that never holds a key need not load the code that makes one
+    from torch import Tensor
+
+    from vitcrypt.encryption.cipher import Cipher
     from vitcrypt.keys import Key
     from vitcrypt.keys.keystream import Keystream
 
@@ -24,7 +26,7 @@ Shape = tuple[int, int, int]
 MASTER_KEY_BITS = 256
 NORMAL_BITS = 53
 """Of the uniform number that a Gaussian one is made from."""
-DTYPES = {"bits": torch.bool, "normal": torch.float64}
+DTYPES = {"bits": "bool", "normal": "float64"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Stage:
 
     def check(self, name: str, subkey: Tensor) -> None:
         """Raise ValueError or TypeError unless `subkey` is one that this stage could draw."""
-        dtype = DTYPES.get(self.kind, torch.int64)
+        import torch
+
+        dtype = getattr(torch, DTYPES.get(self.kind, "int64"))
         if subkey.dtype != dtype:
             raise TypeError(f"subkey {name} must be {dtype}, got {subkey.dtype}")
         if tuple(subkey.shape) != self.shape:
@@ -145,9 +149,20 @@ class Scheme:
         """Return (C', H', W') of a ciphertext: as the image, unless a scheme says otherwise."""
         return shape
 
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+        """Return the signed permutation that subkeys amount to, of NumPy arrays or of tensors.
+
+        A scheme whose ciphers are others has an `apply` of its own instead.
+        """
+        raise NotImplementedError(f"{self.name} says neither by `moves` nor by `apply` what it does")
+
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Build the map from checked subkeys."""
-        raise NotImplementedError
+        from vitcrypt.encryption.compressed import Compressed
+        from vitcrypt.encryption.permutation import SignedPermutation
+
+        moves = SignedPermutation.of(self.moves(subkeys, shape))
+        return moves if self.jpeg_quality is None else Compressed(moves, self.jpeg_quality)
 
     def invariants(self, images: Tensor) -> Tensor:
         """Return what no key changes of uint8 images [B, C, H, W], float32 [B, F]: the same for all ciphertexts of one.
@@ -202,6 +217,20 @@ class Scheme:
         if "channel_permutation" in self.stages(shape) and channels != 3:
             raise ValueError(f"{self.name} shuffles three colour channels, got {channels}; convert the images to RGB")
 
+    def check_use(self, shape: Shape, key_scope: KeyScope) -> None:
+        """Raise ValueError unless images of this shape can be encrypted with keys of this scope."""
+        if key_scope not in KEY_SCOPES:
+            raise ValueError(f"key_scope is 'shared' or 'per_image', got {key_scope!r}")
+        if key_scope not in (scopes := self.properties.key_scopes):
+            raise ValueError(f"{self.name} is not for key_scope={key_scope}; set key_scope={' or '.join(scopes)}")
+        self.check_shape(shape)
+
+    @property
+    def is_moves(self) -> bool:
+        """Whether `moves` says all: then no torch is needed. Who overrides one of these has ciphers of other kinds."""
+        own = ("apply", "cipher", "ciphers", "subkeys", "subkeys_of_each", "common_subkeys")
+        return all(getattr(type(self), name) is getattr(Scheme, name) for name in own)
+
     @property
     def _draws_its_own(self) -> bool:
         return type(self).subkeys is not Scheme.subkeys
@@ -225,17 +254,22 @@ class Scheme:
             shape: Of the images.
             common: Subkeys that all have: they are not drawn, and not stacked.
         """
+        import torch
+
         self.check_shape(shape)
         if self._draws_its_own:
             rows = [self.subkeys(key, shape) for key in keys]
             return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+        drawn = {name: torch.from_numpy(rows) for name, rows in self.drawn(keys, shape, common or ()).items()}
+        return {**drawn, **(common or {})}
+
+    def drawn(self, keys: Sequence[Key], shape: Shape, leave: Collection[str] = ()) -> dict[str, NDArray[Any]]:
+        """Draw the same as NumPy arrays, but for those that are left out."""
         drawn = {}
         for name, stage in self.stages(shape).items():
-            if common and name in common:
-                drawn[name] = common[name]
-                continue
-            streams = [key.keystream(self.name, name, shape, self.block_size) for key in keys]
-            drawn[name] = torch.from_numpy(stage.draw(streams)).view(len(keys), *stage.shape)
+            if name not in leave:
+                streams = [key.keystream(self.name, name, shape, self.block_size) for key in keys]
+                drawn[name] = stage.draw(streams).reshape(len(keys), *stage.shape)
         return drawn
 
     def cipher(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
@@ -255,6 +289,9 @@ class Scheme:
 
     def ciphers(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Build a cipher with a row for each of several keys, from their stacked subkeys as they were drawn."""
+        from vitcrypt.encryption.cipher import EachCipher
+        from vitcrypt.encryption.permutation import SignedPermutation
+
         if self.batched or not subkeys:
             return self.apply(subkeys, shape)
         rows = zip(*subkeys.values(), strict=True)
@@ -263,5 +300,17 @@ class Scheme:
         return SignedPermutation.stack(moves) if len(moves) == len(ciphers) else EachCipher(ciphers)
 
 
-SCHEMES: dict[str, type[Scheme]] = {}
-"""All schemes by name; `schemes`, `jpeg`, `noise` and `patches` enter their own."""
+class Known(dict[str, type[Scheme]]):
+    """Schemes by name. A name that is not among them may be of one that torch computes: then those are loaded too."""
+
+    load_others: Callable[[], None]
+
+    def __missing__(self, name: str) -> type[Scheme]:
+        self.load_others()
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+
+SCHEMES = Known()
+"""All schemes that are loaded, by name; each module enters its own. `vitcrypt.encryption.SCHEMES` are all there are."""

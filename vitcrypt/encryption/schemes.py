@@ -6,21 +6,28 @@ A scheme holds values, never a key. `subkeys` draws, `cipher` applies, `key_spac
     subkeys = scheme.subkeys(key, shape)       # a dict of CPU tensors; pure
     cipher = scheme.cipher(subkeys, shape)     # of these six a SignedPermutation; accepts anyone's subkeys
 
+`moves` says of each what it is, for NumPy arrays as for tensors.
+
 "The paper" is Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision Transformer",
 EUSIPCO 2022; numbers in brackets are its references. `N` blocks of B x B pixels, d = B*B*C values in a block.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, get_args
 
 from vitcrypt.encryption import invariants, orbits, primitives
-from vitcrypt.encryption.cipher import Properties, Symbols
-from vitcrypt.encryption.permutation import FULL, SignedPermutation
+from vitcrypt.encryption.arrays import A, expand, flat, join, signs, take
+from vitcrypt.encryption.moves import FULL, Moves
+from vitcrypt.encryption.properties import Properties, Symbols
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vitcrypt.encryption.permutation import SignedPermutation
 
 MOVES: dict[Symbols, Properties] = {kind: Properties(linear=kind, isometry=kind) for kind in get_args(Symbols)}
 """What a signed permutation of symbols is."""
@@ -41,6 +48,8 @@ class Plain(Scheme):
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
         """Return the identity."""
+        from vitcrypt.encryption.permutation import SignedPermutation
+
         return SignedPermutation.identity(math.prod(shape))
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
@@ -78,15 +87,14 @@ class PE(Scheme):
             stages["channel_permutation"] = Stage("codes", shape[1:], 6)
         return stages
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Negate, then shuffle channels."""
-        negation = subkeys["negation"].flatten(-3)
-        index = primitives.grid(shape, negation.device).flatten(1)
+        negation = flat(subkeys["negation"], 3)
+        index = flat(primitives.grid_like(negation, shape), 2)
         if self.channel_shuffle:
-            index = primitives.shuffle_channels(index, subkeys["channel_permutation"].flatten(-2))
-        index = index.flatten(-2).expand_as(negation)
-        mask = (negation.take_along_dim(index, -1) * FULL[8]).to(torch.uint8)
-        return SignedPermutation(index, mask, check=False)
+            index = primitives.shuffle_channels(index, flat(subkeys["channel_permutation"], 2))
+        index = expand(flat(index, 2), negation.shape)
+        return Moves(index, signs(take(negation, index, -1), FULL[8]))
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count folded pixels."""
@@ -122,22 +130,23 @@ class LE(Scheme):
         size = 2 * shape[0] * self.block_size**2
         return {"nibble_permutation": Stage("permutation", (size,)), "nibble_inversion": Stage("bits", (size,))}
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Shuffle the nibbles of every block under the same key."""
-        permutation, inversion = (subkeys[name].unsqueeze(-2) for name in ("nibble_permutation", "nibble_inversion"))
+        permutation, inversion = (subkeys[name][..., None, :] for name in ("nibble_permutation", "nibble_inversion"))
         return self.shuffle_nibbles(permutation, inversion, shape)
 
-    def shuffle_nibbles(self, permutation: Tensor, inversion: Tensor, shape: Shape) -> SignedPermutation:
+    def shuffle_nibbles(self, permutation: A, inversion: A, shape: Shape) -> Moves[A]:
         """Shuffle and complement nibbles, block i by row i of [..., N, 2d], or all by one."""
-        low = primitives.to_vectors(primitives.grid(shape, permutation.device), self.block_size)  # [N, d]
-        shuffled = primitives.take(torch.cat([low, low + math.prod(shape)], 1), permutation, -1)
-        mask = (inversion * FULL[4]).to(torch.uint8).expand_as(shuffled)
+        low = primitives.to_vectors(primitives.grid_like(permutation, shape), self.block_size)  # [N, d]
+        shuffled = take(join([low, low + math.prod(shape)]), permutation, -1)
+        mask = expand(signs(inversion, FULL[4]), shuffled.shape)
+        return Moves(self._in_image(shuffled, shape), self._in_image(mask, shape), bits=4)
 
-        def flatten(entries: Tensor) -> Tensor:  # [..., N, 2d] -> [..., 2M], low nibbles first
-            images = [primitives.from_vectors(half, shape, self.block_size) for half in entries.chunk(2, -1)]
-            return torch.cat([image.flatten(-3) for image in images], -1)
-
-        return SignedPermutation(flatten(shuffled), flatten(mask), bits=4, check=False)
+    def _in_image(self, entries: A, shape: Shape) -> A:
+        """Put the nibbles of blocks, [..., N, 2d], into an image's order: [..., 2M], low ones first."""
+        half = entries.shape[-1] // 2
+        halves = (entries[..., :half], entries[..., half:])
+        return join([flat(primitives.from_vectors(part, shape, self.block_size), 3) for part in halves])
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of nibbles over all blocks."""
@@ -171,12 +180,12 @@ class ELE(LE):
             "block_permutation": Stage("permutation", (blocks,)),
         }
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Shuffle nibbles under the source block's key, then scramble blocks."""
         nibbles = self.shuffle_nibbles(subkeys["nibble_permutation"], subkeys["nibble_inversion"], shape)
         order = subkeys["block_permutation"]
-        blocks = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
-        return SignedPermutation(blocks.flatten(-3), check=False) @ nibbles
+        blocks = primitives.scramble_blocks(primitives.grid_like(order, shape), order, self.block_size)
+        return Moves(flat(blocks, 3)) @ nibbles
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of blocks of nibbles."""
@@ -217,17 +226,13 @@ class EtC(Scheme):
             "block_permutation": Stage("permutation", blocks),
         }
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Turn, negate and recolour the blocks, then scramble them."""
         order = subkeys["block_permutation"]
-        blocks = primitives.to_blocks(primitives.grid(shape, order.device), self.block_size)
+        blocks = primitives.to_blocks(primitives.grid_like(order, shape), self.block_size)
         turned = primitives.rotate_flip(blocks, subkeys["symmetry"])
-        coloured = primitives.shuffle_channels(turned.flatten(-2), subkeys["channel_permutation"][..., None])
-        index = coloured.view_as(turned)
-        mask = (subkeys["negation"] * FULL[8]).to(torch.uint8)[..., None, None, None].expand_as(index)
-        moved = (primitives.permute_blocks(entries, order) for entries in (index, mask))
-        index, mask = (primitives.from_blocks(blocks, shape).flatten(-3) for blocks in moved)
-        return SignedPermutation(index, mask, check=False)
+        coloured = primitives.shuffle_channels(flat(turned, 2), subkeys["channel_permutation"][..., None])
+        return placed(coloured.reshape(*turned.shape), subkeys["negation"], order, shape)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of blocks in any state."""
@@ -274,12 +279,12 @@ class Proposed(Scheme):
             "pixel_permutation": Stage("permutation", (pixels,)),
         }
 
-    def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> SignedPermutation:
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Steps 3 to 8 of section III-B."""
         order = subkeys["block_permutation"]
-        scrambled = primitives.scramble_blocks(primitives.grid(shape, order.device), order, self.block_size)
+        scrambled = primitives.scramble_blocks(primitives.grid_like(order, shape), order, self.block_size)
         shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
-        return SignedPermutation(shuffled.flatten(-3), check=False)
+        return Moves(flat(shuffled, 3))
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Bound the number of matrices with a row for each block and a column for each pixel of all its quarters."""
@@ -289,6 +294,14 @@ class Proposed(Scheme):
     def invariants(self, images: Tensor) -> Tensor:
         """Means of quarters of blocks and quantiles of values, channel by channel, less the mean."""
         return invariants.quarter_means(images, self.block_size)
+
+
+def placed(blocks: A, negation: A, order: A, shape: Shape) -> Moves[A]:
+    """Negate whole blocks [..., N, C, B, B] of places where a bit is set, scramble them, and put them together."""
+    mask = expand(signs(negation, FULL[8])[..., None, None, None], blocks.shape)
+    moved = (primitives.permute_blocks(entries, order) for entries in (blocks, mask))
+    index, mask = (flat(primitives.from_blocks(entries, shape), 3) for entries in moved)
+    return Moves(index, mask)
 
 
 SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})

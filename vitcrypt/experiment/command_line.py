@@ -13,6 +13,8 @@ from vitcrypt.untrusted.secrets import IS_A_KEY, holds_a_key, looks_like_a_key
 
 KEY_OPTIONS = ("key", "key_file", "old_key", "new_key")
 ENVIRONMENT = "VITCRYPT_KEY_FILE"
+PLAIN_PATH = re.compile(r"[a-zA-Z_/][\w./-]*[./][\w./-]*", re.ASCII)
+"""What Hydra reads as it stands; it need not be asked."""
 
 
 def refuse_keys(arguments: list[str]) -> None:
@@ -31,13 +33,13 @@ def refuse_keys(arguments: list[str]) -> None:
 
 def override(name: str, value: object) -> str:
     """Return an override that Hydra reads as exactly this value; the shell's quotes are not yet around it."""
+    plain = f"{name}={value}"
+    if not isinstance(value, str | Path) or PLAIN_PATH.fullmatch(str(value)):
+        return plain
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Quote, QuotedString
     from hydra.errors import HydraException
 
-    plain = f"{name}={value}"
-    if not isinstance(value, str | Path):
-        return plain
     try:
         if OverridesParser.create().parse_override(plain).value() == str(value):
             return plain

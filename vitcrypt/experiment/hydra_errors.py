@@ -16,6 +16,9 @@ from vitcrypt.experiment.command_line import typed
 from vitcrypt.experiment.config import CONF
 
 NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
+EXTRAS = {"hydra/launcher/submitit_slurm": "slurm"}
+"""What another package brings, and the extra with it."""
+
 QUOTED = "If the value is a path or free text, put it in quotes within quotes: "
 
 
@@ -69,7 +72,10 @@ def _instead(text: str) -> list[str]:
 
 
 def _nearest(text: str, config_name: str) -> list[str]:
-    """Return a line with the names nearest to the one that Hydra did not find."""
+    """Return a line with the names nearest to the one that Hydra did not find, or with the package that brings it."""
+    missing = re.search(r"Could not find '([\w/]+)'", text)
+    if missing and missing[1] in EXTRAS:
+        return [f"It comes with: pip install 'vitcrypt[{EXTRAS[missing[1]]}]'"]
     option = re.search(r"(?:Could not find|In '[^']*': Could not find) '(\w+)/([\w-]+)'", text)
     if option:
         group, name = option.groups()

@@ -2,7 +2,8 @@
 
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.folders.encrypt import decrypt_folder, encrypt_folder, rotate_folder
-from vitcrypt.folders.job import Made, encode_png, make_folder
+from vitcrypt.folders.encrypting import encode_png
+from vitcrypt.folders.job import Made, make_folder
 from vitcrypt.folders.pack import pack_npz, pack_shards
 from vitcrypt.folders.verify import verify_folder
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from vitcrypt.data.decode import FILTERS, read_image
+from vitcrypt.data.decode import FILTERS
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.received import check_names, read_checked_image
+from vitcrypt.data.received import check_names, read_checked_pixels
 from vitcrypt.data.survey import Transparency, survey
-from vitcrypt.encryption import ImageEncryption, Plain, Scheme
-from vitcrypt.encryption.cipher import KeyScope
-from vitcrypt.folders.job import Advance, Made, encode_png, make_folder, quiet, refuse_nesting
-from vitcrypt.folders.origins import contents_value, kept_names, names_digest, numbers, original_names
+from vitcrypt.encryption import KeyScope, Plain, Scheme
+from vitcrypt.folders.encrypting import Encrypting, encode_png, encryption_of, file_of, writing_on_ray
+from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
+from vitcrypt.folders.origins import kept_names, names_digest, numbers, original_names
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -37,6 +35,7 @@ def encrypt_folder(
     advance: Advance = quiet,
     tell: Callable[[list[str]], None] = lambda _: None,
     transparency: Transparency = "white",
+    on_ray: Callable[[], Key] | None = None,
 ) -> Made:
     """Encrypt a folder of class folders into another one: as PNG, or as JPEG where the scheme keeps ciphertexts so.
 
@@ -56,6 +55,8 @@ def encrypt_folder(
         advance: Shows progress.
         tell: Is called with what the folder contains, in lines for the user, before the first image is encrypted.
         transparency: Is laid on white, or ("refuse") an error.
+        on_ray: Encrypt in processes of Ray, which reach `source` and `out` under the same paths; each opens the key
+            with this. None: in threads of this process.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -88,16 +89,9 @@ def encrypt_folder(
     sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())
-    encryption = _encryption(wanted, key) if key is not None else None
-
-    def make(name: str) -> bytes:
-        image, index = read_image(sources[name], image_size, interpolation), torch.tensor([wanted.index[name]])
-        return encode_png(image) if encryption is None else _file(encryption, image, index)
-
-    def origin(name: str) -> str:
-        return contents_value(sources[name], wanted.index[name], key)
-
-    return make_folder(out, wanted, sources, make, origin, workers, advance)
+    making = Encrypting(wanted, sources, key)
+    elsewhere = partial(writing_on_ray, making, on_ray, workers) if on_ray is not None else None
+    return make_folder(out, wanted, sources, making.file, making.origin, workers, advance, elsewhere)
 
 
 def decrypt_folder(
@@ -125,7 +119,7 @@ def decrypt_folder(
             another folder than it was made from, or its scheme cannot be undone.
     """
     received = _received(source, out, key)
-    decryption = _encryption(received, key)
+    decryption = encryption_of(received, key)
     if not received.scheme.properties.invertible and received.scheme.jpeg_quality is None:
         raise ValueError(f"{received.scheme.name} cannot be undone: nothing decrypts what it made")
     encrypted = {f"{name.removesuffix(received.suffix)}.png": name for name in received.index}
@@ -135,8 +129,8 @@ def decrypt_folder(
     wanted = dataclasses.replace(_under(received, None), scheme=Plain(), key_scope="shared", index=index)
 
     def make(name: str) -> bytes:
-        image = read_checked_image(source, encrypted[name], received)
-        return encode_png(decryption.decrypt(image, torch.tensor([index[name]])))
+        image = read_checked_pixels(source, encrypted[name], received)
+        return encode_png(decryption.decrypt(image[None], [index[name]])[0])
 
     sources = {plain: source / name for plain, name in encrypted.items()}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
@@ -160,25 +154,14 @@ def rotate_folder(
     if old.fingerprint == new.fingerprint:
         raise ValueError(f"old and new key are the same ({old.fingerprint}); make a new one: vitcrypt key new FILE")
     wanted = _under(received, new)
-    before, after = _encryption(received, old), _encryption(wanted, new)
+    before, after = encryption_of(received, old), encryption_of(wanted, new)
 
     def make(name: str) -> bytes:
-        index = torch.tensor([received.index[name]])
-        return _file(after, before.decrypt(read_checked_image(source, name, received), index), index)
+        image, index = read_checked_pixels(source, name, received), received.index[name]
+        return file_of(after, before.decrypt(image[None], [index])[0], index)
 
     sources = {name: source / name for name in received.index}
     return make_folder(out, wanted, sources, make, workers=workers, advance=advance)
-
-
-def _file(encryption: ImageEncryption, image: Tensor, index: Tensor) -> bytes:
-    """Encrypt uint8 [3, S, S] to what stands in a file."""
-    if encryption.scheme.jpeg_quality is None:
-        return encode_png(encryption(image, index))
-    return encryption.files(image, index)[0]
-
-
-def _encryption(manifest: Manifest, key: Key) -> ImageEncryption:
-    return ImageEncryption(manifest.scheme, key, manifest.shape, cast(KeyScope, manifest.key_scope))
 
 
 def _under(received: Manifest, key: Key | None) -> Manifest:
@@ -207,5 +190,7 @@ def _received(source: Path, out: Path, key: Key) -> Manifest:
             "written. vitcrypt key show FILE says which key is in a file"
         )
     check_names(source, received)
-    read_checked_image(source, next(iter(received.index)), received)  # before a cipher of the size that it says is made
+    read_checked_pixels(
+        source, next(iter(received.index)), received
+    )  # before a cipher of the size that it says is made
     return received

@@ -18,15 +18,12 @@ import hashlib
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
@@ -34,11 +31,14 @@ from vitcrypt.data.survey import first_ones
 from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
-from vitcrypt.untrusted.png import write_png
 from vitcrypt.untrusted.text import shortened
 
 GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
 LEFT = ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part")  # beside a finished folder
+Entry = dict[str, str]
+Groups = Callable[[list[list[str]]], Iterator["list[Entry | ValueError]"]]
+"""From groups of names to what was written of each, or why not, in order."""
+
 Advance = Callable[[int, int, int], None]
 """Is called again and again with how many images are there, how many were there from the start, and of how many."""
 
@@ -64,6 +64,7 @@ def make_folder(
     origin: Callable[[str], str] | None = None,
     workers: int | None = None,
     advance: Advance = quiet,
+    elsewhere: Callable[[Path], AbstractContextManager[Groups]] | None = None,
 ) -> Made:
     """Make the folder that a manifest describes, or finish what an earlier call began.
 
@@ -76,6 +77,7 @@ def make_folder(
             `Manifest.source` names all contents.
         workers: Number of threads; None: one for each core.
         advance: Shows progress.
+        elsewhere: From OUT.part to what writes its images on other machines, which reach it under the same path.
 
     Raises:
         FileExistsError: Something else is in `out`, or was begun there, or it was made from other contents. It stays as
@@ -87,7 +89,7 @@ def make_folder(
     place = real_place(out)
     part = place.with_name(f"{place.name}.part")
     with one_thread_each(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        job = _Job(place, part, wanted, sources, make, origin, pool, advance)
+        job = _Job(place, part, wanted, sources, make, origin, pool, advance, elsewhere)
         finished = job.finished()
         if finished is not None and not part.exists():
             return finished
@@ -98,14 +100,6 @@ def make_folder(
             for name in LEFT:
                 (part / name).unlink(missing_ok=True)
     return made
-
-
-def encode_png(image: Tensor) -> bytes:
-    """Return uint8 [3, H, W] as a lossless 8-bit RGB PNG file."""
-    _, height, width = image.shape
-    rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
-    rows[:, 1:] = image.permute(1, 2, 0).reshape(height, 3 * width).numpy()
-    return write_png(width, height, rows.data)
 
 
 def refuse_nesting(source: Path, out: Path) -> None:
@@ -125,7 +119,8 @@ class _Job:
     origin: Callable[[str], str] | None
     pool: ThreadPoolExecutor
     advance: Advance
-    entries: dict[str, dict[str, str]] = field(default_factory=dict)
+    elsewhere: Callable[[Path], AbstractContextManager[Groups]] | None
+    entries: dict[str, Entry] = field(default_factory=dict)
     """Of each file that is written: its name, its "sha256", and "from", the value of what it is made from."""
 
     def state(self) -> str:
@@ -217,7 +212,7 @@ class _Job:
         tidy.replace(journal)
         self.entries.update({entry["name"]: entry for entry in kept})
 
-    def is_written(self, entry: dict[str, str]) -> bool:
+    def is_written(self, entry: Entry) -> bool:
         try:
             data = (self.part / "images" / entry["name"]).read_bytes()
             same = hashlib.sha256(data).hexdigest() == entry["sha256"]
@@ -233,13 +228,14 @@ class _Job:
         with (self.part / "journal").open("a") as journal:
             try:
                 groups = [names[first : first + GROUP] for first in range(0, len(names), GROUP)]
-                for results in self.pool.map(lambda group: [self.write(name) for name in group], groups):
-                    written = [entry for entry in results if isinstance(entry, dict)]
-                    unreadable += [str(entry) for entry in results if isinstance(entry, ValueError)]
-                    journal.write(_lines(written))
-                    journal.flush()
-                    self.entries.update({entry["name"]: entry for entry in written})
-                    self.advance(len(self.entries), before, len(self.wanted.index))
+                with (self.elsewhere or self.here)(self.part) as writing:
+                    for results in writing(groups):
+                        written = [entry for entry in results if isinstance(entry, dict)]
+                        unreadable += [str(entry) for entry in results if isinstance(entry, ValueError)]
+                        journal.write(_lines(written))
+                        journal.flush()
+                        self.entries.update({entry["name"]: entry for entry in written})
+                        self.advance(len(self.entries), before, len(self.wanted.index))
             except BaseException:
                 self.pool.shutdown(cancel_futures=True)
                 raise
@@ -250,22 +246,35 @@ class _Job:
                 f"rm -r {shlex.quote(str(self.part))}"
             )
 
-    def write(self, name: str) -> dict[str, str] | ValueError:
-        try:
-            origin = self.value_of(name)
-            data = self.make(name)
-        except ValueError as error:
-            return error
-        except OSError as error:
-            return ValueError(f"cannot read {self.sources[name]}: {error.strerror or error}")
-        (self.part / "images" / name).write_bytes(data)
-        return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": origin}
+    @contextmanager
+    def here(self, part: Path) -> Iterator[Groups]:
+        """Write with the threads of this process."""
+
+        def write(group: list[str]) -> list[Entry | ValueError]:
+            return [write_one(part, name, self.sources[name], self.make, self.value_of) for name in group]
+
+        yield lambda groups: self.pool.map(write, groups)
 
     def value_of(self, name: str) -> str:
         return self.origin(name) if self.origin is not None else "named by the manifest"
 
 
-def _lines(entries: list[dict[str, str]]) -> str:
+def write_one(
+    part: Path, name: str, source: Path, make: Callable[[str], bytes], origin: Callable[[str], str]
+) -> Entry | ValueError:
+    """Write one image below OUT.part; return its line of the journal, or why it cannot be made."""
+    try:
+        came_from = origin(name)
+        data = make(name)
+    except ValueError as error:
+        return error
+    except OSError as error:
+        return ValueError(f"cannot read {source}: {error.strerror or error}")
+    (part / "images" / name).write_bytes(data)
+    return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": came_from}
+
+
+def _lines(entries: list[Entry]) -> str:
     return "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries)
 
 
@@ -285,7 +294,10 @@ def disk_errors(place: Path, state: Callable[[], str], then: str) -> Iterator[No
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let torch use one thread in each of ours."""
+    """Let torch use one thread in each of ours, where it is loaded."""
+    if (torch := sys.modules.get("torch")) is None:
+        yield
+        return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
-from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_image
+from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_pixels
 from vitcrypt.folders.job import Advance, disk_errors, quiet, refuse_nesting
 from vitcrypt.jobs.atomic import atomic_folder, atomic_write, remove_left
 from vitcrypt.jobs.lock import alone_in
@@ -66,7 +66,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         return manifest
 
     def pixels(name: str) -> bytes:
-        return read_checked_image(folder, name, manifest).permute(1, 2, 0).numpy().tobytes()
+        return read_checked_pixels(folder, name, manifest).transpose(1, 2, 0).tobytes()
 
     with (
         _alone(folder, out),

@@ -1,4 +1,7 @@
-"""A pool of processes for a sweep: one job on each GPU, the next as soon as one is free; on a CPU one after another."""
+"""A pool for a sweep: one job on each GPU, the next as soon as one is free; on a CPU one after another.
+
+Jobs are processes of this machine, or what runs them elsewhere: see `Running`.
+"""
 
 import ctypes
 import os
@@ -13,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 SKIPPED = "finished before, skipped"
 POLL_SECONDS = 0.2
@@ -67,12 +71,28 @@ def give_back(value: float) -> float:
     return value
 
 
+class Running(Protocol):
+    """What runs a job: the part of `subprocess.Popen` that a pool uses. A job of a cluster has the same."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Ask it to end."""
+
+    def wait(self, timeout: float, /) -> int | None:
+        """Wait for its end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
 @dataclass
 class _Running:
     job: Job
     attempt: int
     slot: dict[str, str]
-    process: subprocess.Popen[bytes]
+    process: Running
     started: float
 
 
@@ -82,6 +102,7 @@ def run_jobs(
     tell: Callable[[str], None],
     retries: int = 1,
     show: Callable[[str], None] = lambda _: None,
+    elsewhere: Callable[[Job], Running] | None = None,
 ) -> None:
     """Run all jobs, each in a process of its own; a failed one is repeated last and never stops the others.
 
@@ -91,31 +112,34 @@ def run_jobs(
         tell: Is called with a line at every start and end of a job.
         retries: How often a failed job is repeated.
         show: Is called again and again with how many are done, which run, and the estimated end.
+        elsewhere: Hands a job to a cluster, which finds the place and the time; there is no estimate then.
 
     Raises:
         JobsFailedError: Some failed for good; it names each and its log. The others are done.
     """
     waiting = deque((job, 0) for job in jobs)
     free, running, failed = list(slots), list[_Running](), list[Job]()
-    done, seconds = 0, list[float]()
+    done, seconds, places = 0, list[float](), 0 if elsewhere else len(slots)
     with _ending(running):
         while waiting or running:
             while free and waiting:
-                running.append(_start(*waiting.popleft(), free.pop(0)))
-                gpu = running[-1].slot.get("CUDA_VISIBLE_DEVICES")
-                tell(f"started {running[-1].job.name}" + (f" on GPU {gpu}" if gpu is not None else ""))
+                (job, attempt), slot = waiting.popleft(), free.pop(0)
+                process = elsewhere(job) if elsewhere else start(job, slot, again=attempt > 0)
+                running.append(_Running(job, attempt, slot, process, time.monotonic()))
+                gpu = slot.get("CUDA_VISIBLE_DEVICES")
+                tell(f"started {job.name}" + (f" on GPU {gpu}" if gpu is not None else ""))
             names = ", ".join(one.job.name for one in running)
-            show(f"{done}/{len(jobs)} done, running: {names}{_left(seconds, running, len(waiting), len(slots))}")
+            show(f"{done}/{len(jobs)} done, running: {names}{_left(seconds, running, len(waiting), places)}")
             time.sleep(POLL_SECONDS)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 free.append(one.slot)
-                name, code, last = one.job.name, one.process.returncode, _last_line(one.job.log)
+                name, code, last = one.job.name, one.process.poll(), _last_line(one.job.log)
                 if code == 0:
                     done += 1
                     if SKIPPED not in last:
                         seconds.append(time.monotonic() - one.started)
-                    tell(f"[{done}/{len(jobs)}] {name}: {last}{_left(seconds, running, len(waiting), len(slots))}")
+                    tell(f"[{done}/{len(jobs)}] {name}: {last}{_left(seconds, running, len(waiting), places)}")
                 elif one.attempt < retries:
                     waiting.append((one.job, one.attempt + 1))
                     tell(f"failed, to be repeated: {name} (exit code {code}): {last}")
@@ -145,13 +169,20 @@ def slots(workers: int | None, gpus: Sequence[str]) -> list[dict[str, str]]:
     return [{"OMP_NUM_THREADS": threads}] * count
 
 
-def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
+def start(job: Job, slot: dict[str, str], again: bool = False) -> subprocess.Popen[bytes]:
+    """Start a job as a process, which ends with this one.
+
+    Args:
+        job: What to run.
+        slot: What to add to its environment.
+        again: Add to the log of an earlier attempt.
+    """
     job.log.parent.mkdir(parents=True, exist_ok=True)
     variables = {**os.environ, **slot, "PYTHONUNBUFFERED": "1", RETURNS: str(job.value or "")}
     if job.value is not None:
         job.value.unlink(missing_ok=True)
-    with job.log.open("ab" if attempt else "wb") as log:
-        process = subprocess.Popen(
+    with job.log.open("ab" if again else "wb") as log:
+        return subprocess.Popen(
             job.command,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -160,7 +191,15 @@ def _start(job: Job, attempt: int, slot: dict[str, str]) -> _Running:
             start_new_session=True,  # Ctrl-C reaches it through this process, once
             preexec_fn=end_with_parent,
         )
-    return _Running(job, attempt, slot, process, time.monotonic())
+
+
+def end(process: Running) -> None:
+    """Let a job finish its checkpoint, then kill it."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -189,7 +228,7 @@ def _ending(running: list[_Running]) -> Iterator[None]:
 
 def _left(seconds: list[float], running: list[_Running], waiting: int, slots: int) -> str:
     """Return the estimated end, from the mean time of the jobs that were not skipped."""
-    if not seconds or not (waiting or running):
+    if not (seconds and slots) or not (waiting or running):
         return ""
     mean, now = sum(seconds) / len(seconds), time.monotonic()
     work = mean * waiting + sum(max(mean - (now - one.started), 0) for one in running)
@@ -199,5 +238,7 @@ def _left(seconds: list[float], running: list[_Running], waiting: int, slots: in
 
 def _last_line(log: Path) -> str:
     """Return the last line of a log that is neither empty nor indented."""
+    if not log.exists():
+        return "no output"
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip() and not line.startswith(" ")]
     return lines[-1] if lines else "no output"

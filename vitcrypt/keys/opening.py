@@ -1,8 +1,10 @@
 """Opening the key that a configuration or a command names: a public test key by name, a key file by path."""
 
+import functools
 import getpass
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from vitcrypt.jobs.place import expanded
@@ -34,3 +36,9 @@ def open_key(name: str) -> Key:
     if passphrase is None and path.is_file() and sys.stdin.isatty() and keyfile.is_sealed(path):
         passphrase = getpass.getpass(f"Passphrase of {path}: ")
     return Key.read(path, passphrase)
+
+
+def opener(name: str) -> Callable[[], Key]:
+    """Return what opens a key by its name in other processes, whatever folder they are in."""
+    path = expanded(name).absolute()
+    return functools.partial(open_key, str(path) if path.exists() else name)

@@ -5,6 +5,7 @@ The number is that of the image in its best version (mirrored, turned, ...), the
 
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from zipfile import ZipFile
 
 import numpy as np
@@ -62,7 +63,7 @@ def fig4(results: Results, path: Path, which: int = 0) -> Path:
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
-    figure.supxlabel(CAPTION, fontsize=8, color="grey")
+    figure.supxlabel(fill(CAPTION, int(15 * figure.get_figwidth())), fontsize=8, color="grey")
     return saved(figure, path, dpi=100)
 
 

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from vitcrypt.report.paper import data_of
-from vitcrypt.report.recipe import recipe_of
+from vitcrypt.report.recipe import recipe_of, told_apart
 from vitcrypt.report.records import AttackResult, Results, TrainingResult
 from vitcrypt.report.results import attacked, trained
 
@@ -46,13 +46,18 @@ class Table:
         """The texts of each row."""
         return cast("list[list[str]]", self.frame.to_numpy().tolist())
 
+    @property
+    def shown(self) -> list[int]:
+        """The numbers of the columns that say something in any row."""
+        return [i for i in range(len(self.columns)) if not self.rows or any(row[i].strip("-") for row in self.rows)]
+
     def rich(self) -> RichTable:
         """Return it for the terminal, without columns that say nothing in any row."""
         caption = "\n".join(self.notes) or None
         table = RichTable(
             title=self.title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD
         )
-        shown = [i for i in range(len(self.columns)) if not self.rows or any(row[i].strip("-") for row in self.rows)]
+        shown = self.shown
         for i in shown:
             table.add_column(self.columns[i], justify="left" if i < self.text else "right", no_wrap=True)
         for row in self.rows:
@@ -103,7 +108,7 @@ def attack_frame(results: Results) -> pd.DataFrame:
 
 def summary(results: Results) -> Table:
     """Return a table of runs: test accuracy in percent, and its distance from the plain run of the same recipe."""
-    runs = training_frame(results).sort_values(["data", "scheme", "network"], kind="stable")
+    runs = _runs(results)
     recipes = runs["result"].map(_recipe_but_encryption)
     is_plain = runs["scheme"] == "plain"
     plain = runs[is_plain].set_index(recipes[is_plain])["accuracy"].groupby(level=0).last()
@@ -118,8 +123,20 @@ def summary(results: Results) -> Table:
         "images": runs["result"].map(lambda run: str(run.metrics.images)),
         "epochs": runs["result"].map(lambda run: str(run.training.epochs)),
     }
+    apart = _told_apart(runs)
+    shown |= {"differs in": apart} if any(apart) else {}
     hardware = sorted({run.hardware.device for run in runs["result"]})
     return Table("Test accuracy (%)", pd.DataFrame(shown, dtype=object), [f"on {', '.join(hardware)}"], text=3)
+
+
+def in_order_of_the_table(results: Results) -> list[TrainingResult]:
+    """Return the trainings in the order in which `summary` shows them."""
+    return list(_runs(results)["result"])
+
+
+def told_apart_runs(results: Results) -> list[str]:
+    """Return for each training, in the order of the table, what sets it apart from runs of equal names."""
+    return _told_apart(_runs(results))
 
 
 def ciphers(frame: pd.DataFrame) -> list[str]:
@@ -129,6 +146,20 @@ def ciphers(frame: pd.DataFrame) -> list[str]:
         if same["sizes"].nunique() > 1:
             each = [f"{', '.join(sorted(set(part['network'])))} at {sizes}" for sizes, part in same.groupby("sizes")]
             told.append(f"{scheme} on {data}: not one cipher; {'; '.join(each)} (size / block). Do not compare these.")
+    return told
+
+
+def _runs(results: Results) -> pd.DataFrame:
+    return training_frame(results).sort_values(["data", "scheme", "network"], kind="stable", ignore_index=True)
+
+
+def _told_apart(runs: pd.DataFrame) -> list[str]:
+    """Return for each run in a few words what differs between it and the runs of equal names; "" if it is alone."""
+    told = [""] * len(runs)
+    for _, same in runs.groupby(["data", "label", "network", "seed"]):
+        recipes = [json.loads(run.recipe) | {"key": run.key} for run in same.itertuples()]
+        for number, words in zip(same.index, told_apart(recipes), strict=True):
+            told[number] = words
     return told
 
 

@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
-from matplotlib.figure import Figure
 from PIL import Image
 
 from vitcrypt.jobs.atomic import atomic_write
-from vitcrypt.report import figures
+from vitcrypt.report import curves, figures
 from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4, with_images
-from vitcrypt.report.frame import Table
+from vitcrypt.report.frame import Table, in_order_of_the_table, told_apart_runs
 from vitcrypt.report.recipe import flat
-from vitcrypt.report.records import Epoch, Results, TrainingResult
-from vitcrypt.report.results import trained
+from vitcrypt.report.records import Results, TrainingResult
 from vitcrypt.report.security import security
 from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 from vitcrypt.untrusted.files import read_regular
@@ -38,6 +36,7 @@ def html_report(
     left_out: list[str],
     pictures: dict[str, Path],
     root: Path = Path(),
+    behind: tuple[list[Table], dict[str, Path]] = ([], {}),
 ) -> Path:
     """Write the report, to be passed on: no absolute path stands in it, and nothing from outside of the results.
 
@@ -48,17 +47,27 @@ def html_report(
         left_out: What of the results was not used, and why.
         pictures: Further pictures by their caption.
         root: The folder of the results; places are shown from there.
+        behind: Tables and pictures that say nothing of these results; they stand last, folded away.
     """
     environment = Environment(
         loader=PackageLoader("vitcrypt.report", "."),
         autoescape=True,
         trim_blocks=True,
-        finalize=lambda value: _shown(str(value), root),
+        finalize=lambda value: value if hasattr(value, "__html__") else _shown(str(value), root),
     )
-    runs = [_run(result, root, left_out) for result in trained(results)]
-    inlined = {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
+    found = in_order_of_the_table(results)
+    names = [_name(result, apart) for result, apart in zip(found, told_apart_runs(results), strict=True)]
+    runs = [_run(result, name, root, left_out) for result, name in zip(found, names, strict=True)]
+    histories = [(name, result.training.history) for name, result in zip(names, found, strict=True)]
     text = environment.get_template("report.html.j2").render(
-        runs=runs, tables=tables, left_out=left_out, pictures=inlined, count=len(runs)
+        runs=runs,
+        tables=tables,
+        left_out=left_out,
+        pictures=_inlined(pictures),
+        curves=curves.curves_of_runs(histories),
+        box=curves,
+        behind=behind[0],
+        behind_pictures=_inlined(behind[1]),
     )
     with atomic_write(path) as file:
         file.write(text.encode())
@@ -85,28 +94,18 @@ def attack_pages(results: Results, folder: Path) -> tuple[list[Table], dict[str,
     return tables, pictures, [*lacking, *(f"of accuracy against restoration only: {reason}" for reason in unmet)]
 
 
-def curves(history: list[Epoch]) -> bytes:
-    """Draw loss and accuracy over the epochs, and return the PNG."""
-    figure = Figure(figsize=(8, 2.6), layout="constrained")
-    for axis, measure in zip(figure.subplots(1, 2), ("loss", "acc"), strict=True):
-        for split in ("train", "val"):
-            name = f"{split}/{measure}"
-            points = [(epoch.epoch + 1, v) for epoch in history if (v := epoch.measure(name)) is not None]
-            if points:
-                axis.plot(*zip(*points, strict=True), label=split, marker="." if len(points) < 40 else None)
-        axis.set(xlabel="epoch", ylabel={"loss": "loss", "acc": "accuracy"}[measure])
-        axis.grid(alpha=0.3)
-        if axis.get_lines():
-            axis.legend()
-    file = io.BytesIO()
-    figures.draw(figure, file, dpi=100)
-    return file.getvalue()
+def _name(result: TrainingResult, apart: str) -> str:
+    """Return what a run is called on the page: what was chosen, and what sets it apart from runs of equal names."""
+    config, names = result.config, result.config.names
+    adaptation = f" behind {config.model.adaptation}" if config.model.adaptation != "none" else ""
+    name = f"{names.encryption} x {names.model}{adaptation} on {names.data}, seed {config.seed}"
+    return f"{name} ({apart})" if apart else name
 
 
-def _run(result: TrainingResult, root: Path, left_out: list[str]) -> dict[str, Any]:
+def _run(result: TrainingResult, name: str, root: Path, left_out: list[str]) -> dict[str, Any]:
     """Return what the page shows of a run."""
-    config, names, training = result.config, result.config.names, result.training
-    pictures = {"Loss and accuracy": _inline(curves(training.history))}
+    config, training = result.config, result.training
+    pictures: dict[str, str] = {}
     try:
         pictures["What the server saw"] = _inline(_redrawn(result.folder / "images.png", root))
     except FileNotFoundError:
@@ -114,7 +113,6 @@ def _run(result: TrainingResult, root: Path, left_out: list[str]) -> dict[str, A
     except Exception as error:  # a damaged file can make the reader raise anything
         left_out.append(one_line(f"a picture only: {result.folder}/images.png: {error}", 1000))
     pictures["Confusion on the test images"] = _inline(_confusion(result))
-    adaptation = f" behind {config.model.adaptation}" if config.model.adaptation != "none" else ""
     held_out, key, weights = result.validation, result.key, result.weights
     facts = {
         "test accuracy": f"{_percent(result.metrics.acc)} after the last epoch",
@@ -133,8 +131,13 @@ def _run(result: TrainingResult, root: Path, left_out: list[str]) -> dict[str, A
         "versions": ", ".join(f"{name} {version}" for name, version in result.versions.values().items()),
         "run": result.folder,
     }
-    title = f"{names.encryption} x {names.model}{adaptation} on {names.data}, seed {config.seed}"
-    return {"title": title, "facts": facts, "pictures": pictures, "config": dict(flat(config.values()))}
+    return {
+        "title": name,
+        "facts": facts,
+        "curves": curves.curves_of_run(training.history),
+        "pictures": pictures,
+        "config": dict(flat(config.values())),
+    }
 
 
 def _confusion(result: TrainingResult) -> bytes:
@@ -165,6 +168,10 @@ def _shown(text: str, root: Path) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
+
+
+def _inlined(pictures: dict[str, Path]) -> dict[str, str]:
+    return {caption: _inline(picture.read_bytes()) for caption, picture in pictures.items()}
 
 
 def _inline(png: bytes) -> str:

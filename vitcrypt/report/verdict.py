@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy.special import bdtrc
-
 from vitcrypt.report.measures import FLOORS, Identified, Linked, Similarity
 from vitcrypt.report.records import AttackResult
 
@@ -127,6 +125,8 @@ def above_chance(rate: float, among: int, chance: float, least: float = FOUND) -
         >>> above_chance(0.05, 1000, 0.001), above_chance(0.2, 10, 0.1), above_chance(1.0, 4, 0.25)
         (True, False, False)
     """
+    from scipy.special import bdtrc
+
     hits = math.floor(rate * among + 1e-6)
     return rate >= least and hits > 0 and float(bdtrc(hits - 1, among, chance)) < LUCK
 

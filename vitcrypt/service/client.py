@@ -6,22 +6,25 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from vitcrypt.data import read_image, resize
-from vitcrypt.encryption import ImageEncryption, Scheme
+from vitcrypt.data.decode import read_pixels
+from vitcrypt.encryption import ArrayEncryption, Scheme
 from vitcrypt.service.documents import Answer, Answers, Description, Info, read_description
 from vitcrypt.service.exchange import Exchange
 from vitcrypt.untrusted.documents import parse_document
 from vitcrypt.untrusted.text import printable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vitcrypt.keys import Key
 
-Images = Sequence[str | Path | BinaryIO] | Tensor
+Pixels = NDArray[np.uint8]
+Images: TypeAlias = "Sequence[str | Path | BinaryIO] | Pixels | Tensor"
 LARGEST = 1024
 """Side of the largest images that a service alone can make a client prepare."""
 LEAST_BITS = 128
@@ -85,7 +88,7 @@ class Client:
                 found, known = printable(found, 200), printable(known, 200)
                 raise ValueError(f"the service is another than {description}: its {name} is {found}, not {known}")
         self.image_size, self.interpolation = expected.image_size, expected.interpolation
-        self.classes, self.fingerprint = expected.classes, expected.fingerprint
+        self.classes, self.fingerprint, self.key_scope = expected.classes, expected.fingerprint, expected.key_scope
         if expected.scheme is None:
             raise ValueError(
                 "nobody recorded how the images were encrypted; write the scheme into client.json, as "
@@ -96,13 +99,13 @@ class Client:
         if described is None:
             self._distrust(key)
         shape = (3, self.image_size, self.image_size)
-        self.encryption = ImageEncryption(self.scheme, key, shape, expected.key_scope) if key is not None else None
+        self.encryption = ArrayEncryption(self.scheme, key, shape, expected.key_scope) if key is not None else None
 
     def predict(self, images: Images) -> list[Prediction]:
         """Return one prediction for each image.
 
         Args:
-            images: Image files of any size and format (paths, or open ones), or uint8 [N, 3, h, h].
+            images: Image files of any size and format (paths, or open ones), or uint8 [N, 3, h, h], an array or tensor.
 
         Raises:
             ConnectionError: The service does not answer.
@@ -115,28 +118,29 @@ class Client:
             return [entry for chunk in chunks for entry in self.ask(self.encrypted(chunk))]
         return [entry for chunk in chunks for entry in self._answers(*form(self.files(chunk)), len(chunk))]
 
-    def plain(self, images: Images) -> Tensor:
+    def plain(self, images: Images) -> Pixels:
         """Return images as the training pipeline resizes them, uint8 [N, 3, S, S]: to the byte."""
-        if isinstance(images, Tensor):
-            return resize(images, self.image_size, self.interpolation)
+        if not isinstance(images, Sequence):
+            import torch
+
+            from vitcrypt.data.transforms import resize
+
+            return resize(torch.as_tensor(images), self.image_size, self.interpolation).numpy()
         files = [Path(image) if isinstance(image, str) else image for image in images]
-        return torch.stack([read_image(file, self.image_size, self.interpolation) for file in files])
+        return np.stack([read_pixels(file, self.image_size, self.interpolation) for file in files])
 
-    def encrypted(self, plain: Tensor) -> Tensor:
+    def encrypted(self, plain: Pixels) -> Pixels:
         """Encrypt uint8 [N, 3, S, S]. With per-image keys every query is under a new one, which nobody keeps."""
-        if self.encryption is None:
-            return plain
-        encrypted: Tensor = self.encryption(plain, _new_index(plain))
-        return encrypted
+        return plain if self.encryption is None else self.encryption(np.asarray(plain), _new_index(plain))
 
-    def files(self, plain: Tensor) -> list[bytes]:
+    def files(self, plain: Pixels) -> list[bytes]:
         """Encrypt uint8 [N, 3, S, S] to JPEG files, where the scheme is kept so."""
         assert self.encryption is not None, "a scheme that is kept as JPEG has a key"
-        return self.encryption.files(plain, _new_index(plain))
+        return self.encryption.files(np.asarray(plain), _new_index(plain))
 
-    def ask(self, encrypted: Tensor) -> list[Prediction]:
+    def ask(self, encrypted: Pixels) -> list[Prediction]:
         """Send encrypted images, uint8 [N, 3, S, S], and return the predictions."""
-        return self._answers("application/octet-stream", encrypted.contiguous().numpy().tobytes(), len(encrypted))
+        return self._answers("application/octet-stream", np.asarray(encrypted).tobytes(), len(encrypted))
 
     def _answers(self, kind: str, body: bytes, count: int) -> list[Prediction]:
         headers = {"Content-Type": kind}
@@ -204,6 +208,6 @@ def form(files: Sequence[bytes]) -> tuple[str, bytes]:
     return f"multipart/form-data; boundary={line[2:]}", body + f"{line}--\r\n".encode()
 
 
-def _new_index(plain: Tensor) -> Tensor:
+def _new_index(plain: Pixels) -> list[int]:
     """Return for each image an index that nobody keeps."""
-    return torch.tensor([2**33 + secrets.randbelow(2**61) for _ in range(len(plain))])
+    return [2**33 + secrets.randbelow(2**61) for _ in range(len(plain))]

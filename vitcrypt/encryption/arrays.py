@@ -1,0 +1,91 @@
+"""What schemes are computed with: NumPy arrays where an owner works on a folder, torch tensors where a network trains.
+
+Every function takes either kind and returns the same kind, on the same device; torch is loaded only where a tensor is
+given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+A = TypeVar("A", NDArray[Any], "Tensor")
+"""An array of one of the two kinds."""
+
+
+def library(array: A) -> Any:
+    """Return NumPy or torch: functions that are called here by one name are in both."""
+    if isinstance(array, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+def constant(values: Any, like: A) -> A:
+    """Return an array of values, of the kind and on the device of another one."""
+    array = np.asarray(values)
+    if isinstance(like, np.ndarray):
+        return array
+    made: A = library(like).from_numpy(array).to(like.device)
+    return made
+
+
+def count(size: int, like: A) -> A:
+    """Return 0, 1, ... size - 1 as int64."""
+    if isinstance(like, np.ndarray):
+        return np.arange(size)
+    made: A = library(like).arange(size, device=like.device)
+    return made
+
+
+def moveaxis(array: A, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> A:
+    """Move dimensions to other places."""
+    made: A = library(array).moveaxis(array, source, destination)
+    return made
+
+
+def expand(array: A, shape: tuple[int, ...]) -> A:
+    """Repeat an array along new dimensions and those of size 1, without a copy."""
+    made: A = library(array).broadcast_to(array, shape)
+    return made
+
+
+def join(parts: list[A]) -> A:
+    """Put arrays together along the last dimension."""
+    made: A = library(parts[0]).concatenate(parts, -1)
+    return made
+
+
+def flat(array: A, dimensions: int) -> A:
+    """Flatten so many of the last dimensions into one."""
+    return array.reshape(*array.shape[: array.ndim - dimensions], -1)
+
+
+def take(entries: A, index: A, dim: int) -> A:
+    """Take entries along a dimension counted from the last; where one side has no batch in front, it is for all."""
+    more = index.ndim - entries.ndim
+    entries, index = entries[(None,) * more], index[(None,) * -more]
+    if isinstance(entries, np.ndarray):
+        return np.take_along_axis(entries, index, dim)
+    return entries.take_along_dim(index, dim)
+
+
+def put(index: A, values: A) -> A:
+    """Return the array whose entry index[..., j] is values[..., j], for an index that is a permutation."""
+    if isinstance(index, np.ndarray):
+        made = np.empty(index.shape, values.dtype)
+        np.put_along_axis(made, index, np.broadcast_to(values, index.shape), -1)
+        return made
+    return values.new_empty(index.shape).scatter_(-1, index, values.expand_as(index))
+
+
+def signs(bits: A, full: int) -> A:
+    """Return the mask of symbols, uint8: `full` where a bit is set."""
+    made: A = bits.view(library(bits).uint8) * full
+    return made
