@@ -17,7 +17,7 @@ from vitcrypt.experiment.score import Truth, floors
 from vitcrypt.metrics import key_shares, ssim, symmetric_ssim
 
 TRAINED = [  # at a size for seconds; learning rates of `small` and `sia` are the published ones
-    ITN("unet", width=8, levels=2, keys="fresh", epochs=12, batch_size=32, learning_rate=0.4),
+    ITN("unet", width=4, levels=2, keys="fresh", epochs=8, batch_size=32, learning_rate=0.4),
     GAN("nibbles", width=0.25, epochs=10, batch_size=32),
     GAN("small", width=0.25, epochs=12, batch_size=32),
 ]

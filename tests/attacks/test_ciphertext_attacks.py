@@ -118,9 +118,9 @@ def test_statistics_recover_keys_of_pe_and_le(scheme, count, least):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", [EtC(4), ELE(4)], ids=str)
 def test_statistics_restore_etc_and_ele_up_to_a_mirror(scheme):
-    plain, public = scenes(3000, VICTIM), scenes(3000, PUBLIC)
+    plain, public = scenes(1000, VICTIM), scenes(1000, PUBLIC)
     ciphertexts, _ = encrypt(scheme, plain)
-    images = Statistics(starts=20)(Observation(scheme, ciphertexts, public_images=public)).images[:50]
+    images = Statistics(starts=10)(Observation(scheme, ciphertexts, public_images=public)).images[:50]
     best = max(float(ssim(plain[:50], view).median()) for view in (images, images.flip(-1)))
     assert best > 3 * ssim(plain[:50], ciphertexts[:50]).median()
     assert best > 0.3
