@@ -63,6 +63,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
     assert margin(plain, restored, ciphertexts, public) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "attack", "shape"),
     [

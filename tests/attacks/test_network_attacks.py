@@ -41,6 +41,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("attack", "steps", "images"), ATTACKS, ids=named)
 def test_an_attack_that_was_killed_ends_as_one_that_was_not(attack, steps, images, tmp_path, monkeypatch):
     """Killed in the first epoch and in the second; and no attack touches the global generator."""
@@ -131,6 +132,7 @@ def test_memory_is_counted_before_anything_is_built_and_too_much_is_refused(monk
         GAN(label_weight=0, device="cpu")(Observation(Proposed(16), large, public_images=large))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [ITN(epochs=1), GAN("sia", width=0.1, epochs=1)], ids=named)
 def test_the_precision_of_a_gpu_trains_too(attack, monkeypatch):
     """On a GPU networks run in bfloat16; the same on a CPU, so that it is tested anywhere."""
@@ -138,6 +140,7 @@ def test_the_precision_of_a_gpu_trains_too(attack, monkeypatch):
     assert attack(observed(attack)).images.float().std() > 0
 
 
+@pytest.mark.slow
 def test_itn_learns_what_needs_no_key():
     """Without encryption the way back is the identity, and a network must find it: range and pairing are right."""
     split = digits()

@@ -45,6 +45,7 @@ def bench(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_figure_with_what_it_is_compared_with(bench):
     small = ["--device", "cpu", "--batch", "2", "--size", "32", "--block-size", "4", "--rounds", "1", "--no-compiled"]
     figures = bench("ciphers", "forms", "pipeline", "folder", *small)
