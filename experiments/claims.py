@@ -48,6 +48,7 @@ RECORDS = (
     Records("fig4", "ae7b4c3"),
     Records("linkage", "be36f06"),
     Records("break_curve", "70d642f"),
+    Records("orbit", "6fe94c4"),
     Records("benchmark", "2bf8b09"),
     Records("benchmark_each", "eb8490f"),
 )
@@ -75,6 +76,13 @@ def command(folder: str, group: list[Any]) -> str:
     elif folder == "table1_small":
         start = f"vitcrypt run --config-dir experiments --config-name {folder}"
         said |= {"row": f"{names.encryption}_{names.model}", "key": ",".join(keys) or "test-0"}
+    elif folder == "orbit" and group[0].kind != "attack":
+        start = f"vitcrypt run --config-dir experiments --config-name {folder}"
+        said |= {"encryption": names.encryption, "model": names.model}
+    elif folder == "orbit":
+        start = "vitcrypt attack"
+        said |= {"encryption": names.encryption, "attack": names.attack, "key_scope": config.key_scope}
+        said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
     else:
         start = f"vitcrypt attack --config-dir experiments --config-name {CONFIGURATIONS[folder, names.attack]}"
         said |= {"encryption": names.encryption, "attack": names.attack}

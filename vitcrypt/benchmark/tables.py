@@ -116,13 +116,28 @@ BRIEF = ("scheme", "data", "keys", "verdict", "accuracy", "plain", "ciphertexts 
 
 
 def brief(claims: list[Claim]) -> Grid:
-    """Return of the overview what fits a page: schemes that were attacked here, and the published accuracy beside."""
+    """Return of the overview what fits a page: schemes that were attacked here, and the published accuracy beside.
+
+    Those that only linkage was tried on are counted in a note.
+    """
     whole = overview(claims)
     named = list(enumerate(whole.columns))
     kept = [i for i, c in named if c.name in BRIEF and (c.side != "published" or c.name == "accuracy")]
-    attacked = [bool(case.attacks or case.linked) for case in cases(claims)]
-    rows = [Row([row.cells[i] for i in kept], row.tags) for row, had in zip(whole.rows, attacked, strict=True) if had]
-    return Grid("Schemes attacked here", [whole.columns[i] for i in kept], rows).without_empty()
+    found = cases(claims)
+    shown = [row for row, case in zip(whole.rows, found, strict=True) if case.restored]
+    linked = [case for case in found if case.linked and not case.restored]
+    notes = (
+        [f"not shown: {len(linked)} more that only linkage was tried on; verdicts: {_counted(linked)}."]
+        if linked
+        else []
+    )
+    rows = [Row([row.cells[i] for i in kept], row.tags) for row in shown]
+    return Grid("Schemes attacked here", [whole.columns[i] for i in kept], rows, notes).without_empty()
+
+
+def _counted(found: list[Case]) -> str:
+    verdicts = [case.verdict for case in found]
+    return ", ".join(f"{verdicts.count(word)} {word}" for word in sorted(set(verdicts)))
 
 
 def _overview_row(case: Case) -> Row:
