@@ -18,7 +18,7 @@ from watching import nothing_happens
 from vitcrypt.service import Bundle
 from vitcrypt.service.backends import load_backend
 
-MODEL = {"model": RESNET | {"adaptation": "ele"}, "image_size": 32}  # a graph that another test needs too
+MODEL = {"model": RESNET | {"adaptation": "none"}}
 
 
 @pytest.fixture(scope="module")
