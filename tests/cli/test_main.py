@@ -86,6 +86,7 @@ VERBS = (
 )
 
 
+@pytest.mark.slow
 def test_every_verb_is_listed_and_explains_itself():
     listed = CliRunner().invoke(app, ["--help"]).output
     for verb in ("key", *VERBS.split()):

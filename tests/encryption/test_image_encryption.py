@@ -16,7 +16,7 @@ from cases import (
     noise,
 )
 
-from vitcrypt.encryption import ELE, LE, MASTER_KEY_BITS, PE, SCHEMES, EtC, ImageEncryption, Plain, Proposed
+from vitcrypt.encryption import ELE, LE, MASTER_KEY_BITS, PE, SCHEMES, EtC, ImageEncryption, Plain, Proposed, drawn
 from vitcrypt.keys import Key
 
 # Key space
@@ -193,3 +193,21 @@ def test_cpu_and_gpu_give_the_same_bytes(scheme, key_scope):
     assert on_gpu.device.type == "cuda"
     assert torch.equal(on_gpu.cpu(), on_cpu)
     assert torch.equal(encryption.decrypt(on_gpu, index.cuda()).cpu(), images)
+
+
+@pytest.mark.parametrize("scheme", [PE(), ELE(4), Proposed(4)], ids=str)
+def test_what_is_kept_of_an_images_key_is_what_is_drawn_again(scheme, monkeypatch):
+    encryption = ImageEncryption(scheme, Key.test("test-0"), (3, 8, 8), "per_image")
+    images, index = (
+        torch.arange(4 * 192).remainder(251).to(torch.uint8).view(4, 3, 8, 8),
+        torch.tensor([7, 7, 2, 2**40]),
+    )
+    first = encryption(images, index)
+    assert torch.equal(encryption(images, index), first), "kept"
+    monkeypatch.setattr(drawn, "KEPT_BYTES", 0)
+    other = ImageEncryption(scheme, Key.test("test-0"), (3, 8, 8), "per_image")
+    assert torch.equal(other(images, index), first)
+    assert torch.equal(other(images, index), first), "drawn again"
+    assert all(
+        torch.equal(other(image, number), made) for image, number, made in zip(images, index, first, strict=True)
+    )

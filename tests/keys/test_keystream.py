@@ -230,3 +230,19 @@ def test_colour_codes_are_uniform_by_a_chi_square_test():
     counts = np.bincount(Keystream(SECRET).integers_below(6, 20_000), minlength=6)
     expected = 20_000 / 6
     assert ((counts - expected) ** 2 / expected).sum() < 20.52  # the 99.9 % point at 5 degrees of freedom
+
+
+def test_streams_draw_together_what_each_draws_alone_also_where_a_word_is_rejected():
+    bounds = np.array([3 * 2**30, 5, 2**32 - 1, 7, 2**31 + 1] * 20)  # a quarter to a half of the words is rejected
+    subkeys = [bytes([number]) * 32 for number in range(5)]
+    alone = [Keystream(subkey) for subkey in subkeys]
+    expected = [(stream.integers(bounds), stream.bits(40)) for stream in alone]
+    together = [Keystream(subkey) for subkey in subkeys]
+    drawn = together[0].integers_of_each(bounds, *together[1:])
+    assert np.array_equal(drawn, [numbers for numbers, _ in expected])
+    assert np.array_equal([stream.bits(40) for stream in together], [bits for _, bits in expected])
+
+
+def test_few_permutations_are_those_of_many():
+    few, many = (Keystream(bytes(32)).permutations(rows, 40) for rows in (3, 60))
+    assert np.array_equal(few, many[:3])

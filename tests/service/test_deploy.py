@@ -25,6 +25,7 @@ def model(tmp_path_factory):
     return bundle, folder / "repository/digits_1"
 
 
+@pytest.mark.slow
 def test_triton_is_given_the_graph_with_normalisation_inside_and_the_names_of_its_classes(model):
     bundle, folder = model
     assert {str(path.relative_to(folder)) for path in folder.rglob("*")} == {
@@ -44,6 +45,7 @@ def test_triton_is_given_the_graph_with_normalisation_inside_and_the_names_of_it
 
 
 @pytest.mark.skipif(not (find_spec("tritonclient") and find_spec("grpc")), reason="pip install tritonclient[grpc]")
+@pytest.mark.slow
 def test_the_configuration_is_one_of_triton_s_schema(model):
     from tritonclient.grpc import model_config_pb2 as schema
 

@@ -47,6 +47,9 @@ class Backend(StrEnum):
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, with result.json.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder. Nothing is overwritten.")],
+    hub: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also a folder that timm and the Hugging Face hub load.")
+    ] = None,
     triton: Annotated[
         Path | None,
         typer.Option(metavar="REPO/NAME", help="Also a model for NVIDIA Triton: a new folder in its repository."),
@@ -57,7 +60,7 @@ def export(
     from vitcrypt.experiment.export import export as export_run
 
     with console.status("writing weights and ONNX, comparing the two"):
-        bundle = export_run(run, out)
+        bundle = export_run(run, out, hub)
     scheme = bundle.scheme["name"] if bundle.scheme else "a scheme that was not recorded"
     console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
     console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
@@ -67,6 +70,8 @@ def export(
 
         write_triton(bundle, triton)
         console.print(f"  for Triton: tritonserver --model-repository {shlex.quote(str(triton.absolute().parent))}")
+    if hub is not None:
+        console.print(f"  for timm: timm.create_model('local-dir:{hub}', pretrained=True); of no use without the key")
     if bundle.scheme is None:
         console.print("The scheme of these images was not recorded: add it to a copy of client.json.", style="yellow")
 

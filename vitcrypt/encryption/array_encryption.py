@@ -61,8 +61,13 @@ class ArrayEncryption:
         """Encrypt."""
         if self._by_torch is not None:
             return self._tensors(self._by_torch, images, index)
-        made, quality = self._of(index).apply(self._checked(images)), self.scheme.jpeg_quality
+        made, quality = self._moved(images, index), self.scheme.jpeg_quality
         return made if quality is None else np.stack([decode(encode(image, quality)) for image in made])
+
+    def _moved(self, images: Images, index: Sequence[int]) -> Images:
+        if self._key is None:
+            return self._moves.apply(self._checked(images))
+        return self.scheme.encrypted(self._checked(images), self._subkeys(index))
 
     def files(self, images: Images, index: Sequence[int]) -> list[bytes]:
         """Encrypt to JPEG files, for schemes with a `jpeg_quality`."""
@@ -71,25 +76,24 @@ class ArrayEncryption:
 
             return self._by_torch.files(torch.from_numpy(images), torch.tensor(list(index)))
         assert self.scheme.jpeg_quality is not None, f"{self.scheme.name} keeps no JPEG files"
-        return [encode(image, self.scheme.jpeg_quality) for image in self._of(index).apply(self._checked(images))]
+        return [encode(image, self.scheme.jpeg_quality) for image in self._moved(images, index)]
 
     def decrypt(self, images: Images, index: Sequence[int]) -> Images:
         """Decrypt; ValueError where the scheme has no inverse."""
         if self._by_torch is not None:
             return self._tensors(self._by_torch.decrypt, images, index)
-        inverse = self._inverse if self._key is None else self._of(index).inverse()
-        return inverse.apply(self._checked(images))
+        checked = self._checked(images)
+        if self._key is None:
+            return self._inverse.apply(checked)
+        return self.scheme.moves(self._subkeys(index), self.shape).inverse().apply(checked)
 
     @cached_property
     def _inverse(self) -> Moves[NDArray[Any]]:
         return self._moves.inverse()
 
-    def _of(self, index: Sequence[int]) -> Moves[NDArray[Any]]:
-        """Return the map of all images, or one with a row for each."""
-        if self._key is None:
-            return self._moves
-        keys = [self._key.for_image(number) for number in index]
-        return self.scheme.moves(self.scheme.drawn(keys, self.shape), self.shape)
+    def _subkeys(self, index: Sequence[int]) -> dict[str, NDArray[Any]]:
+        assert self._key is not None
+        return self.scheme.drawn([self._key.for_image(number) for number in index], self.shape)
 
     def _checked(self, images: Images) -> Images:
         if images.dtype != np.uint8 or images.shape[1:] != self.shape or images.ndim != 4:

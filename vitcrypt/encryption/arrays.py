@@ -6,6 +6,7 @@ given.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -71,9 +72,13 @@ def take(entries: A, index: A, dim: int) -> A:
     """Take entries along a dimension counted from the last; where one side has no batch in front, it is for all."""
     more = index.ndim - entries.ndim
     entries, index = entries[(None,) * more], index[(None,) * -more]
-    if isinstance(entries, np.ndarray):
-        return np.take_along_axis(entries, index, dim)
-    return entries.take_along_dim(index, dim)
+    if not isinstance(entries, np.ndarray):
+        return entries.take_along_dim(index, dim)
+    if (
+        entries.ndim > -dim and len(index) == len(entries) and math.prod(index.shape[1:]) == index.shape[dim]
+    ):  # rows are moved, by image
+        return np.stack([one.take(order.reshape(-1), dim) for one, order in zip(entries, index, strict=True)])
+    return np.take_along_axis(entries, index, dim)
 
 
 def put(index: A, values: A) -> A:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vitcrypt.encryption import invariants, primitives
-from vitcrypt.encryption.arrays import A, flat, join, put, take
-from vitcrypt.encryption.moves import Moves
+from vitcrypt.encryption.arrays import A, join, put, take
 from vitcrypt.encryption.properties import Properties
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -64,15 +64,14 @@ class Horio(Scheme):
         )
         return [(kind, count, max(1, count - round(count * fixed))) for kind, count, fixed in counts]
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Scramble, then shuffle."""
         blocks, values = (
             _order(subkeys[f"{kind}_choice"], subkeys[f"{kind}_permutation"]) for kind in ("block", "value")
         )
-        places = primitives.grid_like(blocks, shape)
-        vectors = primitives.to_vectors(primitives.scramble_blocks(places, blocks, self.block_size), self.block_size)
+        vectors = primitives.to_vectors(primitives.scramble_blocks(image, blocks, self.block_size), self.block_size)
         shuffled = take(vectors, values[..., None, :], -1)
-        return Moves(flat(primitives.from_vectors(shuffled, shape, self.block_size), 3))
+        return primitives.from_vectors(shuffled, primitives.shape_of(image), self.block_size)
 
     def invariants(self, images: Tensor) -> Tensor:
         """Values within blocks that may stand anywhere, less the mean."""

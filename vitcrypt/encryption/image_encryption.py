@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vitcrypt.encryption.cipher import Cipher, KeyScope
 from vitcrypt.encryption.compressed import Compressed
+from vitcrypt.encryption.drawn import DrawnSubkeys
 from vitcrypt.encryption.scheme import Scheme, Shape
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ class ImageEncryption(nn.Module):
         super().__init__()
         scheme.check_use(shape, key_scope)
         self.scheme, self.shape, self.key_scope = scheme, shape, key_scope
-        self._key = key if key_scope == "per_image" else None
-        self._common = scheme.common_subkeys(key, shape) if key_scope == "per_image" else {}
+        self._drawn = DrawnSubkeys(scheme, key, shape) if key_scope == "per_image" else None
         if key_scope == "shared":
             self.cipher: Cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
 
@@ -64,7 +64,14 @@ class ImageEncryption(nn.Module):
         self._check(image, self.shape)
         if self.key_scope == "shared":
             return self.cipher(image)
-        return self._of_each(image, index)(image)
+        if not self.scheme.is_moves or self.scheme.jpeg_quality is not None:
+            return self._of_each(image, index)(image)
+        subkeys, images = self._subkeys(image, index), image.reshape(-1, *self.shape)
+        if image.device.type == "cpu":  # where NumPy is faster, as what it moves is moved once
+            arrays = {name: rows.numpy() for name, rows in subkeys.items()}
+            return torch.from_numpy(self.scheme.encrypted(images.numpy(), arrays)).view(image.shape)
+        there = {name: rows.to(image.device) for name, rows in subkeys.items()}
+        return self.scheme.encrypted(images, there).view(image.shape)
 
     def files(self, image: Tensor, index: Tensor | None = None) -> list[bytes]:
         """Encrypt to JPEG files, whose contents `forward` gives; for schemes with a `jpeg_quality`."""
@@ -93,15 +100,16 @@ class ImageEncryption(nn.Module):
             )
 
     def _of_each(self, image: Tensor, index: Tensor | None) -> Cipher:
+        return self.scheme.ciphers(self._subkeys(image, index), self.shape).to(image.device)
+
+    def _subkeys(self, image: Tensor, index: Tensor | None) -> dict[str, Tensor]:
         if index is None:
             raise ValueError('key_scope="per_image" derives the key from the index of the image: pass index, int64 [B]')
         index = torch.as_tensor(index)
         if index.dtype != torch.int64 or index.numel() != (1 if image.dim() == 3 else len(image)):
             raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
-        assert self._key is not None
-        keys = [self._key.for_image(i) for i in index.flatten().tolist()]
-        subkeys = self.scheme.subkeys_of_each(keys, self.shape, self._common)
-        return self.scheme.ciphers(subkeys, self.shape).to(image.device)
+        assert self._drawn is not None
+        return self._drawn.of(index.flatten().tolist())
 
     def extra_repr(self) -> str:
         """Name the scheme, and nothing of the key."""

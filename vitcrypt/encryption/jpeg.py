@@ -7,13 +7,15 @@ one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vitcrypt.encryption import invariants, primitives
+from vitcrypt.encryption import invariants
+from vitcrypt.encryption.arrays import A
 from vitcrypt.encryption.properties import Properties
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
-from vitcrypt.encryption.schemes import EtC, placed
+from vitcrypt.encryption.schemes import EtC, turn_and_scramble
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,15 +121,16 @@ class GrayscaleEtC(Scheme):
             "block_permutation": Stage("permutation", blocks),
         }
 
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
+        """Turn, negate and scramble the blocks of the gray image."""
+        return turn_and_scramble(image, subkeys, negate, self.block_size)
+
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Lay out the planes, encrypt them as one image, compress."""
         from vitcrypt.encryption.compressed import Compressed, OfPlanes
         from vitcrypt.encryption.permutation import SignedPermutation
 
-        order, made = subkeys["block_permutation"], self.output_shape(shape)
-        blocks = primitives.to_blocks(primitives.grid_like(order, made), self.block_size)
-        turned = primitives.rotate_flip(blocks, subkeys["symmetry"])
-        cipher = OfPlanes(SignedPermutation.of(placed(turned, subkeys["negation"], order, made)))
+        cipher = OfPlanes(SignedPermutation.of(self.moves(subkeys, self.output_shape(shape))))
         return cipher if self.quality is None else Compressed(cipher, self.quality)
 
     def invariants(self, images: Tensor) -> Tensor:

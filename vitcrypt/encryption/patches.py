@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vitcrypt.encryption import invariants, orbits, primitives
-from vitcrypt.encryption.arrays import A, flat
-from vitcrypt.encryption.moves import Moves
+from vitcrypt.encryption.arrays import A
 from vitcrypt.encryption.properties import Properties
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -43,11 +43,9 @@ class PEViTRS(Scheme):
         """A permutation of the patches."""
         return {"block_permutation": Stage("permutation", (self.num_blocks(shape),))}
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Scramble the patches."""
-        order = subkeys["block_permutation"]
-        places = primitives.scramble_blocks(primitives.grid_like(order, shape), order, self.block_size)
-        return Moves(flat(places, 3))
+        return primitives.scramble_blocks(image, subkeys["block_permutation"], self.block_size)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of patches."""

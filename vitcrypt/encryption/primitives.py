@@ -1,8 +1,8 @@
 """The vocabulary of the schemes: geometric steps, written once and run on index tensors.
 
-`grid(shape)` numbers the bytes of an image; whatever a step does to that tensor *is* the permutation, because
-`output[j] = input[index[j]]` and the step moved `index` just as it would move the image. So a step never loops over
-pixels, and its inverse comes from the algebra. Blocks are B x B and numbered row by row.
+`grid(shape)` numbers the bytes of an image; whatever a step does to these numbers *is* the permutation, because
+`output[j] = input[index[j]]` and the step moved `index` just as it moves an image. So a step never loops over pixels,
+and its inverse comes from the algebra. Blocks are B x B and numbered row by row.
 
 Every step takes what it draws with dimensions in front, one for each image of a batch, and then gives as many results:
 `...` below; the image may have them too, or be the same for all. Steps work on NumPy arrays and on torch tensors.
@@ -11,11 +11,11 @@ Every step takes what it draws with dimensions in front, one for each image of a
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitcrypt.encryption.arrays import A, constant, count, flat, moveaxis, take
+from vitcrypt.encryption.arrays import A, constant, flat, library, moveaxis, take
 
 if TYPE_CHECKING:
     import torch
@@ -39,12 +39,7 @@ def grid(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Ten
     """Return the identity on the bytes of an image, a tensor: int64 [C, H, W], numbered in that order."""
     import torch
 
-    return grid_like(torch.empty(0, device=device), shape)
-
-
-def grid_like(subkey: A, shape: tuple[int, int, int]) -> A:
-    """Return the same as an array of the kind, and on the device, of a subkey."""
-    return count(math.prod(shape), subkey).reshape(*shape)
+    return torch.arange(math.prod(shape), device=device).view(shape)
 
 
 def to_blocks(image: A, block_size: int) -> A:
@@ -69,28 +64,36 @@ def permute_blocks(blocks: A, permutation: A) -> A:
 
 def scramble_blocks(image: A, permutation: A, block_size: int) -> A:
     """Put block `permutation[..., i]` at place i: the paper's B'_i = B_{alpha_i}."""
-    return from_blocks(permute_blocks(to_blocks(image, block_size), permutation), _shape(image))
+    return from_blocks(permute_blocks(to_blocks(image, block_size), permutation), shape_of(image))
 
 
 def shuffle_pixels(image: A, permutation: A, block_size: int) -> A:
     """In every block put pixel `permutation[..., k]` at place k, its channels together: v'(k) = v(beta_k)."""
     pixels = flat(to_blocks(image, block_size), 2)
     shuffled = take(pixels, permutation[..., None, None, :], -1)
-    return from_blocks(_square(shuffled, block_size), _shape(image))
+    return from_blocks(_square(shuffled, block_size), shape_of(image))
 
 
 def rotate_flip(blocks: A, symmetry: A) -> A:
     """Turn block i of [..., N, C, B, B] by 90 (s % 4) degrees counter-clockwise, flip it left-right if s >= 4."""
-    side = blocks.shape[-1]
-    place = np.arange(side**2).reshape(side, side)
-    turned = [np.rot90(place, code % 4) for code in range(SYMMETRIES)]
-    orders = np.stack([(view[:, ::-1] if code >= 4 else view).flatten() for code, view in enumerate(turned)])
-    return _square(take(flat(blocks, 2), constant(orders, symmetry)[symmetry][..., None, :], -1), side)
+    both: Any = library(blocks)
+
+    def where(chosen: A, turned: A, others: A) -> A:
+        made: A = both.where(chosen[..., None, None, None], turned, others)
+        return made
+
+    blocks = where(symmetry & 2 != 0, both.flip(blocks, (-2, -1)), blocks)
+    blocks = where(symmetry & 1 != 0, both.rot90(blocks, 1, (-2, -1)), blocks)
+    return where(symmetry >= 4, both.flip(blocks, (-1,)), blocks)
 
 
 def shuffle_channels(pixels: A, codes: A) -> A:
     """Reorder the channels of [..., 3, P] by colour codes [..., P], or [..., 1] for all pixels alike."""
-    return take(pixels, moveaxis(constant(ORDERS, codes)[codes], -1, -2), -2)
+    both: Any = library(pixels)
+    red, green, blue = (pixels[..., channel, :] for channel in range(3))
+    sources = [constant(order, codes)[codes] for order in ORDERS.T.astype(np.uint8)]
+    made: A = both.stack([both.where(of == 0, red, both.where(of == 1, green, blue)) for of in sources], -2)
+    return made
 
 
 def to_vectors(image: A, block_size: int) -> A:
@@ -113,6 +116,7 @@ def _square(pixels: A, side: int) -> A:
     return pixels.reshape(*pixels.shape[:-1], side, side)
 
 
-def _shape(image: A) -> tuple[int, int, int]:
+def shape_of(image: A) -> tuple[int, int, int]:
+    """Return (C, H, W)."""
     channels, height, width = image.shape[-3:]
     return channels, height, width

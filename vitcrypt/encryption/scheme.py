@@ -1,18 +1,18 @@
-"""What all schemes have in common: drawing subkeys stage by stage, and checking anyone's subkeys before use."""
+"""What all schemes have in common: drawing subkeys, and from these to a cipher."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from vitcrypt.encryption.arrays import A
-from vitcrypt.encryption.moves import Moves
+from vitcrypt.encryption.arrays import A, count, flat, library, moveaxis, signs
+from vitcrypt.encryption.moves import FULL, Moves
 from vitcrypt.encryption.properties import KEY_SCOPES, KeyScope, Properties
+from vitcrypt.encryption.stage import Stage
 from vitcrypt.untrusted.scheme import SchemeValues, scheme_values
 
 if TYPE_CHECKING:  # a process that never holds a key need not load the code that makes one
@@ -20,66 +20,12 @@ if TYPE_CHECKING:  # a process that never holds a key need not load the code tha
 
     from vitcrypt.encryption.cipher import Cipher
     from vitcrypt.keys import Key
-    from vitcrypt.keys.keystream import Keystream
 
+__all__ = ["MASTER_KEY_BITS", "SCHEMES", "Scheme", "Shape", "Stage"]
 Shape = tuple[int, int, int]
 MASTER_KEY_BITS = 256
-NORMAL_BITS = 53
-"""Of the uniform number that a Gaussian one is made from."""
-DTYPES = {"bits": "bool", "normal": "float64"}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What one subkey is: permutations (of the last dimension), fair bits, codes below `bound`, or Gaussian numbers.
-
-    One that is `common` is drawn from the owner's key also where every image has a key of its own; `Scheme.apply` then
-    gets it without a dimension for the images.
-    """
-
-    kind: Literal["permutation", "bits", "codes", "normal"]
-    shape: tuple[int, ...]
-    bound: int = 2
-    common: bool = False
-
-    @property
-    def key_bits(self) -> float:
-        """log2 of the number of subkeys that it could draw."""
-        if self.kind == "normal":
-            return float(math.prod(self.shape) * NORMAL_BITS)
-        if self.kind == "permutation":
-            return math.prod(self.shape[:-1]) * math.lgamma(self.shape[-1] + 1) / math.log(2)
-        return math.prod(self.shape) * math.log2(self.bound)
-
-    def draw(self, streams: Sequence[Keystream]) -> NDArray[Any]:
-        """Draw one subkey from each keystream, flattened or not."""
-        count = math.prod(self.shape)
-        if self.kind == "bits":
-            return np.stack([stream.bits(count) for stream in streams])
-        if self.kind == "normal":
-            return np.stack([stream.normal(count) for stream in streams])
-        if self.kind == "codes":
-            return np.stack([stream.integers_below(self.bound, count) for stream in streams])
-        first, *others = streams
-        return first.permutations(math.prod(self.shape[:-1]), self.shape[-1], *others)
-
-    def check(self, name: str, subkey: Tensor) -> None:
-        """Raise ValueError or TypeError unless `subkey` is one that this stage could draw."""
-        import torch
-
-        dtype = getattr(torch, DTYPES.get(self.kind, "int64"))
-        if subkey.dtype != dtype:
-            raise TypeError(f"subkey {name} must be {dtype}, got {subkey.dtype}")
-        if tuple(subkey.shape) != self.shape:
-            raise ValueError(f"subkey {name} must have shape {list(self.shape)}, got {list(subkey.shape)}")
-        if self.kind == "permutation":
-            ordered = torch.arange(self.shape[-1]).expand(self.shape)
-            if not torch.equal(subkey.cpu().sort(-1).values, ordered):
-                raise ValueError(f"subkey {name} is no permutation of 0..{self.shape[-1] - 1}")
-        elif self.kind == "normal" and not bool(subkey.isfinite().all()):
-            raise ValueError(f"subkey {name} must hold finite numbers")
-        elif self.kind == "codes" and not bool(((subkey >= 0) & (subkey < self.bound)).all()):
-            raise ValueError(f"subkey {name} must hold codes in 0..{self.bound - 1}")
+MARK = 2**48
+"""Of the number of a value that is negated; there are fewer values in an image."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +54,9 @@ class Scheme:
 
     released_once: ClassVar[bool] = False
     """Whether what it hides of an image holds for one ciphertext of it: then nothing is cropped or flipped first."""
+
+    nibbles: ClassVar[bool] = False
+    """Whether `steps` move halves of bytes."""
 
     batched: ClassVar[bool] = False
     """Whether `apply` also takes the subkeys of several keys, stacked, and gives a map with a row for each."""
@@ -149,12 +98,50 @@ class Scheme:
         """Return (C', H', W') of a ciphertext: as the image, unless a scheme says otherwise."""
         return shape
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
-        """Return the signed permutation that subkeys amount to, of NumPy arrays or of tensors.
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
+        """Move and negate what stands in an image, NumPy's or torch's: the whole of a scheme of signed permutations.
 
         A scheme whose ciphers are others has an `apply` of its own instead.
+
+        Args:
+            image: [..., C, H, W]; of a scheme of `nibbles` [..., 2, C, H, W], the low ones first.
+            subkeys: As `stages` names them, perhaps with a dimension in front that the image may have too.
+            negate: Called with a part of the image and bits, complements the values where a bit is set.
         """
-        raise NotImplementedError(f"{self.name} says neither by `moves` nor by `apply` what it does")
+        raise NotImplementedError(f"{self.name} says neither by `steps` nor by `apply` what it does")
+
+    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+        """Return the signed permutation that subkeys amount to: its steps done to the numbers of the values."""
+        marked = False
+
+        def mark(numbers: A, bits: A) -> A:
+            nonlocal marked
+            marked = True
+            made: A = numbers ^ (bits * MARK)
+            return made
+
+        shapes = (2, *shape) if self.nibbles else shape
+        numbers = count(math.prod(shapes), next(iter(subkeys.values()))).reshape(*shapes)
+        made = flat(self.steps(numbers, subkeys, mark), len(shapes))
+        bits = 4 if self.nibbles else 8
+        return Moves(made % MARK, signs(made >= MARK, FULL[bits]), bits) if marked else Moves(made, None, bits)
+
+    def encrypted(self, images: A, subkeys: dict[str, A]) -> A:
+        """Do the steps to uint8 [B, C, H, W], each image under its row of the subkeys: no map is made for once."""
+        if images.dtype != library(images).uint8:
+            raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {images.dtype}")
+        full = FULL[4 if self.nibbles else 8]
+
+        def negate(values: A, bits: A) -> A:
+            made: A = values ^ signs(bits, full)
+            return made
+
+        if not self.nibbles:
+            return self.steps(images, subkeys, negate)
+        halves = library(images).stack([images & 15, images >> 4], -4)
+        low, high = moveaxis(self.steps(halves, subkeys, negate), -4, 0)
+        made: A = low | (high << 4)
+        return made
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Build the map from checked subkeys."""
@@ -227,8 +214,8 @@ class Scheme:
 
     @property
     def is_moves(self) -> bool:
-        """Whether `moves` says all: then no torch is needed. Who overrides one of these has ciphers of other kinds."""
-        own = ("apply", "cipher", "ciphers", "subkeys", "subkeys_of_each", "common_subkeys")
+        """Whether `steps` says all: then no torch is needed. Who overrides one of these has ciphers of other kinds."""
+        own = ("apply", "moves", "cipher", "ciphers", "subkeys", "subkeys_of_each", "common_subkeys")
         return all(getattr(type(self), name) is getattr(Scheme, name) for name in own)
 
     @property

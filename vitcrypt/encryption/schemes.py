@@ -6,7 +6,7 @@ A scheme holds values, never a key. `subkeys` draws, `cipher` applies, `key_spac
     subkeys = scheme.subkeys(key, shape)       # a dict of CPU tensors; pure
     cipher = scheme.cipher(subkeys, shape)     # of these six a SignedPermutation; accepts anyone's subkeys
 
-`moves` says of each what it is, for NumPy arrays as for tensors.
+`steps` says of each what it does, to NumPy arrays as to tensors.
 
 "The paper" is Qi, MaungMaung, Kinoshita, Kiya, "Privacy-Preserving Image Classification Using Vision Transformer",
 EUSIPCO 2022; numbers in brackets are its references. `N` blocks of B x B pixels, d = B*B*C values in a block.
@@ -15,12 +15,12 @@ EUSIPCO 2022; numbers in brackets are its references. `N` blocks of B x B pixels
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from vitcrypt.encryption import invariants, orbits, primitives
-from vitcrypt.encryption.arrays import A, expand, flat, join, signs, take
-from vitcrypt.encryption.moves import FULL, Moves
+from vitcrypt.encryption.arrays import A, flat, moveaxis, take
 from vitcrypt.encryption.properties import Properties, Symbols
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -87,14 +87,13 @@ class PE(Scheme):
             stages["channel_permutation"] = Stage("codes", shape[1:], 6)
         return stages
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Negate, then shuffle channels."""
-        negation = flat(subkeys["negation"], 3)
-        index = flat(primitives.grid_like(negation, shape), 2)
-        if self.channel_shuffle:
-            index = primitives.shuffle_channels(index, flat(subkeys["channel_permutation"], 2))
-        index = expand(flat(index, 2), negation.shape)
-        return Moves(index, signs(take(negation, index, -1), FULL[8]))
+        negated = negate(image, subkeys["negation"])
+        if not self.channel_shuffle:
+            return negated
+        shuffled = primitives.shuffle_channels(flat(negated, 2), flat(subkeys["channel_permutation"], 2))
+        return shuffled.reshape(*negated.shape)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count folded pixels."""
@@ -122,6 +121,7 @@ class LE(Scheme):
 
     block_size: int = 4
     properties = MOVES["nibbles"]
+    nibbles = True
     batched = True
     translation_by_blocks = True
 
@@ -130,23 +130,17 @@ class LE(Scheme):
         size = 2 * shape[0] * self.block_size**2
         return {"nibble_permutation": Stage("permutation", (size,)), "nibble_inversion": Stage("bits", (size,))}
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Shuffle the nibbles of every block under the same key."""
         permutation, inversion = (subkeys[name][..., None, :] for name in ("nibble_permutation", "nibble_inversion"))
-        return self.shuffle_nibbles(permutation, inversion, shape)
+        return self.shuffle_nibbles(image, permutation, inversion, negate)
 
-    def shuffle_nibbles(self, permutation: A, inversion: A, shape: Shape) -> Moves[A]:
-        """Shuffle and complement nibbles, block i by row i of [..., N, 2d], or all by one."""
-        low = primitives.to_vectors(primitives.grid_like(permutation, shape), self.block_size)  # [N, d]
-        shuffled = take(join([low, low + math.prod(shape)]), permutation, -1)
-        mask = expand(signs(inversion, FULL[4]), shuffled.shape)
-        return Moves(self._in_image(shuffled, shape), self._in_image(mask, shape), bits=4)
-
-    def _in_image(self, entries: A, shape: Shape) -> A:
-        """Put the nibbles of blocks, [..., N, 2d], into an image's order: [..., 2M], low ones first."""
-        half = entries.shape[-1] // 2
-        halves = (entries[..., :half], entries[..., half:])
-        return join([flat(primitives.from_vectors(part, shape, self.block_size), 3) for part in halves])
+    def shuffle_nibbles(self, image: A, permutation: A, inversion: A, negate: Callable[[A, A], A]) -> A:
+        """Shuffle and complement nibbles [..., 2, C, H, W], block i by row i of [..., N, 2d], or all by one."""
+        nibbles = flat(moveaxis(primitives.to_vectors(image, self.block_size), -3, -2), 2)  # [..., N, 2d]
+        shuffled = negate(take(nibbles, permutation, -1), inversion)
+        halves = moveaxis(shuffled.reshape(*shuffled.shape[:-1], 2, -1), -2, -3)
+        return primitives.from_vectors(halves, primitives.shape_of(image), self.block_size)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of nibbles over all blocks."""
@@ -180,12 +174,10 @@ class ELE(LE):
             "block_permutation": Stage("permutation", (blocks,)),
         }
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Shuffle nibbles under the source block's key, then scramble blocks."""
-        nibbles = self.shuffle_nibbles(subkeys["nibble_permutation"], subkeys["nibble_inversion"], shape)
-        order = subkeys["block_permutation"]
-        blocks = primitives.scramble_blocks(primitives.grid_like(order, shape), order, self.block_size)
-        return Moves(flat(blocks, 3)) @ nibbles
+        shuffled = self.shuffle_nibbles(image, subkeys["nibble_permutation"], subkeys["nibble_inversion"], negate)
+        return primitives.scramble_blocks(shuffled, subkeys["block_permutation"][..., None, :], self.block_size)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of blocks of nibbles."""
@@ -226,13 +218,9 @@ class EtC(Scheme):
             "block_permutation": Stage("permutation", blocks),
         }
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Turn, negate and recolour the blocks, then scramble them."""
-        order = subkeys["block_permutation"]
-        blocks = primitives.to_blocks(primitives.grid_like(order, shape), self.block_size)
-        turned = primitives.rotate_flip(blocks, subkeys["symmetry"])
-        coloured = primitives.shuffle_channels(flat(turned, 2), subkeys["channel_permutation"][..., None])
-        return placed(coloured.reshape(*turned.shape), subkeys["negation"], order, shape)
+        return turn_and_scramble(image, subkeys, negate, self.block_size)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of blocks in any state."""
@@ -279,12 +267,10 @@ class Proposed(Scheme):
             "pixel_permutation": Stage("permutation", (pixels,)),
         }
 
-    def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
+    def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Steps 3 to 8 of section III-B."""
-        order = subkeys["block_permutation"]
-        scrambled = primitives.scramble_blocks(primitives.grid_like(order, shape), order, self.block_size)
-        shuffled = primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
-        return Moves(flat(shuffled, 3))
+        scrambled = primitives.scramble_blocks(image, subkeys["block_permutation"], self.block_size)
+        return primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Bound the number of matrices with a row for each block and a column for each pixel of all its quarters."""
@@ -296,12 +282,15 @@ class Proposed(Scheme):
         return invariants.quarter_means(images, self.block_size)
 
 
-def placed(blocks: A, negation: A, order: A, shape: Shape) -> Moves[A]:
-    """Negate whole blocks [..., N, C, B, B] of places where a bit is set, scramble them, and put them together."""
-    mask = expand(signs(negation, FULL[8])[..., None, None, None], blocks.shape)
-    moved = (primitives.permute_blocks(entries, order) for entries in (blocks, mask))
-    index, mask = (flat(primitives.from_blocks(entries, shape), 3) for entries in moved)
-    return Moves(index, mask)
+def turn_and_scramble(image: A, subkeys: dict[str, A], negate: Callable[[A, A], A], block_size: int) -> A:
+    """Turn, recolour where there are colours, and negate the blocks of an image [..., C, H, W], then scramble them."""
+    blocks = primitives.rotate_flip(primitives.to_blocks(image, block_size), subkeys["symmetry"])
+    if "channel_permutation" in subkeys:
+        coloured = primitives.shuffle_channels(flat(blocks, 2), subkeys["channel_permutation"][..., None])
+        blocks = coloured.reshape(*blocks.shape)
+    negated = negate(blocks, subkeys["negation"][..., None, None, None])
+    moved = primitives.permute_blocks(negated, subkeys["block_permutation"])
+    return primitives.from_blocks(moved, primitives.shape_of(image))
 
 
 SCHEMES.update({cls.__name__.lower(): cls for cls in (Plain, PE, LE, ELE, EtC, Proposed)})

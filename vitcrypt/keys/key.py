@@ -10,9 +10,6 @@ import re
 import secrets
 from pathlib import Path
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from vitcrypt.keys import keyfile
 from vitcrypt.keys.keystream import Keystream
 
@@ -33,13 +30,14 @@ class Key:
         [2, 0, 1, 3]
     """
 
-    __slots__ = ("_secret", "test_name")
+    __slots__ = ("_extracted", "_secret", "test_name")
 
     def __init__(self, secret: bytes, test_name: str | None = None) -> None:
         if not isinstance(secret, bytes) or len(secret) != 32:
             got = f"{len(secret)} bytes" if isinstance(secret, bytes) else type(secret).__name__
             raise ValueError(f"a key has exactly 32 bytes, got {got}; make one with Key.generate()")
         self._secret = secret
+        self._extracted: bytes | None = None
         self.test_name = test_name
 
     @classmethod
@@ -93,7 +91,10 @@ class Key:
 
     def derive(self, info: str) -> bytes:
         """Derive 32 bytes for one purpose: HKDF-SHA256 (RFC 5869) without salt, its info is "vitcrypt/1/" + `info`."""
-        return HKDF(SHA256(), length=32, salt=None, info=f"vitcrypt/1/{info}".encode()).derive(self._secret)
+        # both steps of it, each one HMAC where a subkey has 32 bytes; the first is the same for all of a key's subkeys
+        if self._extracted is None:
+            self._extracted = hmac.digest(bytes(32), self._secret, "sha256")
+        return hmac.digest(self._extracted, f"vitcrypt/1/{info}".encode() + b"\x01", "sha256")
 
     def keystream(self, scheme: str, stage: str, shape: tuple[int, int, int], block_size: int) -> Keystream:
         """Return the keystream of one stage of one scheme at one size: no two of them share a subkey."""

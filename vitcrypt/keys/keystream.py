@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
 
+FEW = 24
+"""Permutations that are faster made one by one than together."""
+
 
 class Keystream:
     """The ChaCha20 keystream of one subkey.
@@ -45,7 +48,7 @@ class Keystream:
     def bits(self, count: int) -> NDArray[np.bool_]:
         """Draw `count` fair bits as a bool array."""
         words = self._words(-(-count // 32))
-        return np.unpackbits(words.view(np.uint8), bitorder="little")[:count].astype(bool)
+        return np.unpackbits(words.view(np.uint8), bitorder="little")[:count].view(bool)
 
     def integers(self, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Draw one integer below each of `bounds` (each in 1..2^32), without bias, as an int64 array."""
@@ -63,6 +66,23 @@ class Keystream:
             done += good
             # words[good] is rejected; those after it have not been used and go back
             self._pending = np.concatenate([words[good + 1 :].astype("<u4"), self._pending])
+        return drawn
+
+    def integers_of_each(self, bounds: NDArray[np.int64], *others: "Keystream") -> NDArray[np.int64]:
+        """Draw as `integers` does, from this and each of the `others`, all at once: int64 [1 + others, bounds].
+
+        Hardly ever is a word rejected; a stream of which one is draws alone.
+        """
+        streams = (self, *others)
+        if not len(bounds) or bounds.min() < 1 or bounds.max() >= 2**32:
+            return np.stack([stream.integers(bounds) for stream in streams])
+        words = np.stack([stream._words(len(bounds)) for stream in streams])
+        last = (2**32 // bounds * bounds - 1).astype(np.uint32)
+        divisor = np.uint32(bounds[0]) if (bounds == bounds[0]).all() else bounds.astype(np.uint32)
+        drawn = (words - words // divisor * divisor).astype(np.int64)  # faster than %
+        for row in np.flatnonzero((words > last).any(1)):
+            streams[row]._pending = np.concatenate([words[row], streams[row]._pending])
+            drawn[row] = streams[row].integers(bounds)
         return drawn
 
     def integers_below(self, bound: int, count: int) -> NDArray[np.int64]:
@@ -84,8 +104,8 @@ class Keystream:
         As many from each of the `others` follow: permutations are made together, which is faster.
         """
         bounds = np.tile(np.arange(size, 1, -1), rows)
-        swaps = [stream.integers(bounds).reshape(rows, size - 1) for stream in (self, *others)]
-        return _fisher_yates(np.concatenate(swaps))
+        swaps = self.integers_of_each(bounds, *others)
+        return _fisher_yates(swaps.reshape(rows * len(swaps), size - 1))
 
     def permutation(self, size: int) -> NDArray[np.int64]:
         """Draw one permutation of 0..size-1 as an int64 array [size]."""
@@ -96,10 +116,20 @@ class Keystream:
 def _fisher_yates(swaps: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the permutations [rows, n] that swaps [rows, n - 1] make, all rows at once: int64."""
     rows, steps = swaps.shape
-    table = np.repeat(np.arange(steps + 1), rows).reshape(steps + 1, rows)  # a column for each: what is swapped is near
+    if rows < FEW:
+        return np.array([_swapped(row) for row in swaps.tolist()], dtype=np.int64).reshape(rows, steps + 1)
+    kind = np.int16 if steps < 2**15 else np.int64  # small, so that more of it is near
+    table = np.repeat(np.arange(steps + 1, dtype=kind), rows).reshape(steps + 1, rows)  # a column for each
     row = np.arange(rows)
     for i, j in zip(range(steps, 0, -1), np.ascontiguousarray(swaps.T), strict=True):
         swapped = table[j, row]
         table[j, row] = table[i]
         table[i] = swapped
-    return np.ascontiguousarray(table.T)
+    return np.ascontiguousarray(table.T).astype(np.int64)
+
+
+def _swapped(swaps: list[int]) -> list[int]:
+    entries = list(range(len(swaps) + 1))
+    for i, j in zip(range(len(swaps), 0, -1), swaps, strict=True):
+        entries[i], entries[j] = entries[j], entries[i]
+    return entries
