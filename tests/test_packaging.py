@@ -101,6 +101,7 @@ UNPINNED = ("loggers", "s3", "slurm", "ray", "neighbours")
 COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-timeout", "pytest-xdist", "ruff"}
 
 
+@pytest.mark.slow
 @CHECKOUT
 def test_what_is_declared_is_imported_and_what_is_imported_is_declared():
     declared = requirements()

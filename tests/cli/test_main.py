@@ -87,6 +87,7 @@ VERBS = (
 VERBS += " help"
 
 
+@pytest.mark.slow
 def test_every_verb_is_listed_and_explains_itself():
     listed = CliRunner().invoke(app, ["--help"]).output
     for verb in ("key", *VERBS.split()):
