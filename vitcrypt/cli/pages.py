@@ -1,5 +1,6 @@
 """`vitcrypt help TOPIC`: a page of the documentation in the terminal, or what a verb takes."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -23,9 +24,7 @@ def show(
     program = context.find_root().command
     if topic in pages:
         text = pages[topic].read_text()
-        if console.is_terminal:
-            typer.echo_via_pager(text)
-        else:
+        with console.pager() if console.is_terminal else nullcontext():
             console.print(text.rstrip("\n"))
     elif topic in getattr(program, "commands", {}):
         program.main([topic, "--help"], prog_name="vitcrypt")
