@@ -26,7 +26,7 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 test: install ## all tests (14 minutes on 2 cores)
 	$(TEST) -n 3 --maxschedchunk 3
 
-test-fast: install ## those that start no run and no process of their own (6 minutes on 2 cores)
+test-fast: install ## those that take less than a second each (4 minutes on 2 cores)
 	$(TEST) -n auto --maxschedchunk 3 -m "not slow"
 
 lint: install ## ruff and mypy

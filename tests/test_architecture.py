@@ -137,6 +137,7 @@ def test_lightning_and_weights_and_biases_are_known_where_they_are_needed():
     assert {FILES[module].name for module in FILES if "wandb" in libraries(module)} == {"loggers.py"}
 
 
+@pytest.mark.slow
 def test_one_module_alone_builds_what_a_configuration_names_and_without_hydra():
     """No `instantiate`, `get_class`, `locate`: they walk from an allowed module into whatever that imported."""
     for path in [*FILES.values(), *PACKAGE.parent.glob("hydra_plugins/**/*.py")]:

@@ -17,7 +17,7 @@ from vitcrypt.experiment.score import Truth, floors
 from vitcrypt.metrics import key_shares, ssim, symmetric_ssim
 
 TRAINED = [  # at a size for seconds; learning rates of `small` and `sia` are the published ones
-    ITN("unet", width=8, levels=2, keys="fresh", epochs=12, batch_size=32, learning_rate=0.4),
+    ITN("unet", width=4, levels=2, keys="fresh", epochs=8, batch_size=32, learning_rate=0.4),
     GAN("nibbles", width=0.25, epochs=10, batch_size=32),
     GAN("small", width=0.25, epochs=12, batch_size=32),
 ]
@@ -63,6 +63,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
     assert margin(plain, restored, ciphertexts, public) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "attack", "shape"),
     [
@@ -78,6 +79,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
         (ELE(8), Statistics(starts=2), (3, 16, 16)),
         *((LE(4), attack, SMALL) for attack in TRAINED),
         (LE(4), ITN(width=12, epochs=1, batch_size=16), SMALL),
+        (PE(), ITN("orbit", width=16, epochs=2, batch_size=16), SMALL),
         (LE(4), GAN("sia", width=0.1, label_weight=0, epochs=1, batch_size=16), SMALL),
     ],
     ids=named,

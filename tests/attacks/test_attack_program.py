@@ -47,6 +47,7 @@ def test_an_attack_leaves_a_record_without_key_and_is_not_repeated(tmp_path, cap
     assert "finished before" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_reports_list_attacks_apart_from_runs(tmp_path):
     attack(config(tmp_path, "le", "known_plaintext", "attack.observation.known=40"))
     attack(config(tmp_path, "etc", "fr", "attack.observation.ciphertexts=20"))
@@ -110,6 +111,7 @@ def test_bad_input_is_named(tmp_path, scheme, method, overrides, message):
         attack(config(tmp_path, scheme, method, *overrides))
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_with_the_same_command(tmp_path, monkeypatch):
     real, steps = loop.step, iter(range(9))
     monkeypatch.setattr(training, "EVERY", 0)

@@ -10,7 +10,7 @@ from attacked import SMALL, encrypt, oracle, photographs
 import vitcrypt.attacks
 from vitcrypt.attacks import FR, GAN, ITN, ChosenPlaintext, Jigsaw, KnownPlaintext, Observation, Oracle, Statistics
 from vitcrypt.attacks.plaintext.attack import noise
-from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
+from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, Proposed
 from vitcrypt.metrics import fold_negative, ssim
 
 # --- the room ---
@@ -70,7 +70,7 @@ def test_an_observation_says_what_is_held_and_refuses_what_does_not_fit():
         (GAN("small"), {"public_images": noise(2, SMALL, 0)}, "at least 2 ciphertexts"),
         (GAN(maps="mine"), {"public_images": noise(2, SMALL, 0)}, "'own' or 'shared', got 'mine'"),
         (GAN("dc"), {"public_images": noise(2, SMALL, 0)}, "must be one of sia, small, nibbles; got 'dc'"),
-        (ITN("resnet"), {"public_images": noise(2, SMALL, 0)}, "'block' or 'unet', got 'resnet'"),
+        (ITN("resnet"), {"public_images": noise(2, SMALL, 0)}, "'block', 'unet' or 'orbit', got 'resnet'"),
         (ITN(keys="mine"), {"public_images": noise(2, SMALL, 0)}, "'fixed' or 'fresh', got 'mine'"),
         (ITN(epochs=0), {"public_images": noise(2, SMALL, 0)}, "at least 1 epoch, got epochs=0"),
         (GAN(batch_size=1), {"public_images": noise(2, SMALL, 0)}, "at least 2 images in a batch, got batch_size=1"),
@@ -88,6 +88,7 @@ def test_what_is_missing_is_named(attack, observation, message):
     [
         (Statistics(), Proposed(4), "statistics is an attack on pe, le, ele, etc; this is proposed"),
         (GAN("nibbles"), EtC(4), "gan is an attack on le; this is etc"),
+        (ITN("orbit"), Horio(4), "orbits of horio are not known.* set network=unet"),
         (GAN("small"), Proposed(4), "at least 24 x 24 pixels, got .16, 16."),
         (GAN(label_weight=0), Proposed(12), "halves images three times; .12, 12. does not allow it"),
     ],

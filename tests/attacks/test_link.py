@@ -65,6 +65,7 @@ def test_under_a_fresh_map_of_all_bytes_and_without_the_image_linkage_is_chance(
     assert abs(absent.membership - 0.5) < 0.15
 
 
+@pytest.mark.slow
 def test_networks_learn_to_link_and_find_nothing_where_pairs_are_wrong():
     gallery, public = scenes(20, VICTIM, 16), scenes(240, PUBLIC, 16)
     pads = noise(20, (3, 16, 16), seed=7)
@@ -100,6 +101,7 @@ def test_what_a_scheme_or_an_observation_lacks_is_said():
         Link()(Observation(LE(4), images))
 
 
+@pytest.mark.slow
 def test_the_program_records_linkage_and_reports_it(tmp_path, monkeypatch):
     job = ["key_scope=per_image", "attack.observation.ciphertexts=20"]
     monkeypatch.setattr(Victim, "_mean_image", lambda self: None)

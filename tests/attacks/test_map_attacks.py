@@ -28,6 +28,7 @@ def restored(ciphertexts, plain, public) -> float:
     return float(symmetric_ssim(found, plain)[0].median())
 
 
+@pytest.mark.slow
 def test_topology_undoes_any_permutation_with_signs_but_no_noise_and_no_fresh_maps():
     plain, public = scenes(300, VICTIM, SIDE), scenes(600, PUBLIC, SIDE)
     assert restored(drawn(0)(plain), plain, public) > 0.9
@@ -90,6 +91,7 @@ def correlation(plain, public, matrices):
     return np.corrcoef(found.flatten(), plain.flatten())[0, 1]
 
 
+@pytest.mark.slow
 def test_isometry_undoes_any_rotation_of_blocks_but_no_noise_and_no_fresh_maps():
     plain, public = scenes(100, VICTIM), scenes(300, PUBLIC)
     random = np.random.default_rng(0)

@@ -17,6 +17,7 @@ from vitcrypt.metrics import ssim
 ATTACKS = [  # with steps and images of 36 public images or 48 ciphertexts
     (ITN(epochs=2, batch_size=16), 6, 36),
     (ITN("unet", width=4, levels=2, keys="fresh", epochs=2, batch_size=16), 6, 36),
+    (ITN("orbit", width=8, epochs=2, batch_size=16), 6, 36),
     (GAN("small", width=0.25, epochs=2, batch_size=16), 6, 48),
     (GAN("sia", width=0.1, epochs=2, batch_size=24), 4, 48),
 ]
@@ -40,6 +41,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("attack", "steps", "images"), ATTACKS, ids=named)
 def test_an_attack_that_was_killed_ends_as_one_that_was_not(attack, steps, images, tmp_path, monkeypatch):
     """Killed in the first epoch and in the second; and no attack touches the global generator."""
@@ -88,7 +90,7 @@ def test_what_is_published_is_counted_for_the_size_of_the_images():
         Budget(19_550, 50_000, 31_107 + 136_192),
         Budget(78_200, 50_000, 1_089_216 + 13_361_155),
     ]
-    assert GAN("nibbles")._published(observation) is None
+    assert GAN("nibbles")._published(observation) is ITN("orbit")._published(observation) is None
     large = Observation(Proposed(16), torch.zeros(1, 3, 224, 224, dtype=torch.uint8))
     assert ITN()._published(large).parameters == 7_500_387
     assert GAN(maps="shared")._published(large).parameters < 20_000_000 < GAN()._published(large).parameters
@@ -130,6 +132,7 @@ def test_memory_is_counted_before_anything_is_built_and_too_much_is_refused(monk
         GAN(label_weight=0, device="cpu")(Observation(Proposed(16), large, public_images=large))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [ITN(epochs=1), GAN("sia", width=0.1, epochs=1)], ids=named)
 def test_the_precision_of_a_gpu_trains_too(attack, monkeypatch):
     """On a GPU networks run in bfloat16; the same on a CPU, so that it is tested anywhere."""
@@ -137,6 +140,7 @@ def test_the_precision_of_a_gpu_trains_too(attack, monkeypatch):
     assert attack(observed(attack)).images.float().std() > 0
 
 
+@pytest.mark.slow
 def test_itn_learns_what_needs_no_key():
     """Without encryption the way back is the identity, and a network must find it: range and pairing are right."""
     split = digits()

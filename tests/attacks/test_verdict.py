@@ -92,6 +92,7 @@ def judged(side, scheme, attack, **budgets):
     return judge(recorded.typed(recorded.attack(scheme, "fr", 0)).model_copy(update={"metrics": metrics, **budgets}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("attack", NOTHING)
 def test_what_holds_no_information_is_no_leak(side, attack):
@@ -108,6 +109,7 @@ def test_what_shows_the_images_is_broken_in_any_version(side, attack):
             assert judged(side, scheme, attack).word == "broken", scheme
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - {"plain"}))
 def test_what_shows_something_leaks(scheme):
     for side in SIDES:

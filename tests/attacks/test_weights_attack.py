@@ -78,6 +78,7 @@ def test_what_does_not_belong_together_is_named(scheme, network, public, told):
         shares(scheme, network, public)
 
 
+@pytest.mark.slow
 def test_the_program_records_the_share_of_the_key(tmp_path):
     network, scheme = small(), EtC(4)
     save_file(network.state_dict(), tmp_path / "public.safetensors")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from benchmarks import compare
 from benchmarks.formulations import numpy_form, torch_form
-from benchmarks.speed import app, fit
+from benchmarks.speed import app, composed, fit
 from benchmarks.timing import rows_of
 from cases import KEYED, SHAPE, cipher_of, drawn, each, noise
 from typer.testing import CliRunner
@@ -45,6 +45,7 @@ def bench(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_figure_with_what_it_is_compared_with(bench):
     small = ["--device", "cpu", "--batch", "2", "--size", "32", "--block-size", "4", "--rounds", "1", "--no-compiled"]
     figures = bench("ciphers", "forms", "pipeline", "folder", *small)
@@ -68,7 +69,9 @@ def test_the_command_writes_every_figure_with_what_it_is_compared_with(bench):
 
 
 @pytest.mark.slow
-def test_training_is_timed_in_turns_with_a_bare_loop():
+def test_training_is_timed_in_turns_with_a_bare_loop(monkeypatch):
+    small = ("data.limit_train=200", "model.network.depth=1")
+    monkeypatch.setattr("benchmarks.speed.composed", lambda *overrides: composed(*overrides, *small))
     (bare, trained) = fit("vit_micro", "cpu", epochs=2)
     assert (bare.ratio, trained.to) == (1, bare.name)
 

@@ -84,8 +84,10 @@ def test_what_cannot_be_done_is_explained(vitcrypt, arguments, message):
 VERBS = (
     "run attack report benchmark encrypt decrypt rotate verify pack fold rekey export serve predict demo leaderboard"
 )
+VERBS += " help"
 
 
+@pytest.mark.slow
 def test_every_verb_is_listed_and_explains_itself():
     listed = CliRunner().invoke(app, ["--help"]).output
     for verb in ("key", *VERBS.split()):

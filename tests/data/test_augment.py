@@ -102,6 +102,7 @@ def test_the_owner_crops_and_flips_small_images_before_resizing_and_encrypting_t
 LISTED = (v2.RandomResizedCrop(12, scale=(0.05, 1.0)), v2.RandomHorizontalFlip(), v2.RandAugment())
 
 
+@pytest.mark.slow
 def test_listed_transforms_draw_for_each_image_from_seed_epoch_and_index_alone(splits, ran):
     encryption = encrypting()
     state = torch.get_rng_state()

@@ -116,6 +116,7 @@ def test_images_on_the_device_and_images_from_the_cpu_make_the_same_batches(spli
         assert same(one.seen[stage], other.seen[stage])
 
 
+@pytest.mark.slow
 def test_files_decoded_by_worker_processes_make_the_batches_that_images_in_memory_make(splits, ran, tmp_path):
     def on_disk(dataset):
         paths = [tmp_path / f"{index}.png" for index in dataset.index.tolist()]

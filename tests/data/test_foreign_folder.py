@@ -138,6 +138,7 @@ def test_the_split_goes_by_the_index_whatever_files_are_called(tmp_path):
         assert torch.equal(every(getattr(decrypted, part))["image"], want["image"])
 
 
+@pytest.mark.slow
 def test_numbers_of_a_million_images_sort_as_they_count():
     files = [ImageFile(Path(), "", 0, 0, "x")] * 1_000_001
     names = numbers(Listing(Path(), ["ant"], files))

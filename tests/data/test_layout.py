@@ -206,6 +206,7 @@ def test_a_class_is_the_same_in_either_form_of_unicode(tmp_path, train, test):
     assert "no test image of bee" in listing.lines()
 
 
+@pytest.mark.slow
 def test_many_classes_are_told_in_one_short_line(tmp_path):
     for number in range(300):
         class_folders(tmp_path, {f"class {number:03}": 1 + number % 4}, side=1)

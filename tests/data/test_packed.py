@@ -77,6 +77,7 @@ class Scheduled(Recorder):
         return super().configure_optimizers()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_run_sees_the_images_that_it_would_have_seen_with_workers_too(tars, tmp_path, make_trainer, workers):
     def run(epochs, checkpoint=None):

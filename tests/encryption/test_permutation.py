@@ -122,6 +122,7 @@ def test_lifting_to_nibbles_commutes_with_applying_composing_and_inverting(data)
     assert same(f.lift().lift(), f.lift())
 
 
+@pytest.mark.slow
 @quick
 @given(st.data())
 def test_a_batched_index_maps_row_i_by_its_own_map(data):

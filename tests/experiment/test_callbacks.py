@@ -38,6 +38,7 @@ class BreakOff(Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_what_changes_a_result_counts_for_the_identity_and_what_watches_does_not():
     def digits(*overrides):
         return identity(typed(Config, composed(*overrides)), "f")
@@ -51,6 +52,7 @@ def test_what_changes_a_result_counts_for_the_identity_and_what_watches_does_not
     assert digits("callbacks=[ema,lr_monitor]") == digits("callbacks=ema")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", ["default", "ema", "[early_stopping,ema,lr_monitor]"])
 def test_a_training_that_was_broken_off_ends_as_one_that_was_not(tmp_path, chosen):
     overrides = [f"callbacks={chosen}", "trainer.max_epochs=4"]
@@ -67,6 +69,7 @@ def test_a_training_that_was_broken_off_ends_as_one_that_was_not(tmp_path, chose
     assert state_sha256(whole.classifier.network) == state_sha256(resumed.classifier.network)
 
 
+@pytest.mark.slow
 def test_the_average_is_what_is_validated_and_tested(tmp_path):
     run = training(tmp_path / "run", "callbacks=ema", "callbacks.ema.decay=0.5")
     run.fit([])
@@ -78,6 +81,7 @@ def test_the_average_is_what_is_validated_and_tested(tmp_path):
     assert any(not torch.equal(current[name], average[name]) for name in average)
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_training_for_good(tmp_path):
     overrides = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "trainer.max_epochs=50"]
     overrides += ["callbacks.early_stopping.min_delta=100"]

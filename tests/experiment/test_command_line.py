@@ -163,6 +163,7 @@ def test_what_the_grammar_does_not_take_is_shown_quoted(vitcrypt, name, value):
     assert parsed(argument) == value
 
 
+@pytest.mark.slow
 def test_how_to_replace_a_part_is_said(vitcrypt):
     code, printed = vitcrypt("run", "model=vit_micro", "model.network={_target_:vitcrypt.models.ResNet18,width:8}")
     assert code == 1
@@ -183,6 +184,7 @@ def test_a_list_is_no_choice(vitcrypt, override):
 TAKING_OUT = ["~model.optimizer.momentum", "~nosuch", "~data=folder", "~", "~~", "~nosuchuser/x=1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", TAKING_OUT)
 def test_hydra_s_syntax_for_taking_out_is_no_path(vitcrypt, override):
     code, printed = vitcrypt("run", "data=folder", "data.root=nosuch", override)
@@ -201,6 +203,7 @@ def test_the_home_of_nobody_does_not_exist(vitcrypt, tmp_path, option):
     assert not list(tmp_path.rglob("result.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["run", "attack", "run -m", "attack -m"])
 def test_a_mistake_ends_in_our_own_words_alone(vitcrypt, verb):
     code, printed = vitcrypt(*verb.split(), "data=folder", "data.root=nosuch")

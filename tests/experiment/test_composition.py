@@ -56,6 +56,7 @@ def composing(tmp_path, monkeypatch):
     return compose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "saved"),
     [

@@ -29,6 +29,7 @@ def cells():
     yield "digits", "ele", "orbit"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "encryption", "model"), list(cells()))
 def test_every_cell_composes_and_is_valid(data, encryption, model):
     network = ["model.network.model_name=convnext_tiny"] if model == "timm" else []
@@ -39,6 +40,7 @@ def test_every_cell_composes_and_is_valid(data, encryption, model):
     assert config["names"] == {"data": data, "encryption": encryption, "model": model}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["trainer", "callbacks", "logger", "debug"])
 def test_every_option_of_the_other_groups_composes(group):
     for path in (CONF / group).glob("*.yaml"):
@@ -55,6 +57,7 @@ def test_every_experiment_composes_and_says_what_it_is(path):
         configured(Config, composed(name=path.stem, folder=path.parent))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["gan", "itn"])
 def test_every_size_of_a_column_of_fig4_composes(column):
     sizes = sorted(path.stem for path in (EXPERIMENTS[0].parent / column).glob("*.yaml"))
@@ -74,6 +77,7 @@ def swept(table):
     return OmegaConf.load(EXPERIMENTS[0].parent / f"{table}.yaml").hydra.sweeper.params.row.replace(" ", "").split(",")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "row"), [(table, row) for table in TABLES for row in swept(table)])
 def test_every_row_of_table_1_is_what_its_name_says(table, row):
     config = composed(f"row={row}", name=table, folder=EXPERIMENTS[0].parent)
@@ -100,6 +104,7 @@ def test_both_tables_have_the_paper_s_eight_rows_and_every_row_is_in_one():
     assert set(ROWS) == {*swept("table1"), *swept("table1_small")}
 
 
+@pytest.mark.slow
 def test_the_learning_rate_is_that_of_the_paper_for_plain_and_for_encrypted_images():
     assert composed("encryption=plain", "model=vit_b16")["model"]["optimizer"]["lr"] == 0.03
     for encryption in ("proposed", "le", "received"):
@@ -130,6 +135,7 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
         configured(Config, composed(override))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
@@ -221,6 +227,7 @@ def test_modules_of_one_s_own_can_be_allowed():
     configured(Config, composed("model.optimizer._target_=mine.SGD", "allow_targets=[mine]"))
 
 
+@pytest.mark.slow
 def test_identity_follows_from_what_changes_a_result_and_from_nothing_else():
     base = identity(typed(Config, composed()), "f")
     for same in (

@@ -84,6 +84,7 @@ def test_nor_files_that_it_chooses(capsys, tmp_path):
     assert "an interpolation names another" in refused(capsys, "config", {}, "model=theirs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -109,6 +110,7 @@ def test_hydra_itself_builds_nothing_from_a_file(capsys, content):
     assert any(words in told for words in ("remove it", "not allowed", "error")), told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", PROGRAMS)
 def test_modules_are_allowed_on_the_command_line_alone(capsys, base):
     gadget = {"allow_targets": ["os"], "encryption": {"_target_": "os.system"}}

@@ -141,6 +141,7 @@ class Gadget:
         return os.system, ("touch gadget",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"depth": 100}, {"embed_dim": 9_000}, {"img_size": 4096, "patch_size": 1}])
 def test_a_description_of_a_large_network_costs_nothing(bundle, tmp_path, change):
     foreign = shutil.copytree(bundle, tmp_path / "bundle")

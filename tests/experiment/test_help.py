@@ -17,6 +17,7 @@ def groups(config: str) -> set[str]:
     return {entry.split(" ")[-1].partition("@")[0] for entry in entries if not entry.startswith("override")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", PROGRAMS)
 def test_the_help_names_every_option_and_what_it_explains_can_be_set(vitcrypt, verb):
     code, printed = vitcrypt(verb, "--help")
@@ -41,6 +42,7 @@ def test_the_help_names_every_option_and_what_it_explains_can_be_set(vitcrypt, v
     assert names == set(explained)
 
 
+@pytest.mark.slow
 def test_hydra_s_own_help_lists_its_groups(vitcrypt):
     code, printed = vitcrypt("run", "--hydra-help")
     assert code == 0

@@ -77,6 +77,7 @@ def test_other_threads_pass():
     assert passed == [signal.default_int_handler]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_written_whole_and_then_it_comes_at_whatever_moment(tmp_path):
     """torch.save alone turns a third of them into "unexpected pos 17664 vs 17616"."""
     path, state = tmp_path / "last.ckpt", {str(i): torch.zeros(2000) for i in range(60)}

@@ -64,6 +64,7 @@ def parts(folder):
     return sorted(folder.glob("wandb/offline-run-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [wandb.errors.AuthenticationError, OSError, TimeoutError])
 def test_an_account_that_cannot_be_reached_means_offline_and_one_line(folder, monkeypatch, capsys, failing):
     def login(prompt):

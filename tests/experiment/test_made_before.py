@@ -118,6 +118,7 @@ def test_a_broken_run_is_resumed(work):
     assert (result["identity"], result["training"]["epochs"]) == ("d4490006", 60)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_exported(old, tmp_path, vitcrypt):
     (run,) = (old / "results/npz/proposed/vit_tiny").iterdir()
     code, printed = vitcrypt("export", run, tmp_path / "bundle")

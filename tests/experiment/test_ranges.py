@@ -42,6 +42,7 @@ def plain():
     return composed(*SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(name for name in NUMBERS if not name.startswith(("attack", "image", "block"))))
 def test_a_value_beyond_its_range_is_refused_with_what_to_set(plain, name):
     if name.split(".")[-1] in FREE:

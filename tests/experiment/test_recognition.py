@@ -14,7 +14,7 @@ SMALL = ["data=digits", "model=vit_micro", "data.limit_train=400", "trainer.acce
 def classifier(tmp_path_factory):
     """The folder of a run on plain digits, long enough to tell some of them apart."""
     place = tmp_path_factory.mktemp("runs")
-    train(composed(*SMALL, "encryption=plain", "trainer.max_epochs=15", f"results={place}"))
+    train(composed(*SMALL, "encryption=plain", "model.network.depth=1", "trainer.max_epochs=15", f"results={place}"))
     return next(place.rglob("result.json")).parent
 
 
@@ -22,8 +22,8 @@ def test_restored_images_are_recognised_and_ciphertexts_are_not(classifier, tmp_
     held = ["attack.observation.ciphertexts=60", "attack.observation.known=40"]
     result = attack(attack_values(tmp_path, "etc", "known_plaintext", *held, f"classifier={classifier}"))
     seen = result.metrics.recognised
-    assert seen.restored == seen.plain > 0.35
-    assert seen.ciphertext < 0.3
+    assert seen.restored == seen.plain > 0.25
+    assert seen.ciphertext < 0.2
     assert 0.1 <= seen.chance < 0.3
     assert f"recognised by the classifier: restored {100 * seen.restored:.1f} %" in capsys.readouterr().out
     assert result.config.values()["classifier"] == classifier.name  # no path of this machine

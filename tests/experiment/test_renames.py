@@ -97,6 +97,7 @@ def test_a_user_s_files_and_their_defaults_and_sweeps_work(tmp_path, capsys):
     assert set(capsys.readouterr().err.splitlines()) >= {"model=vit_tiny is now model=vit_micro"}
 
 
+@pytest.mark.slow
 def test_old_and_new_names_are_one_identity():
     for old, new in (
         (["model=vit_tiny"], ["model=vit_micro"]),

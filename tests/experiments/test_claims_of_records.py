@@ -15,6 +15,7 @@ def made():
     return claims.claims()
 
 
+@pytest.mark.slow
 def test_every_claim_is_what_the_records_and_tables_give(made):
     found, left_out = read_claims(claims.CLAIMS)
     assert not left_out

@@ -57,6 +57,7 @@ def unbroken(name):
     return name
 
 
+@pytest.mark.slow
 def test_short_slices_end_as_one_long_one(tmp_path):
     jobs, told = [job("a"), job("b", value=2.0)], []
     for _ in range(20):
@@ -147,6 +148,7 @@ def test_images_are_taken_from_the_folder_that_is_given(tmp_path):
     assert {"data=folder", f"data.root={tmp_path}/cifar100"} < set(commands["plain_resnet18-cifar100"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_option_of_the_plan_exists(small, tmp_path):
     """Of each kind one job: the configuration that its command asks for can be composed (rows: test_configs.py)."""

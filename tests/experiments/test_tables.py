@@ -4,6 +4,7 @@ import pytest
 import tables
 
 
+@pytest.mark.slow
 def test_every_table_is_what_its_command_prints(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["tables.py", "--check"])
     with pytest.raises(SystemExit) as ended:

@@ -134,6 +134,7 @@ def test_a_manifest_that_was_meddled_with_is_refused(photos, tmp_path, change):
     assert not (tmp_path / "stolen.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["/a.png", "../a.png", "ant/../../a.png", "ant\\\\a.png", "ant/a.jpg", "ant/.png"])
 def test_a_manifest_names_png_files_inside_of_its_folder_alone(photos, tmp_path, name):
     manifest = encrypted(photos, tmp_path / "enc").manifest

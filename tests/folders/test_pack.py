@@ -94,6 +94,7 @@ def test_an_npz_is_in_the_layout_of_medmnist_with_the_manifest_and_not_compresse
         assert sorted(stored) == sorted({name + ".npy" for name in arrays} - {"manifest.npy"})
 
 
+@pytest.mark.slow
 @in_both_forms
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch, form):
     monkeypatch.setattr(pack, "AHEAD", 4)

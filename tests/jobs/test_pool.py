@@ -27,6 +27,7 @@ def job(folder, name, program):
     return Job(name, (sys.executable, "-c", program), folder / f"{name}.log")
 
 
+@pytest.mark.slow
 def test_every_job_runs_once_in_its_place_and_says_its_last_word(tmp_path):
     program = "import os; print('gpu', os.environ['CUDA_VISIBLE_DEVICES']); print('  indented')"
     told = []
@@ -48,6 +49,7 @@ def test_never_more_at_once_than_there_are_places(tmp_path):
     assert all(sum(a <= start < b for a, b in spans) <= 2 for start, _ in spans)
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_repeated_named_and_hides_no_other(tmp_path):
     flaky = f"""
 from pathlib import Path
@@ -168,6 +170,7 @@ class Program:
         return launcher
 
 
+@pytest.mark.slow
 def test_a_sweeper_gets_what_each_job_returned_or_its_error_in_order(tmp_path, monkeypatch):
     launcher = Program().launcher(tmp_path, monkeypatch)
     a, b, c, d = launcher.launch([["+what=a"], ["+what=b"], ["+what=c"], ["+what=d"]], initial_job_idx=0)
@@ -181,6 +184,7 @@ def test_a_sweeper_gets_what_each_job_returned_or_its_error_in_order(tmp_path, m
     assert not list(tmp_path.rglob("*.value"))
 
 
+@pytest.mark.slow
 def test_a_search_takes_the_best_of_one_batch_after_another(tmp_path, monkeypatch):
     launcher = Program({str(i): f"give_back({-abs(i - 5)})" for i in range(8)}).launcher(tmp_path, monkeypatch)
     best, found = 0, {}

@@ -112,6 +112,7 @@ def test_a_full_disk_leaves_no_file(path, monkeypatch, passphrase):
     assert Key.read(path) == Key.from_bytes(SECRET)
 
 
+@pytest.mark.slow
 def test_a_sealed_key_file_opens_with_its_passphrase_alone(path):
     key = Key.from_bytes(SECRET)
     key.write(path, passphrase=PASSPHRASE)

@@ -65,6 +65,7 @@ def by_hand(a, b, weights):
     return total
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_it_is_the_published_distance(accepted):
     generator = torch.Generator().manual_seed(0)
@@ -95,6 +96,7 @@ def test_a_file_in_the_cache_of_torch_is_found(accepted, tmp_path):
     assert lpips_weights() == cached
 
 
+@pytest.mark.slow
 def test_an_attack_records_it_or_why_it_is_absent(accepted, tmp_path, capsys):
     few = "attack.observation.ciphertexts=4"
     without = attack(config(tmp_path / "a", "pe", "fr", few))

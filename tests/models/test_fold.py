@@ -146,6 +146,7 @@ def test_the_moves_of_a_cipher_are_read_right():
     assert (moves.sign == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["shared", "per_position"])
 @pytest.mark.parametrize("block_size", [4, 2, 1])  # a patch is one block, 4, or 16
 def test_a_matrix_on_every_block_folds_too_and_back_and_into_another(block_size, kind):

@@ -65,6 +65,7 @@ def test_the_exact_expectation_over_gate_and_alpha_is_the_evaluation():
     torch.testing.assert_close(mean, shake_drop(x, keep, training=False), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", ["batch", "sample"])
 def test_the_mean_over_training_is_the_evaluation(gate):
     torch.manual_seed(0)

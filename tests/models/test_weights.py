@@ -44,6 +44,7 @@ PREFIXES = ["module.", "anything.1.", "network._orig_mod.module."]
 AROUND = ["state_dict", "state_dict_ema", "anything"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_prefix_of_all_names_is_taken_off(tmp_path, prefix):
     source, target = tiny(1), tiny(2)

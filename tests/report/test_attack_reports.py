@@ -133,6 +133,7 @@ def test_break_curves_count_ciphertexts_or_pairs():
     assert "proposed 16 on digits: jigsaw was run with one number only" in left_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "columns"),
     [
@@ -158,6 +159,7 @@ def test_an_incomplete_record_of_an_attack_is_left_out_and_told(tmp_path):
     assert "is incomplete: it lacks identity, config.encryption" in left_out[0]
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_page_show_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kept(tmp_path / "results", [*RECORDS, *TRAINED])

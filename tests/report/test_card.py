@@ -50,6 +50,7 @@ def test_the_card_has_all_schemes_beside_another_image_and_noise():
     assert "accuracy, %" not in table.columns
 
 
+@pytest.mark.slow
 def test_redundancy_is_high_of_a_plain_image_and_none_of_noise_and_gives_the_unicity_distance():
     assert redundancy(noise(2, (3, 32, 32), 0)) < 0
     assert redundancy(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)) > 0.9 * 3072 * 8

@@ -76,6 +76,7 @@ def test_options_of_any_kind_are_words(tmp_path):
     assert "[bold]$" in done.output
 
 
+@pytest.mark.slow
 def test_the_command_reads_several_folders_and_draws_a_picture(tmp_path):
     for number, record in enumerate(RECORDS):
         stored(tmp_path / str(number % 2) / str(number), record)

@@ -92,6 +92,7 @@ def test_cells_of_one_scheme_under_different_ciphers_are_not_compared_in_silence
     assert "at 32 / 4" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", TABLE1, ids=lambda row: f"{row.encryption}-{row.network}")
 def test_the_recipes_that_are_compared_are_those_that_are_configured(row):
     chosen = {"data": "cifar10", "encryption": row.encryption, "model": row.network, "logger": "csv"}

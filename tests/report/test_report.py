@@ -265,6 +265,7 @@ def test_a_class_without_images_is_no_division_by_zero(tmp_path):
     assert picture(tmp_path / "x.png").std() > 0
 
 
+@pytest.mark.slow
 def test_the_picture_grows_with_the_number_of_classes_and_stays_small_enough(tmp_path):
     sizes = []
     for count in (2, 10, 40):

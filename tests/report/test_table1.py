@@ -214,6 +214,7 @@ def test_markdown_and_latex_escape_what_they_must():
     assert r"\caption{50 \%}" in sheet.latex()
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_shows_all(place):
     folder = written(place, "a", training(classes=["<b>", "b"]))
     Image.new("RGB", (4, 4)).save(folder / "images.png")
@@ -226,6 +227,7 @@ def test_the_page_needs_nothing_else_and_shows_all(place):
         assert told in page
 
 
+@pytest.mark.slow
 def test_an_empty_page_is_a_page(place):
     call("report", "html")
     assert "0 results used" in (place / "report.html").read_text()
@@ -245,6 +247,7 @@ def test_the_key_spaces_are_the_published_ones(place):
     assert all(float(row[2]) == float(row[5]) == 256 for row in list(rows.values())[1:])
 
 
+@pytest.mark.slow
 def test_fig3_takes_an_image_of_one_s_own_and_has_one_without(place):
     printed, _ = call("report", "fig3", "a.png")
     assert "china.jpg in a.png" in printed
@@ -253,6 +256,7 @@ def test_fig3_takes_an_image_of_one_s_own_and_has_one_without(place):
     assert (place / "b.png").read_bytes() != (place / "a.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_tables_are_printed_without_torch(place):
     written(place, "a", training())
     program = "import sys; from vitcrypt.cli.main import app\ntry: app(['report', 'table1'])\nexcept SystemExit: pass\n"

@@ -25,6 +25,7 @@ def said(path):
     return [node.value for node in constants if id(node) not in alone]
 
 
+@pytest.mark.slow
 def test_no_text_of_the_program_calls_anything_secure():
     modules = [*ROOT.glob("vitcrypt/**/*.py"), *ROOT.glob("hydra_plugins/**/*.py")]
     texts = [text for path in modules for text in said(path)] + [

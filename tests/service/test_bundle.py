@@ -34,6 +34,7 @@ def of_timm(name):
     return {"network": {"_target_": "timm.create_model", "model_name": name}, "adaptation": "none", "block_size": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

@@ -52,6 +52,7 @@ def refused(folder, backend: str) -> str:
 FILES = {"onnx": "model.onnx", "torch": "model.safetensors"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", FILES)
 @pytest.mark.parametrize("kind", ["cut", "empty", "zeros", "text", "front"])
 def test_damaged_networks_are_refused(copy, backend, kind):
@@ -68,6 +69,7 @@ def test_damaged_networks_are_refused(copy, backend, kind):
     assert path.name in refused(copy, backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", FILES)
 def test_changed_bytes_end_in_a_message_or_in_a_network_of_these_classes(copy, backend):
     path = copy / FILES[backend]

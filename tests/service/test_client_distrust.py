@@ -32,6 +32,7 @@ UNSENT = {"plain", "pixelise", "noise", "grayscale_etc", "orthogonal", "neuracry
 EACH = [*((name, "shared") for name in SCHEMES), ("ele", "per_image"), ("pevit_rs", "per_image")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "scope"), EACH)
 def test_nothing_is_ever_sent_in_plain_whatever_scheme_and_sizes_a_service_names(name, scope):
     sent = 0
@@ -89,6 +90,7 @@ WEAK_WORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weak", WEAK)
 def test_what_a_service_alone_may_not_ask_for_the_owner_may(tmp_path, weak):
     with other(info=info(**WEAK[weak])) as service:
@@ -160,6 +162,7 @@ def test_predictions_that_are_none_are_refused(name):
             client.predict(IMAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 2, 70_000])
 def test_there_is_one_prediction_for_each_image(count):
     with (

@@ -22,6 +22,7 @@ def rekey(*arguments, code=0):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "described"), [(Proposed(4), "proposed"), (ELE(4), "ele")])
 def test_the_network_answers_under_the_new_key_as_it_did_under_the_old(tmp_path, scheme, described):
     trained = {"identity": "01234567", "names": {"model": "vit_micro"}, "trained_sha256": "ab" * 32}

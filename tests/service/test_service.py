@@ -298,6 +298,7 @@ def test_no_body_of_any_type_is_a_fault_of_the_server(http, body, kind):
     assert 400 <= answer.status_code < 500, answer.text
 
 
+@pytest.mark.slow
 def test_requests_made_from_the_description_find_no_fault(service):
     schemathesis = pytest.importorskip("schemathesis")
     loaded = schemathesis.openapi.from_url(service + "/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})

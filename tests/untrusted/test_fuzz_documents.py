@@ -47,6 +47,7 @@ def bundle(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_bundles(bundle, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     expected = Bundle.read(bundle).network().state_dict()
@@ -97,6 +98,7 @@ def test_manifests(tmp_path):
         assert json.loads(made.text()) == said
 
 
+@pytest.mark.slow
 def test_records_of_runs(tmp_path):
     document = {"format": "vitcrypt result 1", **copy.deepcopy(RECORD), "more": [1, "x"]}
     document["config"]["model"] = {**VIT, "epochs": 5, "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1}}

@@ -13,6 +13,7 @@ from torch import Tensor
 import vitcrypt
 from vitcrypt.encryption import SCHEMES, Scheme
 from vitcrypt.experiment.checkpoint import read_checkpoint
+from vitcrypt.experiment.hub import check_for_hub, write_for_hub
 from vitcrypt.models.networks import check_state, network_of, state_of
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.report.results import read_result
@@ -25,12 +26,13 @@ from vitcrypt.untrusted.text import one_line
 MAX_RECORD_BYTES, MAX_CHECKPOINT_BYTES = 2**28, 2**36
 
 
-def export(run: Path, out: Path) -> Bundle:
+def export(run: Path, out: Path, hub: Path | None = None) -> Bundle:
     """Make a bundle of a run: its network after the last epoch, and what its result says of images and encryption.
 
     Args:
         run: The folder of the run, with result.json and last.ckpt. No data and no key are needed.
         out: The new folder.
+        hub: A second new folder, which timm and the Hugging Face hub load; None: no such.
 
     Raises:
         FileNotFoundError: The run is not finished, or its checkpoint is gone.
@@ -60,13 +62,18 @@ def export(run: Path, out: Path) -> Bundle:
             "vitcrypt": vitcrypt.__version__,
         },
     )
+    if hub is not None:
+        check_for_hub(result, bundle, hub)
     what = bundle.described.model, bundle.image_size, len(bundle.classes)
     expected, path = state_of(*what), run / "last.ckpt"
     state = trained_tensors(path, run, result.identity)
     check_state(state, expected, path)
     network = network_of(*what)
     network.load_state_dict(state)
-    return bundle.write(out, network)
+    written = bundle.write(out, network)
+    if hub is not None:
+        write_for_hub(result, written, hub)
+    return written
 
 
 def trained_tensors(path: Path, run: Path, identity: str) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """What Hydra composes against: the dataclasses of `config`, and of groups the options that each of their files has."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -78,6 +79,7 @@ class MLflowConf(CSVConf):  # noqa: D101
     tracking_uri: str | None = None
 
 
+@cache
 def register() -> None:
     """Make the schemas known to Hydra. Those of groups stand apart, so that `encryption=glob(*)` finds options only."""
     store = ConfigStore.instance()

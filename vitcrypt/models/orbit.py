@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from vitcrypt.encryption.orbits import block_states
 from vitcrypt.encryption.primitives import to_blocks, to_vectors
+from vitcrypt.encryption.scheme import Shape
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,62 @@ TOKENS = {
 }
 
 
-class OrbitNetwork(nn.Module):
+class OrbitTokens(nn.Module):
+    """What the keys of a scheme leave of a ciphertext, as tokens.
+
+    Args:
+        scheme: The name of the scheme that images are encrypted with, one of `TOKENS`.
+        block_size: Of the scheme; of plain and pe, which have no blocks, the side of a patch.
+        shape: (C, H, W) of the images, of three channels for pe and etc.
+        embed_dim: Width of a token, and twice that of the cells.
+
+    Raises:
+        ValueError: The orbits of the scheme are not known here.
+    """
+
+    states: Tensor
+
+    def __init__(self, scheme: str, block_size: int, shape: Shape, embed_dim: int) -> None:
+        super().__init__()
+        if scheme not in TOKENS:
+            raise ValueError(
+                f"an orbit network is for one of {', '.join(TOKENS)}, got scheme={scheme}; set model=vit_micro, or "
+                "model.network.scheme to what encrypted the images"
+            )
+        self.tokens, self.block_size = TOKENS[scheme], block_size
+        blank = torch.zeros((1, *shape), dtype=torch.uint8, device="cpu")
+        *_, count, _, size = self.tokens.cells(blank, block_size).shape
+        states = block_states(shape[0], block_size) if scheme == "etc" else torch.arange(size)[None]
+        self.register_buffer("states", states, persistent=False)
+        width = embed_dim // 2
+        self.cell = nn.Linear(size, width)
+        self.token = nn.Sequential(nn.LayerNorm(2 * width), nn.Linear(2 * width, embed_dim))
+        self.place = nn.Parameter(0.02 * torch.randn(count, embed_dim)) if self.tokens.ordered else None
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the tokens of bytes that were normalised to [-1, 1], float [B, N, embed_dim]."""
+        images = x.detach().float().mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)
+        cells = self.tokens.cells(images, self.block_size).to(self.cell.weight.dtype)
+        tokens: Tensor = self.token(self._pooled(cells))
+        return tokens if self.place is None else tokens + self.place
+
+    def _pooled(self, cells: Tensor) -> Tensor:
+        """Embed the cells of a token in all of its states, and take mean and maximum: [B, N, 2 width]."""
+        weights = self.cell.weight[:, self.states].transpose(0, 1)  # [states, width, F]: moved instead of the cells
+        moved = F.linear(cells, weights.flatten(0, 1))
+        moved = moved.view(*cells.shape[:2], -1, weights.shape[1])
+        embedded = (moved + self.cell.bias).relu()
+        if self.tokens.negated:
+            embedded = embedded + (self.cell.bias - moved).relu()
+        return torch.cat([embedded.mean(2), embedded.amax(2)], 2)
+
+
+def transformer(embed_dim: int, depth: int, num_heads: int) -> nn.Sequential:
+    """Return layers of a transformer, without a place for anything."""
+    return nn.Sequential(*(Block(embed_dim, num_heads, qkv_bias=True) for _ in range(depth)))
+
+
+class OrbitNetwork(OrbitTokens):
     """A set transformer on what the keys of a scheme leave as it is.
 
     Args:
@@ -110,8 +166,6 @@ class OrbitNetwork(nn.Module):
         ValueError: The orbits of the scheme are not known here.
     """
 
-    states: Tensor
-
     def __init__(
         self,
         num_classes: int,
@@ -122,41 +176,12 @@ class OrbitNetwork(nn.Module):
         depth: int = 4,
         num_heads: int = 4,
     ) -> None:
-        super().__init__()
-        if scheme not in TOKENS:
-            raise ValueError(
-                f"an orbit network is for one of {', '.join(TOKENS)}, got scheme={scheme}; set model=vit_micro, or "
-                "model.network.scheme to what encrypted the images"
-            )
-        self.tokens, self.block_size = TOKENS[scheme], block_size
-        shape = (1, 3, image_size, image_size)
-        *_, count, _, size = self.tokens.cells(torch.zeros(shape, dtype=torch.uint8, device="cpu"), block_size).shape
-        states = block_states(3, block_size) if scheme == "etc" else torch.arange(size)[None]
-        self.register_buffer("states", states, persistent=False)
-        width = embed_dim // 2
-        self.cell = nn.Linear(size, width)
-        self.token = nn.Sequential(nn.LayerNorm(2 * width), nn.Linear(2 * width, embed_dim))
-        self.place = nn.Parameter(0.02 * torch.randn(count, embed_dim)) if self.tokens.ordered else None
-        self.blocks = nn.Sequential(*(Block(embed_dim, num_heads, qkv_bias=True) for _ in range(depth)))
+        super().__init__(scheme, block_size, (3, image_size, image_size), embed_dim)
+        self.blocks = transformer(embed_dim, depth, num_heads)
         self.norm = nn.LayerNorm(embed_dim)
         self.head = nn.Linear(embed_dim, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        images = x.detach().float().mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)
-        cells = self.tokens.cells(images, self.block_size).to(self.cell.weight.dtype)
-        tokens = self.token(self._pooled(cells))
-        if self.place is not None:
-            tokens = tokens + self.place
-        logits: Tensor = self.head(self.norm(self.blocks(tokens).mean(1)))
+        logits: Tensor = self.head(self.norm(self.blocks(self.embed(x)).mean(1)))
         return logits
-
-    def _pooled(self, cells: Tensor) -> Tensor:
-        """Embed the cells of a token in all of its states, and take mean and maximum: [B, N, 2 width]."""
-        weights = self.cell.weight[:, self.states].transpose(0, 1)  # [states, width, F]: moved instead of the cells
-        moved = F.linear(cells, weights.flatten(0, 1))
-        moved = moved.view(*cells.shape[:2], -1, weights.shape[1])
-        embedded = (moved + self.cell.bias).relu()
-        if self.tokens.negated:
-            embedded = embedded + (self.cell.bias - moved).relu()
-        return torch.cat([embedded.mean(2), embedded.amax(2)], 2)

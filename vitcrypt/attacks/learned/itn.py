@@ -5,6 +5,9 @@ keyed schemes. Public images are encrypted under random keys, and a network lear
 the victim's images under the victim's one key. `keys="fixed"` is as in the group's code: one key for each public image,
 for ever, which a large network may learn by heart. `keys="fresh"` draws another one whenever an image is seen.
 
+`orbit` is not published: its network sees what no key changes and nothing else (vitcrypt/models/orbit.py), which is all
+that a ciphertext under a key of its own tells.
+
 The public code of `block` fits sigmoid(tanh(z)) to targets in [-1, 1] and evaluates without the sigmoid, and pairs
 files in the order of the file system; here output and target share a range, and pairs are pairs.
 """
@@ -18,9 +21,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from vitcrypt.attacks.learned import loop, memory, own_keys
-from vitcrypt.attacks.learned.networks import BlockInverse, UNet
+from vitcrypt.attacks.learned.networks import BlockInverse, OrbitInverse, UNet
 from vitcrypt.attacks.learned.training import Best, Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
+from vitcrypt.models.orbit import TOKENS
 from vitcrypt.untrusted.text import console
 
 
@@ -28,7 +32,8 @@ class Recipe(NamedTuple):
     """How a network is trained.
 
     `milestones` are epochs of `epochs`, after which the learning rate falls to a fifth; `loss` is the squared error
-    that counts, as a share of that on [-1, 1]: on [0, 1], where the U-Net's is published, it is a quarter.
+    that counts, as a share of that on [-1, 1]: on [0, 1], where the U-Net's is published, it is a quarter. `sgd` has
+    momentum 0.9; otherwise it is AdamW.
     """
 
     epochs: int
@@ -36,11 +41,13 @@ class Recipe(NamedTuple):
     milestones: tuple[int, ...]
     flips: bool
     loss: float
+    sgd: bool = True
 
 
 RECIPES = {
     "block": Recipe(50, 0.01, (), False, 1.0),  # milestones as below, which 50 epochs do not reach
     "unet": Recipe(200, 0.1, (60, 120, 160), True, 0.25),
+    "orbit": Recipe(50, 1e-3, (25, 40), True, 1.0, sgd=False),
 }
 HELD_OUT = 10  # every tenth public image is for validation
 PUBLISHED_IMAGES, PUBLISHED_BATCH = 45_000, 128  # 352 steps an epoch: 17,600 of `block`, 70,400 of `unet`
@@ -51,19 +58,21 @@ class ITN:
     """Train on pairs of the attacker's own, keep the network that is best on held-out ones, apply it.
 
     Args:
-        network: "block", the group's small network, or "unet".
-        width: Channels of the first layer; None: as published (48 at blocks of 4 x 4, and 64 for the U-Net).
+        network: "block", the group's small network; "unet"; or "orbit", for the schemes whose orbits are known.
+        width: Channels of the first layer; None: as published (48 at blocks of 4 x 4, and 64 for the U-Net), and 128
+            of "orbit".
         levels: Levels of the U-Net, five as published; the image's sides must divide by 2^(levels - 1).
         keys: "fixed", a key for each public image, as in the public code; "fresh", another one in every epoch.
-        epochs: Passes over the public images; None: as published, 50 and 200. The schedule is stretched to it.
+        epochs: Passes over the public images; None: as published, 50 and 200; of "orbit" 50. The schedule is
+            stretched to it.
         batch_size: Images per step.
-        learning_rate: Of SGD with momentum 0.9; None: as published, 0.01 and 0.1.
+        learning_rate: Of SGD with momentum 0.9; None: as published, 0.01 and 0.1. Of AdamW for "orbit": 0.001.
         seed: Seed of initialisation, order, flips and the attacker's own keys.
         device: "cpu", "cuda" or "auto".
         checkpoint: A file from which a training that was broken off goes on. Its owner removes it in the end.
     """
 
-    network: Literal["block", "unet"] = "block"
+    network: Literal["block", "unet", "orbit"] = "block"
     width: int | None = None
     levels: int = 5
     keys: Literal["fixed", "fresh"] = "fixed"
@@ -105,7 +114,9 @@ class ITN:
         """Train a network and keep the best; return the training, which is at its end."""
         recipe = RECIPES[self.network]
         epochs, rate = self.epochs or recipe.epochs, self.learning_rate or recipe.rate
-        optimizer = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=5e-4)
+        optimizer: torch.optim.Optimizer = torch.optim.AdamW(network.parameters(), rate)
+        if recipe.sgd:
+            optimizer = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=5e-4)
         parts: dict[str, Part] = {"network": network, "optimizer": optimizer, "best": best}
         training = Training(what, parts, random, device, self.checkpoint)
         for epoch in training.epochs(epochs, "inverse transformation network"):
@@ -123,7 +134,9 @@ class ITN:
     def _check(self, observation: Observation, count: int) -> None:
         height, width = observation.shape[1:]
         if self.network not in RECIPES:
-            raise ValueError(f"network must be 'block' or 'unet', got {self.network!r}")
+            raise ValueError(f"network must be 'block', 'unet' or 'orbit', got {self.network!r}")
+        if self.network == "orbit" and (name := observation.scheme.name) not in TOKENS:
+            raise ValueError(f"the orbits of {name} are not known, those of {', '.join(TOKENS)} are; set network=unet")
         if self.keys not in ("fixed", "fresh"):
             raise ValueError(f"keys must be 'fixed' or 'fresh', got {self.keys!r}")
         check_sizes(self.name, self.epochs, self.batch_size)
@@ -138,6 +151,8 @@ class ITN:
         channels = observation.shape[0]
         if self.network == "block":
             return BlockInverse(channels, observation.scheme.block_size, self.width)
+        if self.network == "orbit":
+            return OrbitInverse(observation.scheme, observation.shape, self.width or 128)
         return UNet(channels, self.width or 64, self.levels)
 
     def _memory(self, observation: Observation) -> memory.Memory:
@@ -145,14 +160,16 @@ class ITN:
             network = self._build(observation)
             batch = memory.blank(observation.shape, self.batch_size)
             _, kept = memory.kept(network, batch, loop.pick_device(self.device))
-        return memory.Memory(memory.parameters(network), 1, kept)
+        return memory.Memory(memory.parameters(network), 1 if RECIPES[self.network].sgd else 2, kept)
 
-    def _published(self, observation: Observation) -> Budget:
-        """Return steps, training images and parameters of the publication.
+    def _published(self, observation: Observation) -> Budget | None:
+        """Return steps, training images and parameters of the publication; `orbit` has none.
 
         50,000 images, a tenth held out, in batches of 128, for 50 epochs (`block`) or 200 (`unet`). Nothing is
         published above 32 x 32: there the same recipe counts, and of `block` as many channels as a block has values.
         """
+        if self.network == "orbit":
+            return None
         with loop.seeded(0), torch.device("meta"):
             size = memory.parameters(ITN(self.network)._build(observation))
         steps = RECIPES[self.network].epochs * -(-PUBLISHED_IMAGES // PUBLISHED_BATCH)

@@ -1,4 +1,4 @@
-"""Networks of Ito et al.'s evaluations, and one of our own: they turn encrypted images into plain ones, or judge them.
+"""Networks of Ito et al.'s evaluations, and two of our own: they turn encrypted images into plain ones, or judge them.
 
 All work on [-1, 1]. Sizes are those of the publications by default; `width` scales them down for CPUs. Layers, biases
 and initialisation were compared with the public code, of which nothing is copied:
@@ -14,6 +14,9 @@ from torch.nn.functional import interpolate, max_pool2d
 from torch.nn.utils import spectral_norm
 
 from vitcrypt.attacks.learned.loop import to_values
+from vitcrypt.encryption import Scheme, Shape
+from vitcrypt.encryption.primitives import from_vectors
+from vitcrypt.models.orbit import OrbitTokens, transformer
 
 
 def _layer(before: int, after: int, size: int = 1, stride: int = 1, padding: int = 0) -> nn.Sequential:
@@ -98,6 +101,34 @@ class UNet(nn.Module):
             image = up(torch.cat([skip, widen(interpolate(image, scale_factor=2))], 1))
         restored: Tensor = self.out(image)
         return 2 * restored - 1
+
+
+class OrbitInverse(OrbitTokens):
+    """A set transformer that draws an image from what no key changes: float [B, C, H, W] in [-1, 1] to the same.
+
+    It knows nothing of where a block was, except by what the block shows. Beside the tokens of the ciphertext it has
+    one for each patch of the image to be drawn, of the scheme's block size (4 where that is 1).
+
+    Args:
+        scheme: The scheme, one of `vitcrypt.models.orbit.TOKENS`.
+        shape: (C, H, W) of the images.
+        width: Of a token.
+        depth: Number of layers, of 4 heads each.
+    """
+
+    def __init__(self, scheme: Scheme, shape: Shape, width: int = 128, depth: int = 4) -> None:
+        channels, height, across = shape
+        side = scheme.block_size if scheme.block_size > 1 else 4
+        super().__init__(scheme.name, side, shape, width)
+        self.shape, self.patches = shape, height * across // side**2
+        self.drawn = nn.Parameter(0.02 * torch.randn(self.patches, width))
+        self.blocks = transformer(width, depth, 4)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, channels * side**2), nn.Tanh())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Draw an image."""
+        tokens = torch.cat([self.drawn.expand(len(image), -1, -1), self.embed(image)], 1)
+        return from_vectors(self.head(self.blocks(tokens)[:, : self.patches]), self.shape, self.block_size)
 
 
 class SmallDiscriminator(nn.Sequential):
