@@ -97,7 +97,7 @@ LOADED_BY_OTHERS = {
     "s3fs": "fsspec",
     "hydra-submitit-launcher": "hydra",
 }
-UNPINNED = ("loggers", "s3", "slurm", "ray", "neighbours")
+UNPINNED = ("loggers", "s3", "slurm", "ray", "search", "neighbours")
 COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-timeout", "pytest-xdist", "ruff"}
 
 

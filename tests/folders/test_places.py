@@ -7,7 +7,7 @@ import pytest
 from samples import class_folders
 
 from vitcrypt.encryption import Proposed
-from vitcrypt.folders import decrypt_folder, encrypt, encrypt_folder, rotate_folder, verify_folder
+from vitcrypt.folders import decrypt_folder, encrypt_folder, rotate_folder, verify_folder
 from vitcrypt.keys import Key
 
 KEY, NEW = Key.from_bytes(bytes(range(32))), Key.from_bytes(bytes(32))
@@ -34,7 +34,7 @@ def no_image(monkeypatch):
         raise AssertionError("an image was worked on")
 
     monkeypatch.setattr("vitcrypt.folders.encrypting.read_pixels", never)
-    monkeypatch.setattr(encrypt.ArrayEncryption, "decrypt", never)
+    monkeypatch.setattr("vitcrypt.encryption.ArrayEncryption.decrypt", never)
 
 
 @by_every_command
