@@ -47,7 +47,7 @@ def test_nothing_that_is_required_is_of_cuda():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [line for group in project["optional-dependencies"].values() for line in [*group, *project["dependencies"]]]
     assert len(named) > 50
-    assert not [line for line in named if any(word in line for word in ("nvidia", "cuda", "triton", "+cu"))]
+    assert not [line for line in named if any(word in line for word in ("nvidia", "cuda", "+cu"))]
 
 
 def test_a_package_of_others_offers_schemes_attacks_and_networks(tmp_path, monkeypatch):
