@@ -33,7 +33,7 @@ from vitcrypt.service.graph import Served, sample_images
 VIT_TINY = {
     "network": {
         "_target_": "timm.create_model",
-        "model_name": "vit_micro_patch16_224",
+        "model_name": "vit_tiny_patch16_224",
         "img_size": 32,
         "patch_size": 4,
         "embed_dim": 64,
@@ -48,16 +48,17 @@ VIT_TINY = {
 FINGERPRINT = "0" * 16
 
 
-def untrained(folder: Path) -> Bundle:
-    """Write a bundle of vit_micro with random weights."""
+def untrained(folder: Path, depth: int = 4) -> Bundle:
+    """Write a bundle of vit_micro with random weights, or of a deeper one."""
     from vitcrypt.models.networks import build_network
 
     torch.manual_seed(0)
     classes = [str(label) for label in range(10)]
-    network = build_network(VIT_TINY, 32, len(classes))
-    return Bundle(
-        VIT_TINY, 32, "bilinear", classes, {"name": "proposed", "block_size": 4}, FINGERPRINT, "shared"
-    ).write(folder, network)
+    model = {**VIT_TINY, "network": {**VIT_TINY["network"], "depth": depth}}
+    network = build_network(model, 32, len(classes))
+    return Bundle(model, 32, "bilinear", classes, {"name": "proposed", "block_size": 4}, FINGERPRINT, "shared").write(
+        folder, network
+    )
 
 
 def client(port: int, requests: list[bytes], labels: list[int], until: float, told: Any) -> None:
@@ -108,13 +109,15 @@ def serving_command(bundle: Bundle) -> list[str]:
     return [sys.executable, "-m", "vitcrypt", "serve", str(bundle.folder), "--port", "0"]
 
 
-def load(bundle: Bundle, options: list[str], clients: int, seconds: float) -> float:
+def load(bundle: Bundle, options: list[str], clients: int, seconds: float, command: list[str] | None = None) -> float:
     """Start a service, ask it for so long, print what came of it, and return requests a second."""
     images = torch.cat([sample_images(bundle.image_size), sample_images(bundle.image_size).flip(-1)])
     with torch.inference_mode():
         labels = Served(bundle.network()).eval()(images).argmax(1).tolist()
     requests = [request_of(image, bundle.fingerprint) for image in images]
-    with subprocess.Popen([*serving_command(bundle), *options], stdout=subprocess.PIPE, text=True) as service:
+    with subprocess.Popen(
+        [*(command or serving_command(bundle)), *options], stdout=subprocess.PIPE, text=True
+    ) as service:
         assert service.stdout is not None
         port = int(service.stdout.readline().split(" (Ctrl-C")[0].rsplit(":", 1)[1])
         context = multiprocessing.get_context("fork")

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,6 +50,10 @@ def export(
     hub: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also a folder that timm and the Hugging Face hub load.")
     ] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(metavar="REPO/NAME", help="Also a model for NVIDIA Triton: a new folder in its repository."),
+    ] = None,
 ) -> None:
     """Make a server bundle of a finished run: weights, ONNX, classes, scheme, fingerprint; never a key."""
     _require("onnx", "onnxscript", "onnxruntime")
@@ -60,6 +65,11 @@ def export(
     console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
     console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
     console.print(f"  for clients: {out / 'client.json'}")
+    if triton is not None:
+        from vitcrypt.service.triton import write_triton
+
+        write_triton(bundle, triton)
+        console.print(f"  for Triton: tritonserver --model-repository {shlex.quote(str(triton.absolute().parent))}")
     if hub is not None:
         console.print(f"  for timm: timm.create_model('local-dir:{hub}', pretrained=True); of no use without the key")
     if bundle.scheme is None:
@@ -74,7 +84,8 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     backend: Annotated[Backend, typer.Option(help="ONNX Runtime on the CPU, or torch.")] = Backend.ONNX,
-    threads: Annotated[int, typer.Option(min=0, help="Cores for a batch; 0: all but one.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes behind the port, which share the cores.")] = 1,
+    threads: Annotated[int, typer.Option(min=0, help="Cores for a batch; 0: all but one, or a share of all.")] = 0,
     max_batch: Annotated[int, typer.Option(min=1, help="Images computed together; 1: one by one.")] = 32,
     max_wait_ms: Annotated[float, typer.Option(min=0, help="How long an image waits for others.")] = 0.0,
     max_images: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 256,
@@ -88,24 +99,34 @@ def serve(
     """Serve a bundle: /predict, /info, /health, /metrics, described in /openapi.json. Never sees a key."""
     _require("fastapi", "uvicorn", "httptools", "prometheus_client", "onnx", "onnxruntime")
     from vitcrypt.service import Bundle
-    from vitcrypt.service.app import create_app
-    from vitcrypt.service.backends import load_backend
     from vitcrypt.service.limits import Limits, is_loopback
-    from vitcrypt.service.server import listen
-    from vitcrypt.service.server import serve as serve_app
+    from vitcrypt.service.workers import counted_together, listen_together, serve_in_processes
 
     if demo and not is_loopback(host):
         raise ValueError(f"--demo works on this machine only; leave it out, or --host {host}")
     token, served = _token(token_file), Bundle.read(bundle)
-    limits = Limits(int(max_mib * 2**20), max_images, read_seconds)
-    run = load_backend(served, backend, threads or max(1, (os.cpu_count() or 2) - 1))
-    service = create_app(served, run, limits, max_batch, max_wait_ms / 1000, token)
-    listening = listen(host, port, token)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    limits, cores = Limits(int(max_mib * 2**20), max_images, read_seconds), os.cpu_count() or 2
+    threads = threads or max(1, cores // workers if workers > 1 else cores - 1)
+
+    def served_on(listening: socket) -> None:
+        from vitcrypt.service.app import create_app
+        from vitcrypt.service.backends import load_backend
+        from vitcrypt.service.server import serve as serve_app
+
+        run = load_backend(served, backend, threads)
+        service = create_app(served, run, limits, max_batch, max_wait_ms / 1000, token, workers)
+        serve_app(service, listening, read_seconds, workers)
+
+    sockets = listen_together(host, port, token, workers)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
     console.print(f"serving {bundle} on {url} (Ctrl-C ends it)")
     console.print(f"  for images under key {served.fingerprint or 'none'}; {'token required' if token else 'no token'}")
     with _demo_process(url, key_file, demo_port, token_file, bundle / "client.json") if demo else nullcontext():
-        serve_app(service, listening, read_seconds)
+        if workers == 1:
+            served_on(sockets[0])
+        else:
+            with counted_together():
+                serve_in_processes(served_on, sockets)
 
 
 @app.command()

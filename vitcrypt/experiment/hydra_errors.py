@@ -16,7 +16,7 @@ from vitcrypt.experiment.command_line import typed
 from vitcrypt.experiment.config import CONF
 
 NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
-EXTRAS = {"hydra/launcher/submitit_slurm": "slurm"}
+EXTRAS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/sweeper/optuna": "search"}
 """What another package brings, and the extra with it."""
 
 QUOTED = "If the value is a path or free text, put it in quotes within quotes: "

@@ -86,8 +86,8 @@ def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
     with _held(part, must=False):
         try:
             yield part
-            for path in part.iterdir():
-                fsync_file(path)
+            for path in part.rglob("*"):
+                (fsync_dir if path.is_dir() else fsync_file)(path)
             if os.path.lexists(folder):  # a rename would replace an empty folder
                 raise _exists(folder)
             rename_folder(part, folder)

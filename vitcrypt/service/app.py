@@ -14,6 +14,7 @@ import prometheus_client as prometheus
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
+from prometheus_client import multiprocess
 from starlette.exceptions import HTTPException
 
 import vitcrypt
@@ -83,6 +84,7 @@ def create_app(
     max_batch: int = 32,
     max_wait: float = 0.0,
     token: str | None = None,
+    workers: int = 1,
 ) -> FastAPI:
     """Build the service.
 
@@ -93,6 +95,7 @@ def create_app(
         max_batch: Images computed together, at most; 1 computes one by one.
         max_wait: Seconds that an image waits for others, at most.
         token: What clients must send as `Authorization: Bearer TOKEN`; None asks for nothing.
+        workers: How many processes share what may be under way.
     """
     registry = prometheus.CollectorRegistry()
     requests = prometheus.Counter(
@@ -104,13 +107,16 @@ def create_app(
     )
     drops = prometheus.Counter("vitcrypt_dropped", "Connections ended, by the reason", ["reason"], registry=registry)
     batcher = Batcher(backend, max_batch, max_wait, on_batch=sizes.observe)
-    memory = Room(8 * limits.max_bytes)
-    places = Room(min(8 * max(limits.max_images, max_batch), max(1, memory.size // (3 * bundle.image_size**2))))
-    for name, text, value in (
-        ("images", "Images that wait or are computed", lambda: places.taken),
-        ("bytes", "Bytes of requests that are not answered", lambda: memory.taken),
-    ):
-        prometheus.Gauge(f"vitcrypt_waiting_{name}", text, registry=registry).set_function(value)
+    waiting = [
+        prometheus.Gauge(f"vitcrypt_waiting_{name}", text, registry=registry, multiprocess_mode="livesum").set
+        for name, text in (
+            ("images", "Images that wait or are computed"),
+            ("bytes", "Bytes of requests that are not answered"),
+        )
+    ]
+    images, size = 8 * max(limits.max_images, max_batch), 8 * limits.max_bytes // workers
+    places = Room(min(-(-images // workers), max(1, size // (3 * bundle.image_size**2))), waiting[0])
+    memory = Room(size, waiting[1])
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -168,7 +174,11 @@ def create_app(
     async def metrics(request: Request) -> Response:
         """Count requests, images and batches, in the text format of Prometheus."""
         authorise(request)
-        return Response(prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST)
+        told = registry
+        if workers > 1:
+            told = prometheus.CollectorRegistry()
+            multiprocess.MultiProcessCollector(told)  # type: ignore[no-untyped-call]
+        return Response(prometheus.generate_latest(told), media_type=prometheus.CONTENT_TYPE_LATEST)
 
     @app.post("/predict", response_model=Answers, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
     async def predict(request: Request) -> Response:

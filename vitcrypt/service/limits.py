@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -41,10 +41,11 @@ class Room:
 
     Args:
         size: How many there are. A request that is alone may take more.
+        on_change: Is called with how many are taken.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size, self.taken, self.asked = size, 0, 0
+    def __init__(self, size: int, on_change: Callable[[int], object] = lambda _: None) -> None:
+        self.size, self.taken, self.asked, self.on_change = size, 0, 0, on_change
         self._turn, self._freed = asyncio.Lock(), asyncio.Event()
 
     @property
@@ -60,12 +61,16 @@ class Room:
         """Take places; raise FullError if they are not there."""
         if not self.fits(count):
             raise FullError
-        self.taken += count
+        self._change(count)
 
     def leave(self, count: int) -> None:
         """Give places back."""
-        self.taken -= count
+        self._change(-count)
         self._freed.set()
+
+    def _change(self, count: int) -> None:
+        self.taken += count
+        self.on_change(self.taken)
 
     @asynccontextmanager
     async def hold(self, count: int, patience: float) -> AsyncIterator[None]:
@@ -82,7 +87,7 @@ class Room:
                 while not self.fits(count):
                     self._freed.clear()
                     await self._freed.wait()
-                self.taken += count
+                self._change(count)
         except TimeoutError:
             raise FullError from None
         finally:

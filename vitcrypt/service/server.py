@@ -92,15 +92,15 @@ def server_of(
     return uvicorn.Server(config)
 
 
-def serve(app: FastAPI, listening: socket.socket, read_seconds: float) -> None:
-    """Serve on what `listen` returned until interrupted; `read_seconds` as of `server_of`."""
+def serve(app: FastAPI, listening: socket.socket, read_seconds: float, workers: int = 1) -> None:
+    """Serve on what `listen` returned until interrupted, as one of so many; `read_seconds` as of `server_of`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < FILES:
         with contextlib.suppress(ValueError, OSError):  # then accepting waits, instead of failing
             resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if hard < 0 else min(FILES, hard), hard))
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     with contextlib.suppress(KeyboardInterrupt):
-        server_of(app, read_seconds).run([listening])
+        server_of(app, read_seconds, max(1, MAX_CONNECTIONS // workers)).run([listening])
 
 
 class _Phase(Enum):

@@ -1,0 +1,115 @@
+"""How time and memory grow with the number of images: encrypt, pack, verify, list, and the first step of a training.
+
+    PYTHONPATH=experiments python -m benchmarks.sizes FOLDER [--sizes 10000,100000] [--json FILE]
+
+Generates images of 16 x 16 in ten classes below FOLDER and runs each command on them as a user does, in a process of
+its own. What is measured is processor time (of all cores; a busy machine does not change it much) and peak memory,
+which a process takes over from what starts it: nothing large is imported here. A growth exponent of 1 is linear. What
+FILE holds already is not measured again; an interrupted step is repeated.
+"""
+
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+
+LIST = "import sys, pathlib, vitcrypt.data.listing as of; of.list_folder(pathlib.Path(sys.argv[1]))"
+GENERATE = "import sys, pathlib, benchmarks.sizes as of; of.generate(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
+TESTED = 100
+"""Images of the test split, at every size."""
+
+
+def generate(folder: Path, count: int) -> None:
+    """Write so many images for training, and a few for the test."""
+    import numpy as np
+
+    from vitcrypt.folders import encode_png
+
+    for split, images, seed in (("train", count - TESTED, 0), ("test", TESTED, 1)):
+        random = np.random.default_rng(seed)
+        for label in range(10):
+            (folder / split / f"class{label}").mkdir(parents=True, exist_ok=True)
+        for number in range(images):
+            pixels = random.integers(0, 256, (3, 16, 16), dtype=np.uint8)
+            (folder / split / f"class{number % 10}" / f"{number:07}.png").write_bytes(encode_png(pixels))
+
+
+def steps(place: Path) -> dict[str, list[str]]:
+    """Return the commands, in the order in which they need each other."""
+    python, small = [sys.executable], ["--image-size", "16", "--block-size", "4"]
+    vitcrypt, encrypted = [*python, "-m", "vitcrypt"], str(place / "encrypted")
+    one = ["data=folder", f"data.root={encrypted}", "encryption=received", "model=vit_micro", "model.image_size=16"]
+    one += ["data.validation=0", "trainer=cpu", "trainer.max_epochs=1", "trainer.limit_train_batches=1"]
+    return {
+        "list": [*python, "-c", LIST, str(place / "photos")],
+        "encrypt": [*vitcrypt, "encrypt", str(place / "photos"), encrypted, "--key-file", "test-0", *small],
+        "verify": [*vitcrypt, "verify", encrypted],
+        "pack": [*vitcrypt, "pack", encrypted, str(place / "shards"), "--shard-mib", "64"],
+        "first step": [*vitcrypt, "run", *one, f"results={place / 'results'}"],
+    }
+
+
+def measured(command: list[str], log: Path) -> dict[str, float]:
+    """Run a command; return its processor time, its wall time and its peak memory."""
+    started = time.monotonic()
+    with log.open("w") as output:
+        to = [(os.POSIX_SPAWN_DUP2, output.fileno(), end) for end in (1, 2)]
+        child = os.posix_spawn(command[0], command, os.environ, file_actions=to)
+        _, status, used = os.wait4(child, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()}")
+    seconds = used.ru_utime + used.ru_stime
+    return {"cpu_seconds": seconds, "seconds": time.monotonic() - started, "peak_mib": used.ru_maxrss / 1024}
+
+
+def main() -> None:
+    """Measure what is missing, and print the table."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--json", type=Path, default=Path("sizes.json"))
+    asked = parser.parse_args()
+    found = json.loads(asked.json.read_text()) if asked.json.exists() else {}
+    for size in map(int, asked.sizes.split(",")):
+        place, sizes = asked.folder / str(size), found.setdefault(str(size), {})
+        if not (place / "generated").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            measured([sys.executable, "-c", GENERATE, str(place / "photos"), str(size)], place / "generate.log")
+            (place / "generated").touch()
+        for name, command in steps(place).items():
+            if name not in sizes:
+                for made in {"encrypt": ["encrypted", "encrypted.part"], "pack": ["shards", "shards.part"]}.get(
+                    name, []
+                ):
+                    shutil.rmtree(place / made, ignore_errors=True)
+                sizes[name] = measured(command, place / f"{name}.log")
+                asked.json.write_text(json.dumps(found, indent=1) + "\n")
+                print(size, name, sizes[name], flush=True)
+    table(found)
+
+
+def table(found: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Print each step at each size, and how it grew since the size before."""
+    print(
+        "| images | step | images a processor second | peak MiB | exponent of time | of memory |\n| ---"
+        + " | ---" * 5
+        + " |"
+    )
+    sizes = sorted(map(int, found))
+    for before, size in zip([None, *sizes], sizes, strict=False):
+        for name, one in found[str(size)].items():
+            grown = ["", ""]
+            if before is not None and name in found[str(before)]:
+                other, ratio = found[str(before)][name], math.log(size / before)
+                grown = [f"{math.log(one[k] / other[k]) / ratio:.2f}" for k in ("cpu_seconds", "peak_mib")]
+            rate = f"{size / one['cpu_seconds']:,.0f}"
+            print(f"| {size:,} | {name} | {rate} | {one['peak_mib']:.0f} | {' | '.join(grown)} |")
+
+
+if __name__ == "__main__":
+    main()
