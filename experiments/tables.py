@@ -21,7 +21,7 @@ from pathlib import Path
 from vitcrypt.cli.main import app
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "experiments/README.md", "docs/*.md")
+DOCUMENTS = ("README.md", "experiments/README.md", "experiments/benchmarks/README.md", "docs/*.md")
 MADE = re.compile(
     r"(<!-- made by: (vitcrypt (?:report|leaderboard) .+?|python experiments/.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )

@@ -1,0 +1,265 @@
+"""What an owner waits for: start-up, keys of single images, encrypting and reading folders, set-up at 1024 pixels.
+
+    PYTHONPATH=experiments python -m benchmarks.owner [PART ...] [--beside CHECKOUT] [--output owner.json]
+    python experiments/benchmarks/owner.py --table experiments/benchmarks/owner.json
+
+Parts: startup, keys, folder, encrypt, setup. Everything runs in processes of its own, in turns with what it is compared
+with: Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds counts. Keys and set-up
+are measured in CPU seconds of one thread, which other work on the machine changes little.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BASE = ("-c", "import numpy, PIL")
+VERBS = {
+    "encrypt": "encrypt photos {out} --key-file test-0",
+    "decrypt": "decrypt enc {out} --key-file test-0",
+    "rotate": "rotate enc {out} --old-key test-0 --new-key test-1",
+    "verify": "verify enc",
+    "pack": "pack enc {out}",
+    "key": "key check test-0",
+    "report": "report results",
+}
+MEASURE = """
+import sys, time, json
+clock = time.{clock}
+def best(call, rounds):
+    times = []
+    for number in range(rounds):
+        start = clock(); call(number); times.append(clock() - start)
+    return min(times)
+"""
+KEYS = """
+import torch
+torch.set_num_threads(1)
+from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Proposed
+from vitcrypt.keys import Key
+for size, block, count in ((32, 4, 128), (224, 16, 16)):
+    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
+    for scheme in (Proposed(block), PE(), EtC(block), LE(block), ELE(block)):
+        encryption = ImageEncryption(scheme, Key.test("test-0"), (3, size, size), "per_image")
+        index = torch.arange(count)
+        fresh = best(lambda number: encryption(images, index + count * number), 3)
+        again = best(lambda number: encryption(images, index), 3)
+        print(json.dumps([f"{scheme.name} {size}", count / fresh, count / again]))
+"""
+SETUP = """
+import torch
+torch.set_num_threads(1)
+from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Proposed
+from vitcrypt.keys import Key
+for scheme in (Proposed(16), PE(), EtC(16), LE(16), ELE(16)):
+    made = best(lambda number: ImageEncryption(scheme, Key.test("test-0"), (3, 1024, 1024)), 3)
+    print(json.dumps([scheme.name, made]))
+"""
+FOLDER = """
+from vitcrypt.data import folder
+print(json.dumps(["vitcrypt", best(lambda number: folder("photos", 32), 1)]))
+"""
+ENCRYPT = """
+from pathlib import Path
+from vitcrypt.encryption import Proposed
+from vitcrypt.folders import encrypt_folder
+from vitcrypt.keys import Key
+print(json.dumps(["vitcrypt", best(lambda _: encrypt_folder(Path("photos"), Path(sys.argv[1]), Proposed(SIDE // 14),
+                                                             Key.test("test-0"), SIDE), 1)]))
+"""
+PILLOW = """
+import os, zlib
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+import numpy as np
+from PIL import Image
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).sum()
+def written(path):
+    with Image.open(path) as image:
+        image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR).save(
+            Path(sys.argv[1]) / path.name, compress_level=1, compress_type=zlib.Z_HUFFMAN_ONLY)
+def work(_):
+    Path(sys.argv[1]).mkdir()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(WORK, sorted(Path("photos").rglob("*.png")), chunksize=64))
+print(json.dumps(["Pillow", best(work, 1)]))
+"""
+
+
+def ran(program: str, place: Path, checkout: Path, *arguments: str, clock: str = "perf_counter") -> list[list]:
+    """Run a program with a checkout of vitcrypt; return the lines of JSON that it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    command = [sys.executable, "-c", MEASURE.format(clock=clock) + program, *arguments]
+    done = subprocess.run(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def timed(arguments: list[str], place: Path, checkout: Path) -> tuple[float, float, float]:
+    """Run Python; return wall seconds, CPU seconds and MiB at most."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    program = (
+        "import json, resource, subprocess, sys, time; start = time.perf_counter()\n"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(json.dumps([time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))"
+    )
+    command = [sys.executable, "-c", program, sys.executable, *arguments]
+    return tuple(json.loads(subprocess.check_output(command, cwd=place, env=environment, text=True)))
+
+
+def startup(place: Path, _: dict[str, Path], rounds: int) -> list[dict]:
+    """Time each verb on three images beside the import of NumPy and Pillow."""
+    pictures(place / "photos", 3, 40, splits=False)
+    (place / "results").mkdir()
+    subprocess.run(
+        [sys.executable, "-m", "vitcrypt", *VERBS["encrypt"].format(out="enc").split()],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    calls = {("import numpy, PIL", "now"): list(BASE)}
+    calls |= {(verb, "now"): ["-m", "vitcrypt", *VERBS[verb].split()] for verb in VERBS}
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {call: [] for call in calls}
+    for number in range(rounds):
+        for (verb, name), call in calls.items():
+            out = f"out-{verb}-{name}-{number}"
+            made = timed([part.format(out=out) for part in call], place, ROOT)
+            found[verb, name].append(made)
+    return [
+        {"what": verb, "of": name, "seconds": low[0], "cpu": low[1], "mib": low[2]}
+        for (verb, name), measured in found.items()
+        for low in [[min(column) for column in zip(*measured, strict=True)]]
+    ]
+
+
+def keys(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
+    """Images a second under keys of their own: first drawn, and asked for again."""
+    return best_of(
+        lambda path: ran(KEYS, place, path, clock="process_time"), checkouts, rounds, ("fresh", "again"), max
+    )
+
+
+def setup(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
+    """Seconds until an encryption of 1024 x 1024 pixels is there."""
+    return best_of(lambda path: ran(SETUP, place, path, clock="process_time"), checkouts, rounds, ("seconds",), min)
+
+
+def best_of(call, checkouts: dict[str, Path], rounds: int, names: tuple[str, ...], better) -> list[dict]:
+    """Call for all checkouts in turns; return the best of each figure."""
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    for _ in range(rounds):
+        for name, path in checkouts.items():
+            for what, *figures in call(path):
+                found.setdefault((what, name), []).append(figures)
+    return [
+        {"what": what, "of": name, **dict(zip(names, map(better, zip(*figures, strict=True)), strict=True))}
+        for (what, name), figures in found.items()
+    ]
+
+
+def folder(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
+    """Seconds of reading a folder of small PNG files before training, beside Pillow in as many processes as cores."""
+    return beside_pillow(place, checkouts, rounds, FOLDER, PILLOW.replace("WORK", "read"), 12000)
+
+
+def encrypt(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
+    """Seconds of encrypting a folder to 224 pixels, beside Pillow that resizes and writes as small files as quickly."""
+    program = PILLOW.replace("WORK", "written")
+    return beside_pillow(place, checkouts, rounds, *(text.replace("SIDE", "224") for text in (ENCRYPT, program)), 600)
+
+
+def beside_pillow(
+    place: Path, checkouts: dict[str, Path], rounds: int, ours: str, pillow: str, count: int
+) -> list[dict]:
+    """Time both in turns on the same pictures."""
+    pictures(place / "photos", count, 32)
+
+    found: dict[str, list[float]] = {name: [] for name in (*checkouts, "Pillow")}
+    for _ in range(rounds):
+        for name, times in found.items():
+            program, path = (pillow, ROOT) if name == "Pillow" else (ours, checkouts[name])
+            times += [line[1] for line in ran(program, place, path, str(place / "out"))]
+            shutil.rmtree(place / "out", ignore_errors=True)
+            os.sync()
+    return [{"what": f"{count} images", "of": name, "seconds": min(times)} for name, times in found.items()]
+
+
+def pictures(folder: Path, count: int, side: int, splits: bool = True) -> None:
+    """Write smooth pictures of two classes as PNG."""
+    import numpy as np
+    from PIL import Image
+
+    shutil.rmtree(folder, ignore_errors=True)
+    random = np.random.default_rng(0)
+    for number in range(count):
+        small = Image.fromarray(random.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        split = ("test",) if number % 6 == 0 else ("train",)
+        path = folder.joinpath(*(split if splits else ()), "ab"[number % 2], f"{number:06}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        small.resize((side, side), Image.Resampling.BICUBIC).save(path)
+
+
+PARTS = {"startup": startup, "keys": keys, "folder": folder, "encrypt": encrypt, "setup": setup}
+TITLES = {
+    "startup": "start-up on three images",
+    "keys": "images a CPU second, a key each (first time, again)",
+    "folder": "reading a folder",
+    "encrypt": "encrypting a folder at 224",
+    "setup": "set-up at 1024 x 1024, CPU seconds",
+}
+
+
+def table(found: dict) -> str:
+    """Return all figures as one Markdown table."""
+    lines = ["| | | | ratio |", "| --- | --- | --- | --- |"]
+    for part, rows in found["parts"].items():
+        figures = {(row["what"], row["of"]): row for row in rows}
+        for (what, of), row in figures.items():
+            numbers = [row[name] for name in ("seconds", "cpu", "mib", "fresh", "again") if name in row]
+            to = figures.get((what, "before")) if of == "now" else None
+            ratio = ""
+            if part == "startup" and (base := figures["import numpy, PIL", "now"]) is not row:
+                ratio = f"{row['seconds'] / base['seconds']:.2f} of import, CPU {row['cpu'] / base['cpu']:.2f}"
+            if to is not None:
+                each = ["fresh", "again"] if "fresh" in row else ["cpu"] if "cpu" in row else ["seconds"]
+                ratio = ", ".join(f"{row[name] / to[name]:.2f}" for name in each) + " of before"
+            if of == "now" and (pillow := figures.get((what, "Pillow"))):
+                ratio = f"{row['seconds'] / pillow['seconds']:.2f} of Pillow, {ratio}".rstrip(", ")
+            shown = ", ".join(f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in numbers)
+            lines.append(f"| {TITLES[part]} | {what}, {of} | {shown} | {ratio} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help="all if left out")
+    parser.add_argument("--beside", type=Path, help="another checkout of vitcrypt")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=Path("owner.json"))
+    parser.add_argument("--table", type=Path, help="print the table of such a file")
+    given = parser.parse_args()
+    if given.table:
+        print(table(json.loads(given.table.read_text())))
+        return
+    checkouts = {"now": ROOT, **({"before": given.beside.resolve()} if given.beside else {})}
+    found = json.loads(given.output.read_text()) if given.output.exists() else {"parts": {}}
+    for part in given.parts or PARTS:
+        with tempfile.TemporaryDirectory() as place:
+            found["parts"][part] = PARTS[part](Path(place), checkouts, given.rounds)
+        found["load"] = {**found.get("load", {}), part: os.getloadavg()[0]}
+        given.output.write_text(json.dumps(found, indent=1) + "\n")
+        print(part, "done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
