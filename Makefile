@@ -6,7 +6,7 @@ READY  := $(VENV)/.installed
 TEST   := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest # compiled once, not by each process
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format leaderboard docs bench clean
+.PHONY: help install run test test-fast lint format leaderboard docs package bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,14 @@ $(VENV)/.docs: $(READY)
 docs: $(VENV)/.docs ## the documentation as a site, site/index.html; any warning is an error
 	$(BIN)/python docs/site.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+package: ## the wheel and the sdist in dist/, checked as before an upload
+	$(PYTHON) -m venv build/package
+	build/package/bin/python -m pip install --quiet build twine check-wheel-contents
+	rm -rf dist
+	build/package/bin/python -m build
+	build/package/bin/twine check --strict dist/*
+	build/package/bin/check-wheel-contents --toplevel vitcrypt,hydra_plugins dist/*.whl
 
 bench: install ## speed of encryption, pipeline, step and training on this machine (10 minutes on 2 cores)
 	PYTHONPATH=experiments $(BIN)/python -m benchmarks.speed

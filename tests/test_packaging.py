@@ -37,6 +37,7 @@ def test_the_wheel_holds_every_file_and_runs_in_an_empty_folder(tmp_path):
         archive.extractall(site)
     expected = {Path(package, file) for package in ("vitcrypt", "hydra_plugins") for file in files(ROOT / package)}
     expected |= {Path("vitcrypt", "conf", file) for file in files(ROOT / "conf")}
+    expected |= {Path("vitcrypt", "docs", path.name) for path in (ROOT / "docs").glob("*.md")}
     assert {Path("vitcrypt/service/demo.html"), Path("vitcrypt/report/report.html.j2")} < expected
     assert {path for path in files(site) if not path.parts[0].endswith(".dist-info")} == expected
     where = "import vitcrypt.experiment.config as c, vitcrypt; print(vitcrypt.__file__, c.CONF)"

@@ -5,4 +5,4 @@ never sees key or image. The system is that of Qi, MaungMaung, Kinoshita and Kiy
 Classification Using Vision Transformer" (EUSIPCO 2022), together with the schemes and networks it is compared with.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

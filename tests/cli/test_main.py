@@ -84,6 +84,7 @@ def test_what_cannot_be_done_is_explained(vitcrypt, arguments, message):
 VERBS = (
     "run attack report benchmark encrypt decrypt rotate verify pack fold rekey export serve predict demo leaderboard"
 )
+VERBS += " help"
 
 
 @pytest.mark.slow

@@ -120,6 +120,16 @@ def test_the_same_image_under_two_indices_differs_and_under_one_index_does_not(s
     assert not torch.equal(swapped[0], images[0])
 
 
+def test_several_owners_have_a_key_each_and_images_are_dealt_to_them_by_index():
+    key, images, index = Key.test("test-0"), noise(6, *SHAPE), torch.tensor([0, 1, 2, 3, 4, 10**9])
+    encryption = ImageEncryption(LE(block_size=4), key, SHAPE, "per_image", keys=3)
+    encrypted = encryption(images, index)
+    assert torch.equal(encrypted, ImageEncryption(LE(block_size=4), key, SHAPE, "per_image")(images, index % 3))
+    assert torch.equal(encryption.decrypt(encrypted, index), images)
+    with pytest.raises(ValueError, match='keys=3: a number, with key_scope="per_image"'):
+        ImageEncryption(LE(block_size=4), key, SHAPE, keys=3)
+
+
 def test_per_image_keys_need_an_index_of_the_right_kind():
     encryption = ImageEncryption(LE(block_size=4), Key.test("test-0"), SHAPE, key_scope="per_image")
     images = noise(2, *SHAPE)

@@ -163,6 +163,7 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
         (["model=resnet18", *ADAPTED], "patches of a ViT, and resnet18 has none; set model=vit_b16"),
         (["encryption=plain", *ADAPTED], "needs a key, and with encryption=plain there is none; set encryption=propo"),
         (["encryption=received", *ADAPTED], "the images come encrypted .* the owner runs vitcrypt fold"),
+        (["keys=5"], "keys=5 deals images to so many keys; set key_scope=per_image"),
         (["key_scope=per_image", *ADAPTED], "one key for all images; set key_scope=shared"),
         (["model=vit_micro", *ADAPTED], "random weights need no moving; set model.weights=FILE"),
         (["encryption._target_=os.system"], "os.system is not allowed"),

@@ -7,8 +7,7 @@ import pytest
 from samples import class_folders
 
 from vitcrypt.encryption import Proposed
-from vitcrypt.folders import decrypt_folder, encrypt, encrypt_folder, rotate_folder, verify_folder
-from vitcrypt.jobs import lock
+from vitcrypt.folders import decrypt_folder, encrypt_folder, rotate_folder, verify_folder
 from vitcrypt.keys import Key
 
 KEY, NEW = Key.from_bytes(bytes(range(32))), Key.from_bytes(bytes(32))
@@ -34,8 +33,8 @@ def no_image(monkeypatch):
     def never(*arguments):
         raise AssertionError("an image was worked on")
 
-    monkeypatch.setattr(encrypt, "read_pixels", never)
-    monkeypatch.setattr(encrypt.ArrayEncryption, "decrypt", never)
+    monkeypatch.setattr("vitcrypt.folders.encrypting.read_pixels", never)
+    monkeypatch.setattr("vitcrypt.encryption.ArrayEncryption.decrypt", never)
 
 
 @by_every_command
@@ -115,6 +114,6 @@ def test_a_file_system_without_locks_is_said_to_be_one(root, monkeypatch, no_ima
     def no_locks(descriptor, how):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", no_locks)
+    monkeypatch.setattr("fcntl.flock", no_locks)
     with pytest.raises(OSError, match=r"out\.part lies on a file system without locks"):
         COMMANDS["encrypt"](root, root / "out")

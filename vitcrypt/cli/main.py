@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from vitcrypt import __version__
-from vitcrypt.cli import benchmark, evaluate, folders, keys, leaderboard, networks, serve
+from vitcrypt.cli import benchmark, evaluate, folders, keys, leaderboard, networks, pages, serve
 from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.errors import explained
 from vitcrypt.untrusted.text import console
@@ -73,6 +73,7 @@ app.add_typer(benchmark.app)
 app.add_typer(leaderboard.app)
 app.add_typer(evaluate.app)
 app.add_typer(serve.app)
+app.add_typer(pages.app)
 
 
 @app.command(hidden=True, context_settings=HYDRA)

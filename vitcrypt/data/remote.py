@@ -10,7 +10,6 @@ Credentials are those that the store's own library finds (AWS_PROFILE, ~/.aws, .
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Any
 from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.survey import map_files
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.jobs.lock import take
 from vitcrypt.jobs.place import cache
 from vitcrypt.untrusted.text import printable
 
@@ -133,7 +133,7 @@ def _held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OSError(f"{folder} cannot be written ({error.strerror}); set XDG_CACHE_HOME to another place") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take(lock.fileno(), wait=True)
         yield
 
 

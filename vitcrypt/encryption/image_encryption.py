@@ -27,6 +27,8 @@ class ImageEncryption(nn.Module):
         shape: (C, H, W) of the images.
         key_scope: "shared" encrypts every image with the same key, as the paper does. "per_image" derives a key from
             the index of the image, which then must be given.
+        keys: With "per_image", how many keys there are, as of so many owners: image i is under the key of index
+            i mod keys. 0: each image has its own.
 
     Shape:
         - image: uint8 [C, H, W] or [B, C, H, W]
@@ -46,10 +48,12 @@ class ImageEncryption(nn.Module):
 
     __call__: Callable[..., Tensor]
 
-    def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared") -> None:
+    def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared", keys: int = 0) -> None:
         super().__init__()
         scheme.check_use(shape, key_scope)
-        self.scheme, self.shape, self.key_scope = scheme, shape, key_scope
+        if keys < 0 or (keys and key_scope != "per_image"):
+            raise ValueError(f'keys={keys}: a number, with key_scope="per_image"; 0 for a key for each image')
+        self.scheme, self.shape, self.key_scope, self.keys = scheme, shape, key_scope, keys
         self._drawn = DrawnSubkeys(scheme, key, shape) if key_scope == "per_image" else None
         if key_scope == "shared":
             self.cipher: Cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
@@ -109,7 +113,7 @@ class ImageEncryption(nn.Module):
         if index.dtype != torch.int64 or index.numel() != (1 if image.dim() == 3 else len(image)):
             raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
         assert self._drawn is not None
-        return self._drawn.of(index.flatten().tolist())
+        return self._drawn.of((index % self.keys if self.keys else index).flatten().tolist())
 
     def extra_repr(self) -> str:
         """Name the scheme, and nothing of the key."""

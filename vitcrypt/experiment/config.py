@@ -185,7 +185,20 @@ class Names(Strict):
 
 
 @dataclass
-class Config(Strict):
+class JobConf(Strict):
+    """What trainings and attacks are both told."""
+
+    key: PathText = "test-0"
+    key_scope: KeyScope = "shared"
+    keys: NotNegative = 0
+    seed: Seed = 0
+    results: PathText = "results"
+    resume: bool = True
+    allow_targets: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Config(JobConf):
     """The root of a training: see conf/config.yaml."""
 
     data: DataConf = MISSING
@@ -194,16 +207,9 @@ class Config(Strict):
     trainer: TrainerConf = MISSING
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
-    # dotted names of options, and what a debug run sets them to
     debug: dict[str, Any] = field(default_factory=dict)
     names: Names = MISSING
-    key: PathText = "test-0"
-    key_scope: KeyScope = "shared"
-    seed: Seed = 0
-    results: PathText = "results"
-    resume: bool = True
     allow_patch_mismatch: bool = False
-    allow_targets: list[str] = field(default_factory=list)
 
     @property
     def weight_files(self) -> dict[str, str | None]:
@@ -260,7 +266,7 @@ class AttackNames(Strict):
 
 
 @dataclass
-class AttackConfig(Strict):
+class AttackConfig(JobConf):
     """The root of an attack: see conf/attack_config.yaml."""
 
     data: DataConf = MISSING
@@ -270,12 +276,6 @@ class AttackConfig(Strict):
     image_size: Side = 32
     block_size: Side = 4
     model: SizesConf = field(default_factory=SizesConf)
-    key: PathText = "test-0"
-    key_scope: KeyScope = "shared"
-    seed: Seed = 0
-    results: PathText = "results"
-    resume: bool = True
-    allow_targets: list[str] = field(default_factory=list)
     lpips_weights: PathText | None = None
     classifier: PathText | None = None
 

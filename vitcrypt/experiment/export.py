@@ -44,6 +44,8 @@ def export(run: Path, out: Path, hub: Path | None = None) -> Bundle:
         raise FileNotFoundError(f"{run} holds no finished run (no result.json); vitcrypt run prints the folder")
     if result.kind == "debug":
         raise ValueError(f"{run} is a debug run; a network is exported from a run that counts (debug=none)")
+    if result.config.keys:
+        raise ValueError(f"{run} was trained on images under {result.config.keys} keys, and a bundle is for one owner")
     config, received = result.config, result.received or {}  # received: what a folder's manifest said
     bundle = Bundle(
         model={name: getattr(config.model, name) for name in ModelValues.model_fields},

@@ -128,7 +128,8 @@ class Job(Generic[C]):
         """Return what encrypts images of `size` x `size` pixels here; None where nothing is."""
         if self.key is None or self.scheme is None:
             return None
-        return ImageEncryption(self.scheme, self.key, (3, size, size), cast("KeyScope", self.config.key_scope))
+        scope = cast("KeyScope", self.config.key_scope)
+        return ImageEncryption(self.scheme, self.key, (3, size, size), scope, self.config.keys)
 
     def settle(self, result: TrainingResult | AttackResult | None = None) -> Inputs:
         """Compare what it was made from with what is there now: see `experiment.inputs`."""

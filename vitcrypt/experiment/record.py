@@ -106,7 +106,8 @@ def describe_key(job: Job[Any], shape: Shape) -> Key:
     """Return what a record says of the key: its fingerprint, how large the key space is, what leaks; never the key."""
     scheme = job.scheme
     bounds = dict(scheme.bounds(shape)) if scheme else {}
-    if scheme and job.config.key_scope == "per_image" and (bits := scheme.leak_bits(shape)) is not None:
+    alone = job.config.key_scope == "per_image" and not job.config.keys
+    if scheme and alone and (bits := scheme.leak_bits(shape)) is not None:
         bounds["leakage_bits"] = bits
     return Key(
         fingerprint=job.fingerprint,

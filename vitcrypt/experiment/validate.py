@@ -77,6 +77,8 @@ def _check_key_scope(config: Config | AttackConfig, scheme: Scheme | None) -> No
         raise ValueError(
             f"encryption={config.names.encryption} is not for key_scope={config.key_scope}; set key_scope={scopes}"
         )
+    if config.keys and config.key_scope != "per_image":
+        raise ValueError(f"keys={config.keys} deals images to so many keys; set key_scope=per_image with it")
 
 
 def _check_length(config: Config) -> None:

@@ -44,7 +44,7 @@ class Victim:
         assert job.scheme is not None  # an attack without one was refused
         self.scheme, self.shape = job.scheme, (3, config.image_size, config.image_size)
         key = job.key or open_key(config.key)
-        self.encryption = ImageEncryption(self.scheme, key, self.shape, cast("KeyScope", config.key_scope))
+        self.encryption = ImageEncryption(self.scheme, key, self.shape, cast("KeyScope", config.key_scope), config.keys)
         self.subkeys = self.scheme.subkeys(key, self.shape) if config.key_scope == "shared" else None
 
     @cached_property

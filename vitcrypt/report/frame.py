@@ -167,7 +167,8 @@ def _case(result: TrainingResult | AttackResult) -> dict[str, Any]:
     config, scheme = result.config, result.config.names.encryption
     size, block = config.image_size, config.block_size
     options = ["signs only"] if (config.encryption or {}).get("channel_shuffle") is False else []
-    options += ["a key each"] if config.key_scope == "per_image" and scheme != "plain" else []
+    if config.key_scope == "per_image" and scheme != "plain":
+        options += [f"keys={config.keys}" if config.keys else "a key each"]
     return {
         "data": data_of(result),
         "order": SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES),

@@ -31,6 +31,7 @@ class EncryptedConfig(Part):
 
     encryption: dict[str, Any] | None
     key_scope: str
+    keys: Count = 0
     seed: int
 
     @property

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,9 +93,11 @@ def server_of(
 
 def serve(app: FastAPI, listening: socket.socket, read_seconds: float, workers: int = 1) -> None:
     """Serve on what `listen` returned until interrupted, as one of so many; `read_seconds` as of `server_of`."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= soft < FILES:
-        with contextlib.suppress(ValueError, OSError):  # then accepting waits, instead of failing
+    with contextlib.suppress(ImportError, ValueError, OSError):  # then accepting waits, instead of failing
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= soft < FILES:
             resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if hard < 0 else min(FILES, hard), hard))
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     with contextlib.suppress(KeyboardInterrupt):

@@ -128,7 +128,8 @@ class OrbitInverse(OrbitTokens):
     def forward(self, image: Tensor) -> Tensor:
         """Draw an image."""
         tokens = torch.cat([self.drawn.expand(len(image), -1, -1), self.embed(image)], 1)
-        return from_vectors(self.head(self.blocks(tokens)[:, : self.patches]), self.shape, self.block_size)
+        patches: Tensor = self.head(self.blocks(tokens)[:, : self.patches])
+        return from_vectors(patches, self.shape, self.block_size)
 
 
 class SmallDiscriminator(nn.Sequential):
