@@ -79,7 +79,7 @@ def test_of_very_many_16_bit_images_the_first_are_looked_into(tmp_path, monkeypa
 
 
 def test_results_come_in_order_and_other_errors_are_not_collected():
-    assert list(map_files(lambda number: number**2, list(range(50)), "squares", threads=True)) == [
+    assert list(map_files(lambda number: number**2, list(range(50)), "squares", by="threads")) == [
         n**2 for n in range(50)
     ]
     with pytest.raises(MemoryError):

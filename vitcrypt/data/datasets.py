@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -77,16 +79,28 @@ class ArrayDataset(ImageDataset):
         return ArrayDataset(self.images[positions], self.labels[positions], self.index[positions])
 
 
-class FileDataset(ImageDataset):
-    """Images that are read from their files when asked for, by a function from a path to uint8 [3, size, size]."""
-
-    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, read: Callable[[Path], Tensor]) -> None:
-        super().__init__(labels, index)
-        self.paths, self.read = paths, read
+class DecodedDataset(ImageDataset):
+    """Images that are decoded one by one, when they are asked for."""
 
     def images_at(self, positions: Tensor) -> Tensor:
         """Decode."""
-        return torch.stack([self.read(self.paths[i]) for i in positions.tolist()])
+        return torch.from_numpy(np.stack([self.pixels(i) for i in positions.tolist()]))
+
+    def pixels(self, position: int) -> NDArray[np.uint8]:
+        """Return one image, uint8 [3, size, size]."""
+        raise NotImplementedError
+
+
+class FileDataset(DecodedDataset):
+    """Images that are read from their files when asked for, by a function from a path to uint8 [3, size, size]."""
+
+    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, read: Callable[[Path], ArrayLike]) -> None:
+        super().__init__(labels, index)
+        self.paths, self.read = paths, read
+
+    def pixels(self, position: int) -> NDArray[np.uint8]:
+        """Decode."""
+        return np.asarray(self.read(self.paths[position]))
 
     def subset(self, positions: Tensor) -> FileDataset:
         """Choose paths."""

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitcrypt.data.datasets import ImageDataset, Splits
+from vitcrypt.data.datasets import DecodedDataset, Splits
 from vitcrypt.data.listing import by_manifest
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import ImageError, contents, decode_image
 from vitcrypt.data.remote import shards_near
-from vitcrypt.data.sources import SMALL_FILE, existing, held
+from vitcrypt.data.sources import existing, held
 from vitcrypt.data.survey import map_files
 from vitcrypt.jobs.place import is_address
 from vitcrypt.untrusted.files import open_regular
@@ -68,8 +68,7 @@ def shards(
         labels = torch.tensor([image.label for image in images])
         chosen = places[np.searchsorted(places["index"], index.numpy())]
         dataset = ShardDataset(files, chosen, labels, manifest)
-        large = int(chosen["length"].mean()) > SMALL_FILE
-        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}", large)
+        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}")
     return Splits(parts["train"], parts["test"], manifest.classes, parts.get("val"))
 
 
@@ -93,28 +92,26 @@ class Shards:
         return os.pread(file.fileno(), length, offset)
 
 
-class ShardDataset(ImageDataset):
+class ShardDataset(DecodedDataset):
     """Images in tar files; `places` is an array of `PLACES`, one for each image."""
 
     def __init__(self, files: Shards, places: NDArray[Any], labels: Tensor, manifest: Manifest) -> None:
         super().__init__(labels, torch.from_numpy(places["index"].copy()))
         self.files, self.places, self.manifest = files, places, manifest
 
-    def images_at(self, positions: Tensor) -> Tensor:
-        """Read, compare with the manifest and decode."""
-        return torch.stack([self._image(place) for place in self.places[positions.numpy()]])
-
     def subset(self, positions: Tensor) -> ShardDataset:
         """Choose places."""
         return ShardDataset(self.files, self.places[positions.numpy()], self.labels[positions], self.manifest)
 
-    def _image(self, place: Any) -> Tensor:
+    def pixels(self, position: int) -> NDArray[np.uint8]:
+        """Read, compare with the manifest and decode."""
+        place = self.places[position]
         shard, offset = int(place["shard"]), int(place["offset"])
         data = self.files.read(shard, offset, int(place["length"]))
         try:
             if hashlib.sha256(data).digest() != place["sha256"].tobytes():
                 raise ImageError("is not the one of the manifest")
-            return torch.from_numpy(decode_image(data, self.manifest))
+            return decode_image(data, self.manifest)
         except ImageError as error:
             path = self.files.folder / self.files.names[shard]
             raise ValueError(f"{path}: the image at byte {offset:,} {error}; {_again(self.files.folder)}") from error

@@ -13,7 +13,6 @@ import os
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,6 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.encryption.jpeg_files import decode_foreign
 from vitcrypt.untrusted.files import kind_of_file, read_regular
 from vitcrypt.untrusted.text import shortened
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SYSTEM_FILES = frozenset((".ds_store", ".localized", ".directory", "thumbs.db", "ehthumbs.db", "desktop.ini"))
 SYSTEM_FILES |= {"icon\r", ".apdisk", ".volumeicon.icns", ".com.apple.timemachine.donotpresent"}
@@ -128,13 +124,6 @@ def read_checked(folder: Path, name: str, manifest: Manifest) -> bytes:
     return data
 
 
-def read_checked_image(folder: Path, name: str, manifest: Manifest) -> Tensor:
-    """Return what `read_checked_pixels` does as a tensor."""
-    import torch
-
-    return torch.from_numpy(read_checked_pixels(folder, name, manifest))
-
-
 def read_checked_pixels(folder: Path, name: str, manifest: Manifest) -> NDArray[np.uint8]:
     """Return the image in a file, uint8 [3, S, S], after the same check.
 
@@ -147,9 +136,9 @@ def read_checked_pixels(folder: Path, name: str, manifest: Manifest) -> NDArray[
         raise ValueError(f"{folder / name} {error}; take it from its owner again") from error
 
 
-def read_listed_image(path: Path, folder: Path, manifest: Manifest) -> Tensor:
-    """Return the image at a path below a folder as `read_checked_image` does."""
-    return read_checked_image(folder, path.absolute().relative_to(folder.absolute()).as_posix(), manifest)
+def read_listed_pixels(path: Path, folder: Path, manifest: Manifest) -> NDArray[np.uint8]:
+    """Return the image at a path below a folder as `read_checked_pixels` does."""
+    return read_checked_pixels(folder, path.absolute().relative_to(folder.absolute()).as_posix(), manifest)
 
 
 def image_complaint(data: bytes, name: str, manifest: Manifest) -> str | None:

@@ -84,7 +84,7 @@ def shards_near(address: str, gib: float) -> Path:
         def fetch(name: str) -> None:
             _fetch(store, f"{place}/{name}", folder / name, sizes[name])
 
-        list(map_files(fetch, missing, f"fetching {address}", threads=True))
+        list(map_files(fetch, missing, f"fetching {address}", by="threads"))
     return folder
 
 

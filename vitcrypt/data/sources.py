@@ -3,6 +3,8 @@
 Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
+import math
+import mmap
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
@@ -12,14 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vitcrypt.data.archive import Header, open_archive
-from vitcrypt.data.datasets import ArrayDataset, FileDataset, ImageDataset, Splits, stratified_split
-from vitcrypt.data.decode import read_image
+from vitcrypt.data.datasets import ArrayDataset, DecodedDataset, FileDataset, ImageDataset, Splits, stratified_split
+from vitcrypt.data.decode import read_pixels
 from vitcrypt.data.listing import ImageFile, list_folder
 from vitcrypt.data.manifest import Manifest
-from vitcrypt.data.received import read_listed_image
+from vitcrypt.data.received import read_listed_pixels
 from vitcrypt.data.stratified import TEST_INDEX
 from vitcrypt.data.survey import Transparency, map_files, survey
 from vitcrypt.jobs.place import expanded, is_address
@@ -28,8 +29,6 @@ from vitcrypt.untrusted.text import printable
 MAX_NAMES = 2**26
 """Bytes that the names of the classes may take."""
 SHOWN = 10
-SAMPLED, SMALL_FILE = 64, 2**15
-"""Bytes of a file, on average of the first so many, up to which one thread reads as fast as several."""
 
 
 def digits(test_fraction: float = 0.2) -> Splits:
@@ -76,40 +75,43 @@ def folder(
     listing = list_folder(base)
     files = listing.splits(test_fraction, split_seed)
     notes = listing.lines()
-    read: Callable[[Path], Tensor]
+    read: Callable[[Path], NDArray[np.uint8]]
     if listing.received is not None and listing.received[1].encrypted:
         place, manifest = listing.received
-        side, read = manifest.image_size, partial(read_listed_image, folder=place, manifest=manifest)
+        side, read = manifest.image_size, partial(read_listed_pixels, folder=place, manifest=manifest)
     else:
         paths = [file.path for split in files.values() for file in split]
         found = survey(paths, f"reading headers in {base}", transparency)
         width, height = next(iter(found.sizes))
         side = min(width, image_size) if len(found.sizes) == 1 and width == height else image_size
-        read, notes = partial(read_image, size=side, interpolation=interpolation), [*notes, *found.lines()]
+        read, notes = partial(read_pixels, size=side, interpolation=interpolation), [*notes, *found.lines()]
     parts = {split: _from_files(part, side, read, in_memory_gib) for split, part in files.items()}
     return Splits(parts["train"], parts["test"], listing.classes, parts.get("val"), tuple(notes))
 
 
-def _from_files(files: list[ImageFile], side: int, read: Callable[[Path], Tensor], gib: float) -> ImageDataset:
+def _from_files(
+    files: list[ImageFile], side: int, read: Callable[[Path], NDArray[np.uint8]], gib: float
+) -> ImageDataset:
     paths = [file.path for file in files]
     labels = torch.tensor([file.label for file in files])
     index = torch.tensor([file.index for file in files])
-    large = sum(path.stat().st_size for path in paths[:SAMPLED]) > SMALL_FILE * len(paths[:SAMPLED])
-    return held(FileDataset(paths, labels, index, read), side, gib, f"decoding {paths[0].parents[1]}", large)
+    return held(FileDataset(paths, labels, index, read), side, gib, f"decoding {paths[0].parents[1]}")
 
 
-def held(dataset: ImageDataset, side: int, gib: float, what: str, threads: bool) -> ImageDataset:
+def held(dataset: DecodedDataset, side: int, gib: float, what: str) -> ImageDataset:
     """Return images of `side` x `side` decoded, in memory, if they take at most so many GiB there; else as they are."""
-    if len(dataset) * 3 * side**2 > gib * 2**30:
+    shape = (len(dataset), 3, side, side)
+    if math.prod(shape) > gib * 2**30:
         return dataset
-    images = torch.empty(len(dataset), 3, side, side, dtype=torch.uint8)
+    # shared with the processes that decode
+    images = np.ndarray(shape, np.uint8, mmap.mmap(-1, max(1, math.prod(shape))))
 
-    def image(position: int) -> Tensor:
-        return dataset.images_at(torch.tensor([position]))[0]
+    def decode(position: int) -> None:
+        images[position] = dataset.pixels(position)
 
-    for slot, decoded in zip(images, map_files(image, range(len(dataset)), what, threads), strict=True):
-        slot.copy_(decoded)
-    return ArrayDataset(images, dataset.labels, dataset.index)
+    for _ in map_files(decode, range(len(dataset)), what, by="processes"):
+        pass
+    return ArrayDataset(torch.from_numpy(images), dataset.labels, dataset.index)
 
 
 def npz(root: str | None) -> Splits:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitcrypt.data.decode import has_more_pages, is_deep, refuse_unfit, used_bits, with_image
 from vitcrypt.data.formats import UnfitError
+from vitcrypt.jobs.forked import can_fork, forked
 from vitcrypt.untrusted.text import error_console
 
 SHOWN = 10
@@ -24,6 +26,9 @@ SHOWN = 10
 LOOKED_INTO = 1000
 """16-bit images that are decoded to see how many bits they use."""
 FEW_BITS = 14
+MANY, CHUNK = 512, 64
+"""From how many files on several processes are faster than one, and how many are sent to one at once."""
+Workers = Literal["one", "threads", "processes"]
 Transparency = Literal["white", "refuse"]
 """What becomes of transparent images: they are laid on white, or not read."""
 S = TypeVar("S")
@@ -86,7 +91,7 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
             raise UnfitError("it has transparency; lay it on a ground of your choice, or set transparency=white")
         return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
 
-    headers = list(map_files(partial(with_image, use=header), paths, what))
+    headers = list(map_files(partial(with_image, use=header), paths, what, by="processes"))
     deep = [path for path, header in zip(paths, headers, strict=True) if header.deep][:LOOKED_INTO]
     bits = map_files(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
     dark = [used for used in bits if used <= FEW_BITS]
@@ -94,14 +99,15 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
     return Survey(frozenset(header.size for header in headers), transparent, paged, len(dark), max(dark, default=0))
 
 
-def map_files(function: Callable[[S], T], items: Sequence[S], what: str, threads: bool = False) -> Iterator[T]:
+def map_files(function: Callable[[S], T], items: Sequence[S], what: str, by: Workers = "one") -> Iterator[T]:
     """Map over files, or their numbers, in order, with a progress bar.
 
     Args:
         function: Raises ValueError for a file that is none.
         items: The files.
         what: Is done, for the bar.
-        threads: Where Pillow decodes large images outside the interpreter's lock; over small ones threads only fight.
+        by: Whether one thread does it, several ("threads": what waits for a network), or, of many files, forked
+            processes, to which the function is not sent, but its results come from there.
 
     Raises:
         ValueError: The function raised it for some files; the others were done. The message has the first ones.
@@ -116,15 +122,29 @@ def map_files(function: Callable[[S], T], items: Sequence[S], what: str, threads
     failed = []
     hidden = not error_console.is_terminal
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    with ThreadPoolExecutor() as pool, Progress(*columns, console=error_console, transient=True, disable=hidden) as bar:
-        results = pool.map(attempted, items) if threads else map(attempted, items)
-        for result in bar.track(results, total=len(items), description=what):
+    with (
+        _mapping(attempted, "one" if by == "processes" and len(items) < MANY else by) as mapped,
+        Progress(*columns, console=error_console, transient=True, disable=hidden) as bar,
+    ):
+        for result in bar.track(mapped(items), total=len(items), description=what):
             if isinstance(result, ValueError):
                 failed.append(str(result))
             else:
                 yield result
     if failed:
         raise ValueError(first_ones(failed))
+
+
+@contextmanager
+def _mapping(function: Callable[[S], T], by: Workers) -> Iterator[Callable[[Iterable[S]], Iterator[T]]]:
+    if by == "processes" and can_fork():
+        with forked(function, chunk=CHUNK) as mapped:
+            yield mapped
+    elif by == "threads":
+        with ThreadPoolExecutor() as pool:
+            yield lambda items: pool.map(function, items)
+    else:
+        yield lambda items: map(function, items)
 
 
 def first_ones(complaints: Iterable[str]) -> str:

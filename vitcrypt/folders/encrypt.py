@@ -51,12 +51,12 @@ def encrypt_folder(
         interpolation: "bilinear" or "bicubic".
         key_scope: "shared" or "per_image".
         keep_names: Name files as they were. Otherwise names are numbers, as a name may say what is on the image.
-        workers: Number of threads; None: one for each core.
+        workers: Number of processes; None: one for each core.
         advance: Shows progress.
         tell: Is called with what the folder contains, in lines for the user, before the first image is encrypted.
         transparency: Is laid on white, or ("refuse") an error.
         on_ray: Encrypt in processes of Ray, which reach `source` and `out` under the same paths; each opens the key
-            with this. None: in threads of this process.
+            with this. None: on this machine.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -110,7 +110,7 @@ def decrypt_folder(
         source: The encrypted folder.
         out: The new folder; see `make_folder`, also for more errors.
         key: The owner's key.
-        workers: Number of threads; None: one for each core.
+        workers: Number of processes; None: one for each core.
         advance: Shows progress.
         photos: The folder that was encrypted: files get the names that they have there. None: those of `source`.
 

@@ -6,8 +6,8 @@
     OUT.part/images/       becomes OUT, in one step, when all are there and on the disk
 
 A file counts as written if its bytes have the checksum in the journal and what it is made from is still the same:
-whatever a kill or a full disk left is redone. Threads do the work, as decoding, encrypting, compressing and hashing all
-run outside of the interpreter's lock; so the key stays in one process.
+whatever a kill or a full disk left is redone. Forked processes do the work (few images: threads): they hold the key as
+this one does, in memory, and end with it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
 from vitcrypt.data.survey import first_ones
 from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
+from vitcrypt.jobs.forked import can_fork, forked
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.untrusted.text import shortened
 
-GROUP = 16  # images that a thread makes and the journal takes at once: the fewer, the more time goes into waiting
+MANY = 256  # images from which on processes are faster than threads, which wait for each other
+GROUP = 16  # images that one of them makes and the journal takes at once: the fewer, the more time goes into waiting
 LEFT = ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part")  # beside a finished folder
 Entry = dict[str, str]
 Groups = Callable[[list[list[str]]], Iterator["list[Entry | ValueError]"]]
@@ -72,10 +74,10 @@ def make_folder(
         out: The folder. It must not exist, or be empty, or be this same folder, finished before.
         wanted: Its manifest, without checksums.
         sources: For every file of it, what it is made from.
-        make: From a file's name to what stands in it. Called in threads.
+        make: From a file's name to what stands in it. Called in forked processes, or in threads.
         origin: From a file's name to a value of the contents it is made from, as `Manifest.origin` has it. None where
             `Manifest.source` names all contents.
-        workers: Number of threads; None: one for each core.
+        workers: Number of them; None: one for each core.
         advance: Shows progress.
         elsewhere: From OUT.part to what writes its images on other machines, which reach it under the same path.
 
@@ -89,7 +91,7 @@ def make_folder(
     place = real_place(out)
     part = place.with_name(f"{place.name}.part")
     with one_thread_each(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        job = _Job(place, part, wanted, sources, make, origin, pool, advance, elsewhere)
+        job = _Job(place, part, wanted, sources, make, origin, pool, advance, elsewhere, workers)
         finished = job.finished()
         if finished is not None and not part.exists():
             return finished
@@ -120,6 +122,7 @@ class _Job:
     pool: ThreadPoolExecutor
     advance: Advance
     elsewhere: Callable[[Path], AbstractContextManager[Groups]] | None
+    workers: int | None
     entries: dict[str, Entry] = field(default_factory=dict)
     """Of each file that is written: its name, its "sha256", and "from", the value of what it is made from."""
 
@@ -248,12 +251,16 @@ class _Job:
 
     @contextmanager
     def here(self, part: Path) -> Iterator[Groups]:
-        """Write with the threads of this process."""
+        """Write in processes of this machine; few images in threads of this one."""
 
         def write(group: list[str]) -> list[Entry | ValueError]:
             return [write_one(part, name, self.sources[name], self.make, self.value_of) for name in group]
 
-        yield lambda groups: self.pool.map(write, groups)
+        if len(self.wanted.index) - len(self.entries) < MANY or not can_fork():
+            yield lambda groups: self.pool.map(write, groups)
+            return
+        with forked(write, self.workers) as mapped:
+            yield mapped
 
     def value_of(self, name: str) -> str:
         return self.origin(name) if self.origin is not None else "named by the manifest"

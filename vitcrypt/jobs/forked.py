@@ -1,0 +1,69 @@
+"""Work in forked processes of this machine: they hold what this one holds, so that nothing but names is sent to them.
+
+A key, for example, is in their memory and in no message, file, argument or variable. They end with this process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from vitcrypt.jobs.pool import end_with_parent
+
+S = TypeVar("S")
+T = TypeVar("T")
+_function: Callable[[Any], Any]
+
+
+def can_fork() -> bool:
+    """Say whether processes can be forked here and end with this one: on Linux."""
+    return sys.platform == "linux"
+
+
+@contextmanager
+def forked(
+    function: Callable[[S], T], workers: int | None = None, chunk: int = 1
+) -> Iterator[Callable[[Iterable[S]], Iterator[T]]]:
+    """Hand out what maps a function in processes, in order; items and results are sent, the function is not.
+
+    Args:
+        function: Called in the processes. It must not use threads that this process had before.
+        workers: Number of processes; None: one for each core.
+        chunk: How many items are sent at once.
+
+    Raises:
+        ChildProcessError: One was killed.
+    """
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers or os.cpu_count(), context, _begin, (function, os.getpid())) as pool:
+        try:
+            yield lambda items: pool.map(_call, items, chunksize=chunk)
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a process that worked here was killed, perhaps as memory ran out; lower --workers and repeat"
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _begin(function: Callable[[Any], Any], parent: int) -> None:
+    global _function
+    _function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
+    end_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)  # its other threads have not been forked
+
+
+def _call(item: Any) -> Any:
+    return _function(item)
