@@ -1,6 +1,6 @@
 """How time and memory grow with the number of images: encrypt, pack, verify, list, and the first step of a training.
 
-    PYTHONPATH=experiments python -m benchmarks.sizes FOLDER [--sizes 10000,100000] [--json FILE]
+    python experiments/benchmarks/sizes.py FOLDER [--sizes 10000,100000] [--json FILE]
 
 Generates images of 16 x 16 in ten classes below FOLDER and runs each command on them as a user does, in a process of
 its own. What is measured is processor time (of all cores; a busy machine does not change it much) and peak memory,
@@ -18,7 +18,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 LIST = "import sys, pathlib, vitcrypt.data.listing as of; of.list_folder(pathlib.Path(sys.argv[1]))"
-GENERATE = "import sys, pathlib, benchmarks.sizes as of; of.generate(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
 TESTED = 100
 """Images of the test split, at every size."""
 
@@ -68,6 +67,8 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure what is missing, and print the table."""
+    if sys.argv[1] == "--generate":
+        return generate(Path(sys.argv[2]), int(sys.argv[3]))
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", default="10000,100000")
@@ -79,7 +80,7 @@ def main() -> None:
         if not (place / "generated").exists():
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
-            measured([sys.executable, "-c", GENERATE, str(place / "photos"), str(size)], place / "generate.log")
+            measured([sys.executable, __file__, "--generate", str(place / "photos"), str(size)], place / "generate.log")
             (place / "generated").touch()
         for name, command in steps(place).items():
             if name not in sizes:
@@ -90,7 +91,7 @@ def main() -> None:
                 sizes[name] = measured(command, place / f"{name}.log")
                 asked.json.write_text(json.dumps(found, indent=1) + "\n")
                 print(size, name, sizes[name], flush=True)
-    table(found)
+    return table(found)
 
 
 def table(found: dict[str, dict[str, dict[str, float]]]) -> None:
