@@ -84,6 +84,8 @@ def test_a_key_that_is_none_means_offline(folder, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", "bad")
     assert begun(folder).experiment.settings.mode == "offline"
     assert "logged offline: WANDB_API_KEY invalid" in capsys.readouterr().out
+    wandb.finish()
+    wandb.teardown()  # it remembers the key
 
 
 def test_a_server_that_refuses_the_run_means_offline(folder, monkeypatch, capsys):

@@ -125,6 +125,7 @@ def test_a_finished_run_is_exported(old, tmp_path, vitcrypt):
     assert code == 0, printed
     new, before = (json.loads((folder / "bundle.json").read_text()) for folder in (tmp_path / "bundle", old / "bundle"))
     assert new["files"]["model.safetensors"] == before["files"]["model.safetensors"]
+    assert new["origin"].pop("vitcrypt") != before["origin"].pop("vitcrypt")
     assert {name: value for name, value in new.items() if name != "files"} == {
         name: value for name, value in before.items() if name != "files"
     }

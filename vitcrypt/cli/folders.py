@@ -47,7 +47,7 @@ def encrypt(
     keep_names: Annotated[bool, typer.Option("--keep-names", help="Keep file names, which may tell a lot.")] = False,
     transparency: Annotated[Literal["white", "refuse"], typer.Option(help="Lay it on white, or refuse it.")] = "white",
     workers: Workers = None,
-    engine: Annotated[Literal["threads", "ray"], typer.Option(help="Threads here, or processes of Ray.")] = "threads",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or processes of Ray.")] = "local",
 ) -> None:
     """Encrypt a folder of class folders into PNG files (etc_jpeg: JPEG). Run it again to finish a broken job."""
     key = key_of(key_file)

@@ -59,8 +59,8 @@ def serve_in_processes(serve: Callable[[socket.socket], None], sockets: list[soc
     try:
         for process in processes:
             process.start()
-        wait([process.sentinel for process in processes])
-        ended = [process for process in processes if process.exitcode is not None]
+        gone = wait([process.sentinel for process in processes])
+        ended = [process for process in processes if process.sentinel in gone]
     except KeyboardInterrupt:
         pass
     finally:
