@@ -42,6 +42,9 @@ def encrypt(
     block_size: Annotated[int | None, typer.Option(help="Side of a block; default: 16. A ViT's patch size.")] = None,
     channel_shuffle: Annotated[bool, typer.Option(help="Only for PE: also shuffle the channels of a pixel.")] = True,
     quality: Annotated[int | None, typer.Option(help="Only for etc_jpeg: of JPEG, 1 to 100; default: 80.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another value of the scheme: sigma=0.5.")
+    ] = None,
     interpolation: Annotated[Literal["bilinear", "bicubic"], typer.Option(help="How to resize.")] = "bilinear",
     key_scope: Annotated[Literal["shared", "per_image"], typer.Option(help="One key for all, or one each.")] = "shared",
     keep_names: Annotated[bool, typer.Option("--keep-names", help="Keep file names, which may tell a lot.")] = False,
@@ -49,12 +52,12 @@ def encrypt(
     workers: Workers = None,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or processes of Ray.")] = "local",
 ) -> None:
-    """Encrypt a folder of class folders into PNG files (etc_jpeg: JPEG). Run it again to finish a broken job."""
+    """Encrypt a folder into PNG files (etc_jpeg: JPEG; features: .npy). Run it again to finish a broken job."""
     key = key_of(key_file)
     from vitcrypt.folders import encrypt_folder
     from vitcrypt.keys.opening import opener
 
-    scheme = scheme_of(encryption, block_size, channel_shuffle, quality)
+    scheme = scheme_of(encryption, block_size, channel_shuffle, quality, values or ())
     if key.test_name:
         console.print(f"{key.test_name} is a public test key: anyone can decrypt these images.", style="yellow")
     with progress("encrypting") as advance:

@@ -37,7 +37,7 @@ def encrypt_folder(
     transparency: Transparency = "white",
     on_ray: Callable[[], Key] | None = None,
 ) -> Made:
-    """Encrypt a folder of class folders into another one: as PNG, or as JPEG where the scheme keeps ciphertexts so.
+    """Encrypt a folder of class folders into another one: as PNG, or as JPEG or .npy where the scheme says so.
 
     Every image is centre-cropped, resized and encrypted to the bytes that `ImageDataModule` makes of it, with the index
     that `data.folder` gives it. A JPEG file decodes to them.
@@ -69,7 +69,11 @@ def encrypt_folder(
         raise ValueError(f"{source} is encrypted already ({received[1]}); for another key: vitcrypt rotate")
     refuse_nesting(source, out)
     listing = list_folder(source)
-    suffix = ".png" if scheme.jpeg_quality is None else ".jpg"
+    shape = (3, image_size, image_size)
+    scheme.check_shape(shape)
+    if scheme.properties.dtype == "uint8" and scheme.output_shape(shape) != shape:
+        raise ValueError(f"{scheme.name} makes 8-bit images of another size, so no folder of image files can hold them")
+    suffix = ".npy" if scheme.properties.dtype == "float32" else ".png" if scheme.jpeg_quality is None else ".jpg"
     names = kept_names(listing, suffix) if keep_names else numbers(listing, suffix)
     files = dict(zip(names, listing.files, strict=True))
     wanted = Manifest(
@@ -82,10 +86,8 @@ def encrypt_folder(
         classes=listing.classes,
         source=names_digest(listing, key),
         index={name: file.index for name, file in files.items()},
+        bounds=scheme.bounds(shape),
     )
-    scheme.check_shape(wanted.shape)
-    if scheme.properties.dtype != "uint8" or scheme.output_shape(wanted.shape) != wanted.shape:
-        raise ValueError(f"{scheme.name} makes no images of images, so no folder of image files can hold what it makes")
     sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())

@@ -41,9 +41,10 @@ OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.part")  # files in a folder of tar 
 def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance = quiet) -> Manifest:
     """Pack a folder into one .npz file in the layout of MedMNIST, which `data.npz` and `numpy.load` read.
 
-    It contains `{train,test,val}_images` (uint8 [N, S, S, 3]), `_labels` (int64 [N, 1]) and `_index` (int64 [N], as
-    `data.folder` has them), `classes`, and `manifest`, the manifest as one string of JSON. A folder without train/ is
-    split as `data.folder` splits it. Only the manifest is compressed, as encrypted images do not get smaller.
+    It contains `{train,test,val}_images` (uint8 [N, S, S, 3], or float32 [N, C, H, W]), `_labels` (int64 [N, 1]) and
+    `_index` (int64 [N], as `data.folder` has them), `classes`, and `manifest`, the manifest as one string of JSON. A
+    folder without train/ is split as `data.folder` splits it. Only the manifest is compressed, as encrypted images do
+    not get smaller.
 
     Args:
         folder: What `encrypt_folder` made.
@@ -65,8 +66,12 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         _tidy(out)
         return manifest
 
+    stored, dtype = manifest.stored
+    of_each = (*stored[1:], stored[0]) if dtype == "uint8" else stored
+
     def pixels(name: str) -> bytes:
-        return read_checked_pixels(folder, name, manifest).transpose(1, 2, 0).tobytes()
+        values = read_checked_pixels(folder, name, manifest)
+        return (values.transpose(1, 2, 0) if dtype == "uint8" else values.astype("<f4")).tobytes()
 
     with (
         _alone(folder, out),
@@ -84,9 +89,9 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         names = (image.path.relative_to(folder).as_posix() for image in chain(*splits.values()))
         images, done = _in_turn(pool, pixels, names, manifest), count(1)
         for split, files in splits.items():
-            shape = (len(files), manifest.image_size, manifest.image_size, 3)
+            kind = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (len(files), *of_each)}
             with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                np.lib.format.write_array_header_1_0(member, kind)
                 for image in islice(images, len(files)):
                     member.write(image)
                     advance(next(done), 0, len(manifest.index))
