@@ -198,7 +198,9 @@ class Client:
             faults.append(f"asks for images of {self.image_size} pixels, more than {LARGEST}")
         if key is not None and self.fingerprint is None:
             faults.append("does not name the key of its network, so that yours cannot be compared with it")
-        if key is not None:
+        if self.floats:
+            faults.append(f"asks for {self.scheme.name}, whose ciphertexts are no images but numbers")
+        elif key is not None:
             self.scheme.check_shape(shape)
             if (bits := self.scheme.effective_key_bits(shape)) < LEAST_BITS:
                 faults.append(
