@@ -211,7 +211,7 @@ def test_served_answers_are_the_network_s_on_the_vectors_of_the_owner(made, tmp_
         for answer, odds in zip(owner.predict(files), expected, strict=True):
             assert answer.label == int(odds.argmax())
             assert answer.probability == pytest.approx(float(odds.max()), abs=1e-4)
-        with pytest.raises(ValueError, match="asks for features, whose ciphertexts are no images.*--client FILE"):
+        with pytest.raises(ValueError, match=r"asks for features, whose ciphertexts are no images.*--client FILE"):
             Client("http://127.0.0.1:1", KEY, network=scheme.weights)
         with pytest.raises(ValueError, match="give its file, --network FILE"):
             Client("http://127.0.0.1:1", KEY, tmp_path / "bundle" / "client.json")
