@@ -270,6 +270,17 @@ def write_one(
     part: Path, name: str, source: Path, make: Callable[[str], bytes], origin: Callable[[str], str]
 ) -> Entry | ValueError:
     """Write one image below OUT.part; return its line of the journal, or why it cannot be made."""
+    made = made_one(name, source, make, origin)
+    if isinstance(made, ValueError):
+        return made
+    (part / "images" / name).write_bytes(made[1])
+    return made[0]
+
+
+def made_one(
+    name: str, source: Path, make: Callable[[str], bytes], origin: Callable[[str], str]
+) -> tuple[Entry, bytes] | ValueError:
+    """Make one image; return its line of the journal and what stands in its file, or why it cannot be made."""
     try:
         came_from = origin(name)
         data = make(name)
@@ -277,8 +288,7 @@ def write_one(
         return error
     except OSError as error:
         return ValueError(f"cannot read {source}: {error.strerror or error}")
-    (part / "images" / name).write_bytes(data)
-    return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": came_from}
+    return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": came_from}, data
 
 
 def _lines(entries: list[Entry]) -> str:
