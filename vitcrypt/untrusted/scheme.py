@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitcrypt.untrusted.documents import Document, Side, explain
 
@@ -95,7 +95,7 @@ SchemeValues = Annotated[
     Field(discriminator="name"),
 ]
 """A field of a document that describes a scheme, as {"name": "proposed", "block_size": 16}."""
-_SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues)
+_SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues, config=ConfigDict(defer_build=True))
 
 
 def keeps_jpeg(values: SchemeValues | None) -> bool:
