@@ -21,7 +21,6 @@ from vitcrypt.cli.options import (
     progress,
     scheme_of,
 )
-from vitcrypt.jobs.place import is_address, local
 from vitcrypt.untrusted.text import console
 
 if TYPE_CHECKING:
@@ -30,9 +29,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Encrypted = Annotated[Path, typer.Argument(metavar="IN", parser=local, help="A folder that vitcrypt encrypt made.")]
+
+def _local(text: str) -> Path:
+    from vitcrypt.data.store import place_of  # loaded where a verb is called
+
+    if isinstance(place := place_of(text), Path):
+        return place
+    raise ValueError(f"{place} is an address, and this works on folders of this machine")
+
+
+Encrypted = Annotated[Path, typer.Argument(metavar="IN", parser=_local, help="A folder that vitcrypt encrypt made.")]
 Out = Annotated[
-    Path, typer.Argument(metavar="OUT", parser=local, help="The new folder. Nothing in it is ever overwritten.")
+    Path, typer.Argument(metavar="OUT", parser=_local, help="The new folder. Nothing in it is ever overwritten.")
 ]
 ShardMib = Annotated[int | None, typer.Option(min=1, help="MiB in a tar file at most; default: 1024.")]
 ADDRESS = "Or s3://BUCKET/FOLDER, gs://..."
@@ -63,11 +71,12 @@ def encrypt(
 ) -> None:
     """Encrypt a folder of class folders into PNG files (etc_jpeg: JPEG). Run it again to finish a broken job."""
     key = key_of(key_file)
+    from vitcrypt.data.store import place_of
     from vitcrypt.folders import encrypt_folder
     from vitcrypt.keys.opening import opener
 
     scheme = scheme_of(encryption, block_size, channel_shuffle, quality)
-    place = _place(out)
+    place = place_of(out)
     if shard_mib is not None and isinstance(place, Path):
         raise ValueError(f"--shard-mib is for tar files at an address, and {out} is a folder of images; pack it then")
     if key.test_name:
@@ -136,9 +145,10 @@ def verify(
 ) -> None:
     """Compare every file with the manifest. Needs no key; exit code 1 if a file is missing, changed or foreign."""
     from vitcrypt.data.received import contents
+    from vitcrypt.data.store import place_of
     from vitcrypt.folders import verify_folder, verify_store
 
-    place = _place(folder)
+    place = place_of(folder)
     with progress("verifying") as advance:
         if isinstance(place, Path):
             manifest, wrong = verify_folder(place, workers, advance)
@@ -166,7 +176,9 @@ def pack(
     workers: Workers = None,
 ) -> None:
     """Pack a folder of very many images into one .npz file, or into tar files. Needs no key."""
-    place, suffix = _place(out), Path(out).suffix
+    from vitcrypt.data.store import place_of
+
+    place, suffix = place_of(out), Path(out).suffix
     if suffix in (".tar", ".tgz", ".gz", ".zip"):
         raise ValueError(
             f"OUT is a new folder of tar files, or ends in .npz; got {out}; use {out.removesuffix(suffix)}"
@@ -192,18 +204,11 @@ def pack(
     print_lines([f"  {manifest}", f"  {shlex.join(['vitcrypt', *then])}"])
 
 
-def _place(text: str) -> Path | Store:
-    """Return a folder of this machine, or what lies at an address."""
-    if not is_address(text) or text.startswith("file:///"):
-        return local(text)
-    from vitcrypt.data.store import Store
-
-    return Store(text)
-
-
 def _near(text: str) -> Path:
     """Return a folder of this machine; what lies at an address is brought to one."""
-    if isinstance(place := _place(text), Path):
+    from vitcrypt.data.store import place_of
+
+    if isinstance(place := place_of(text), Path):
         return place
     from vitcrypt.data.remote import images_near
 

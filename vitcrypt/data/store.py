@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from vitcrypt.data.manifest import FILENAME
+from vitcrypt.jobs.place import is_address
 from vitcrypt.untrusted.text import printable
 
 PACKAGES = {"s3": "'vitcrypt[s3]'", "gs": "gcsfs", "http": "aiohttp", "https": "aiohttp", "memory": "fsspec"}
@@ -152,3 +154,10 @@ class Store:
             if isinstance(error, PermissionError) or "credentials" in reason.lower():
                 reason += "; give credentials where the store's own programs find them, as AWS_PROFILE or ~/.aws"
             raise ValueError(f"cannot {what} {self}: {reason}") from error
+
+
+def place_of(text: str) -> Path | Store:
+    """Return a folder of this machine, which may be given as file:///PATH, or what lies at an address."""
+    if text.startswith("file:///"):
+        return Path(unquote(text.removeprefix("file://")))
+    return Store(text) if is_address(text) else Path(text)

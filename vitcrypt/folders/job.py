@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +28,7 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
 from vitcrypt.data.survey import first_ones
 from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
-from vitcrypt.jobs.forked import can_fork, forked
+from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.untrusted.text import shortened
@@ -307,17 +306,3 @@ def disk_errors(place: Path, state: Callable[[], str], then: str) -> Iterator[No
         raise OSError(
             f"{error.filename or place}: {error.strerror}; {state()}: {remedy} and run the same command again; {then}"
         ) from error
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let torch use one thread in each of ours, where it is loaded."""
-    if (torch := sys.modules.get("torch")) is None:
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -29,9 +29,9 @@ from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.remote import near
 from vitcrypt.data.store import Store
 from vitcrypt.data.survey import first_ones
-from vitcrypt.folders.job import GROUP, MANY, Advance, Entry, Made, made_one, one_thread_each, quiet
+from vitcrypt.folders.job import GROUP, MANY, Advance, Entry, Made, made_one, quiet
 from vitcrypt.jobs.atomic import sha256
-from vitcrypt.jobs.forked import can_fork, forked
+from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.untrusted.documents import Document, Sha256, parse_document
 from vitcrypt.untrusted.text import printable, shortened

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from pathlib import Path
-from urllib.parse import unquote
 
 
 def expanded(path: str | Path) -> Path:
@@ -22,19 +21,6 @@ def cache() -> Path:
 def is_address(place: str) -> bool:
     """Whether this is an address such as s3://BUCKET/FOLDER, and no path."""
     return re.match(r"[a-z][a-z0-9+.-]*://", place) is not None
-
-
-def local(place: str) -> Path:
-    """Return the path of a place on this machine, which may be given as file:///PATH.
-
-    Raises:
-        ValueError: It is an address.
-    """
-    if place.startswith("file:///"):
-        return Path(unquote(place.removeprefix("file://")))
-    if is_address(place):
-        raise ValueError(f"{place} is an address, and this works on folders of this machine")
-    return Path(place)
 
 
 def real_place(out: Path) -> Path:
