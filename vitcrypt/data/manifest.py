@@ -102,7 +102,7 @@ class Manifest:
         if not 1 <= self.image_size <= MAX_SIDE:
             raise ValueError(f"image_size is 1..{MAX_SIDE} pixels; got {self.image_size}")
         for name in self.classes:
-            if not _is_name(name):
+            if not is_name(name):
                 raise ValueError(f"class {name!r:.200} can be no folder's name: rename it")
         if FILENAME in self.classes:
             raise ValueError(f"a class called {FILENAME} stands where this file itself goes: rename its folder")
@@ -111,7 +111,7 @@ class Manifest:
         classes, depth = set(self.classes), int(self.split)
         for name in self.index:
             *folders, file = name.split("/") if isinstance(name, str) else [""]
-            if not all(map(_is_name, (*folders, file))) or not file.endswith(self.suffix) or file == self.suffix:
+            if not all(map(is_name, (*folders, file))) or not file.endswith(self.suffix) or file == self.suffix:
                 raise ValueError(f"{name!r:.200} names no {self.suffix} file inside of the folder: rename it")
             if len(folders) <= depth or folders[depth] not in classes:
                 raise ValueError(f"{name!r:.200} lies in no class folder")
@@ -216,15 +216,15 @@ class Manifest:
         return {**plain, **bounds, "scheme": self.scheme.to_dict(), "files": files}
 
     @classmethod
-    def read(cls, path: Path, data: bytes | None = None) -> Manifest:
-        """Read it from a file, or from the bytes that stand in there.
+    def read(cls, path: Path | str, data: bytes | None = None) -> Manifest:
+        """Read it from a file, or from the bytes that stand at that place.
 
         Raises:
             FileNotFoundError: There is none.
             ValueError: It is a link or no file, damaged, of another version, or a field is not what it must be.
         """
         try:
-            return cls._parsed(read_regular(path, MAX_BYTES, below=path.parent) if data is None else data)
+            return cls._parsed(read_regular(Path(path), MAX_BYTES, below=Path(path).parent) if data is None else data)
         except FileNotFoundError:
             raise
         except ValidationError as error:
@@ -277,7 +277,7 @@ class Manifest:
         return None
 
 
-def _is_name(name: object) -> bool:
+def is_name(name: object) -> bool:
     """Say whether this can name a file or folder, on every system and in one piece."""
     forbidden = r"[/\\\x00-\x1f\x7f-\x9f]"
     return isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..") and not re.search(forbidden, name)
