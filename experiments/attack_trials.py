@@ -1,12 +1,12 @@
-"""Repeated trials of attacks, each with its own images under a key of its own, as JSON: a row for each scheme and number.
+"""Repeated trials of attacks, each with images and a key of its own, as JSON: a row for each scheme and number.
 
     python experiments/attack_trials.py known cifar10.npz         # 20 keys a scheme, more pairs until all are exact
     python experiments/attack_trials.py jigsaw cifar10.npz        # 100 x 1 and 30 x 2 ciphertexts, proposed, 224 / 16
     python experiments/attack_trials.py photographs               # six photographs, alone and under one key
-    python experiments/attack_trials.py statistics cifar10.npz pe:50:10 pe:10:10 le:50:6 le:10:6 etc:1000:9 ele:1000:3
+    python experiments/attack_trials.py statistics cifar10.npz pe:50:10 pe:10:10 le:50:6 le:10:6 etc:1000:9
 
-`statistics` takes scheme:ciphertexts:trials, with 2,000 public images. Of each trial: the least share of a subkey that was
-found (1: the key is exact), the median SSIM of the best version of its images (the first 100), and seconds. Recorded in
+`statistics` takes scheme:ciphertexts:trials (also ele:1000:3), with 2,000 public images. Of each trial: the least share of
+a subkey that was found (1: the key is exact), the median SSIM of the best version of its images (the first 100), and seconds. Recorded in
 experiments/records/trials; trials_table.py prints the table of docs/threat-model.md.
 
 The .npz file holds `train_images` and `test_images`, uint8 [N, 32, 32, 3].

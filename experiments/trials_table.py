@@ -1,6 +1,6 @@
 """The records of attack_trials.py as a table: how often the key was exact, and what was restored.
 
-    python experiments/trials_table.py experiments/records/trials
+python experiments/trials_table.py experiments/records/trials
 """
 
 import json
@@ -16,7 +16,9 @@ if __name__ == "__main__":
     print(f"| {' | '.join(COLUMNS)} |")
     print("|" + " --- |" * len(COLUMNS))
     rows = [row for path in Path(sys.argv[1]).glob("*.json") for row in json.loads(path.read_text())]
-    for row in sorted(rows, key=lambda row: (row["scheme"], row["options"], row["method"], row["images"], row["number"])):
+    for row in sorted(
+        rows, key=lambda row: (row["scheme"], row["options"], row["method"], row["images"], row["number"])
+    ):
         kind = "pairs" if row["method"] == "known_plaintext" else "ciphertexts"
         name = f"{row['scheme']}, signs only" if "channel_shuffle=False" in row["options"] else row["scheme"]
         count = f"{row['number']:,} {kind if row['number'] > 1 else kind[:-1]}"

@@ -1,6 +1,6 @@
 """How much of the key `attack=weights` reads from a key-adapted network, against the steps of its fine-tuning.
 
-    python experiments/weights_attack.py cifar10.npz pretrained.ckpt docs/weights-attack.png > experiments/records/weights/shares.json
+    python experiments/weights_attack.py cifar10.npz pretrained.ckpt curve.png > experiments/records/weights/shares.json
 
 `pretrained.ckpt` is that of no_loss_pretraining.yaml. Fine-tuning as in no_loss.yaml (SGD, batch 128), at the learning
 rate of plain images (0.03) and, for the proposed scheme, at the paper's for encrypted ones, ten times that; constant.

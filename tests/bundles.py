@@ -82,7 +82,7 @@ def described(**changes) -> Bundle:
 
 def network_of(bundle: Bundle) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_network(bundle.model, bundle.image_size, len(bundle.classes)).eval()
+    return build_network(bundle.model, bundle.image_size, len(bundle.classes), shape=bundle.floats).eval()
 
 
 def written(folder: Path, **changes) -> Bundle:

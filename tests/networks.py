@@ -39,3 +39,19 @@ def small(seed=0, **options):
 def seen(image, dtype=torch.float64):
     """Normalise as `vitcrypt.data` does, in double precision."""
     return (image.double() * 2 - 255).div(255).to(dtype)
+
+
+def linear_features(path, shape, length):
+    """Write a linear network as an ONNX file, as `encryption.weights` reads it; return the path and its matrix."""
+    layers = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(1), torch.nn.Linear(12, length))
+    layers[2].weight.data.normal_(generator=torch.Generator().manual_seed(0))
+    layers[2].bias.data.zero_()
+
+    class Of8Bits(torch.nn.Sequential):
+        def forward(self, image):
+            return super().forward(image.float() / 127.5 - 1)
+
+    free = {"image": {0: "n"}, "features": {0: "n"}}
+    names = {"input_names": ["image"], "output_names": ["features"], "dynamic_axes": free, "dynamo": False}
+    torch.onnx.export(Of8Bits(*layers).eval(), (torch.zeros(1, *shape, dtype=torch.uint8),), str(path), **names)
+    return str(path), layers[2].weight.detach().double()

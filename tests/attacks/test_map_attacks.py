@@ -69,9 +69,11 @@ def test_few_pairs_restore_more_with_public_images_and_nothing_with_keys_of_thei
     of_prior, of_span = (float(symmetric_ssim(images, plain)[0].median()) for images in (found, alone))
     assert of_prior > max(of_span, 0.5)
     each = ImageEncryption(PE(), Key.test("test-0"), SHAPE, key_scope="per_image")
-    fresh = each(pairs, torch.arange(len(pairs)))
-    lost = LinearMap()(Observation(PE(), each(plain, torch.arange(1000, 1020)), known=(pairs, fresh))).images
-    assert float(symmetric_ssim(lost, plain)[0].median()) < 0.3
+    held["known"] = (pairs, each(pairs, torch.arange(len(pairs))))
+    fresh = Observation(PE(), each(plain, torch.arange(1000, 1020)), **held)
+    assert float(symmetric_ssim(LinearMap()(fresh).images, plain)[0].median()) < 0.3
+    with pytest.raises(ValueError, match="a map that keeps distances"):
+        Trilateration()(fresh)
 
 
 class Turned(Scheme):

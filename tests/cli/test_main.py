@@ -126,7 +126,7 @@ from vitcrypt.cli import main
 try:
     main()
 finally:
-    print("loaded:", *sorted({"torch", "hydra", "pandas", "lightning"} & set(sys.modules)))
+    print("loaded:", *sorted({"torch", "hydra", "numpy", "pandas", "lightning"} & set(sys.modules)))
 """
 
 

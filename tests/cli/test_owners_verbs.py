@@ -24,7 +24,7 @@ import sys
 from vitcrypt.cli.main import app
 for verb in sys.stdin.read().splitlines():
     app(verb.split(), standalone_mode=False)
-    heavy = [name for name in ("torch", "lightning", "hydra", "scipy", "sklearn") if name in sys.modules]
+    heavy = [name for name in ("torch", "lightning", "hydra", "scipy", "sklearn", "pandas") if name in sys.modules]
     assert not heavy, (verb, heavy)
 """
 

@@ -12,8 +12,9 @@ from program import environment, finish, results
 from samples import class_folders
 from tar_files import several
 
+from vitcrypt.data.store import Store
 from vitcrypt.encryption import Proposed
-from vitcrypt.folders import encrypt_folder
+from vitcrypt.folders import encrypt_folder, pack_shards, verify_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 RUN = ["encryption=received", "model=vit_micro", "model.image_size=16", "model.network.embed_dim=16", "trainer=cpu"]
@@ -110,3 +111,19 @@ def test_a_bucket_trains_the_same_network_with_two_workers_or_two_processes_and_
     assert "hunter2" not in printed
     texts = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".json", ".yaml", ".csv")]
     assert not any("hunter2" in text or "somebody" in text for text in texts)
+
+
+def test_a_bucket_takes_the_tar_files_of_this_machine_once(made, bucket, tmp_path):
+    import s3fs
+
+    pack_shards(made / "enc", tmp_path / "tars")
+    wanted = {path.name: path.read_bytes() for path in (tmp_path / "tars").iterdir()}
+    store = Store("s3://bucket/new/enc")
+    assert encrypt_folder(made / "photos", store, Proposed(4), KEY, image_size=16).written == 96
+    system = s3fs.S3FileSystem(skip_instance_cache=True)
+    assert {name: system.cat(f"bucket/new/enc/{name}") for name in store.listed()} == wanted
+    assert verify_store(store)[1] == []
+    with pytest.raises(FileExistsError, match=r"manifest\.json exists"):
+        store.create("manifest.json", tmp_path / "tars" / "000000.tar")
+    assert pack_shards(made / "enc", store).digest == verify_store(store)[0].digest
+    assert {name: system.cat(f"bucket/new/enc/{name}") for name in store.listed()} == wanted

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from cases import by_oracle, cipher_of, drawn, noise
+from networks import linear_features
 from scipy.integrate import quad
 from scipy.special import gamma
 from scipy.stats import norm
 
 from vitcrypt.encryption import Features, ImageEncryption
-from vitcrypt.encryption.features import _network
+from vitcrypt.encryption.features import _loaded
 from vitcrypt.encryption.privacy import gaussian_delta, gaussian_epsilon, leakage_bits
 from vitcrypt.keys import Key
 
@@ -22,19 +23,7 @@ SHAPE = (3, 16, 24)
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """A linear network of 12 values, as an ONNX file."""
-    path = tmp_path_factory.mktemp("network") / "linear.onnx"
-    layers = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(1), torch.nn.Linear(12, 5))
-    layers[2].weight.data.normal_(generator=torch.Generator().manual_seed(0))
-    layers[2].bias.data.zero_()
-
-    class Of8Bits(torch.nn.Sequential):
-        def forward(self, image):
-            return super().forward(image.float() / 127.5 - 1)
-
-    free = {"image": {0: "n"}, "features": {0: "n"}}
-    names = {"input_names": ["image"], "output_names": ["features"], "dynamic_axes": free, "dynamo": False}
-    torch.onnx.export(Of8Bits(*layers).eval(), (torch.zeros(1, *SHAPE, dtype=torch.uint8),), str(path), **names)
-    return str(path), layers[2].weight.detach().double()
+    return linear_features(tmp_path_factory.mktemp("network") / "linear.onnx", SHAPE, 5)
 
 
 def test_ciphertexts_are_the_oracle_s_alone_and_in_batches_and_repeat():
@@ -182,4 +171,4 @@ def test_a_code_says_which_value_is_the_largest_and_nothing_else(network):
 def test_what_cannot_be_is_refused_by_name(tmp_path, make, told):
     with pytest.raises((ValueError, TypeError, FileNotFoundError), match=told):
         make(tmp_path)
-    _network.cache_clear()
+    _loaded.cache_clear()

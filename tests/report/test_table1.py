@@ -13,7 +13,7 @@ from recorded import changed, stored, training, typed
 from typer.testing import CliRunner
 
 from vitcrypt.cli.main import app
-from vitcrypt.report.frame import Table, texts
+from vitcrypt.report.frame import Table, Texts
 from vitcrypt.report.paper import TABLE1
 from vitcrypt.report.records import Epoch, Validation
 from vitcrypt.report.results import read_results
@@ -208,7 +208,7 @@ def test_every_format_holds_the_same_cells(place):
 
 
 def test_markdown_and_latex_escape_what_they_must():
-    sheet = Table("50 %", texts([["x|y", "ViT_B & 1"]], ["a", "b"]), ["note"])
+    sheet = Table("50 %", Texts([["x|y", "ViT_B & 1"]], ["a", "b"]), ["note"])
     assert r"x\|y" in sheet.markdown()
     assert r"ViT\_B \& 1 \\" in sheet.latex()
     assert r"\caption{50 \%}" in sheet.latex()

@@ -14,7 +14,7 @@ from vitcrypt.benchmark.declarations import Examined, Finding
 from vitcrypt.benchmark.measures import Measured
 from vitcrypt.benchmark.plan import Step
 from vitcrypt.jobs.atomic import atomic_write
-from vitcrypt.report.frame import Table, texts
+from vitcrypt.report.frame import Table, Texts
 from vitcrypt.report.html import html_report
 from vitcrypt.report.records import AttackResult, TrainingResult
 from vitcrypt.report.verdict import judge
@@ -113,11 +113,11 @@ class Card:
     def tables(self) -> list[Table]:
         """Return the parts of the card."""
         name = self.scheme["name"]
-        declared = texts([[f.what, f.declared, f.found, f.told] for f in self.findings], ["", "declared", "found", ""])
+        declared = Texts([[f.what, f.declared, f.found, f.told] for f in self.findings], ["", "declared", "found", ""])
         figures = {**self.measured.key, **self.measured.speed, **self.measured.ciphertexts}
-        measured = texts([[what, _number(value)] for what, value in figures.items()], ["", name])
+        measured = Texts([[what, _number(value)] for what, value in figures.items()], ["", name])
         trained = [o for o in self.outcomes if o.step.part == "accuracy"]
-        accuracy = texts([[o.step.name, *_accuracy(o)] for o in trained], ["", "accuracy, %", "under another key, %"])
+        accuracy = Texts([[o.step.name, *_accuracy(o)] for o in trained], ["", "accuracy, %", "under another key, %"])
         restored: list[list[str]] = []
         linked: list[list[str]] = []
         curves: list[list[str]] = []
@@ -143,10 +143,10 @@ class Card:
                 text=1,
             ),
             Table(f"{name}: accuracy", accuracy, [], text=1),
-            Table(f"{name}: attacks", texts(restored, columns), [NOTE], text=3),
-            Table(f"{name}: linkage", texts(linked, linkage), [], text=3),
-            Table(f"{name}: break curve", texts(curves, columns), [], text=3),
-            Table(f"{name}: attacks that do not apply", texts(missed, ["attack", "why"]), [], text=2),
+            Table(f"{name}: attacks", Texts(restored, columns), [NOTE], text=3),
+            Table(f"{name}: linkage", Texts(linked, linkage), [], text=3),
+            Table(f"{name}: break curve", Texts(curves, columns), [], text=3),
+            Table(f"{name}: attacks that do not apply", Texts(missed, ["attack", "why"]), [], text=2),
         ]
 
     def json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from vitcrypt.benchmark.cases import SURVIVED, Case, cases
 from vitcrypt.benchmark.claim import Claim, Published, Result, Spread, Values
-from vitcrypt.report.frame import Table, texts
+from vitcrypt.report.frame import Table, Texts
 from vitcrypt.report.verdict import WORDS
 
 NOTES = (
@@ -80,7 +80,7 @@ class Grid:
         """Return its texts."""
         rows = [[f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row.cells] for row in self.rows]
         titles = [f"{column.name} ({column.side})" if column.side else column.name for column in self.columns]
-        return Table(self.title, texts(rows, titles), self.notes, text=titles.index(titles[self.groups[0][1]]))
+        return Table(self.title, Texts(rows, titles), self.notes, text=titles.index(titles[self.groups[0][1]]))
 
 
 def grids(claims: list[Claim]) -> list[Grid]:
@@ -97,8 +97,8 @@ def grids(claims: list[Claim]) -> list[Grid]:
 
 def flat(claims: list[Claim]) -> Table:
     """Return a row for each claim and a column for each field."""
-    rows = pd.json_normalize([claim.model_dump(exclude_defaults=True) for claim in claims])
-    return Table("Claims", rows.fillna("").map(str), text=len(rows.columns))
+    rows = pd.json_normalize([claim.model_dump(exclude_defaults=True) for claim in claims]).fillna("").map(str)
+    return Table("Claims", Texts(rows.to_numpy().tolist(), list(rows.columns)), text=len(rows.columns))
 
 
 def overview(claims: list[Claim]) -> Grid:

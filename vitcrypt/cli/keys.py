@@ -10,7 +10,7 @@ import typer
 from vitcrypt.cli.options import key_of
 from vitcrypt.untrusted.text import console
 
-app = typer.Typer(no_args_is_help=True, help="Make, show and check key files.")
+app = typer.Typer(name="key", no_args_is_help=True, help="Make, show and check key files.")
 
 DEFAULT = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "vitcrypt" / "key.txt"
 KeyPath = Annotated[

@@ -1,5 +1,6 @@
 """vitcrypt: encrypt images, train and attack on them, serve what was trained."""
 
+import gc
 import sys
 from typing import Annotated, Any
 
@@ -7,24 +8,64 @@ import typer
 from typer.core import TyperGroup
 
 from vitcrypt import __version__
-from vitcrypt.cli import benchmark, evaluate, folders, keys, leaderboard, networks, pages, serve
 from vitcrypt.experiment.command_line import refuse_keys
 from vitcrypt.experiment.errors import explained
 from vitcrypt.untrusted.text import console
 
 HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+MODULES = ("report", "key", "encrypt", "fold", "benchmark", "leaderboard", "evaluate", "serve", "help")
+"""One verb of each module, in the order of `--help`."""
+MANY_OBJECTS = 10_000
+
+
+def _module_of(verb: str) -> typer.Typer | None:
+    """Load the module of a verb, and none of the others."""
+    match verb:
+        case "report":
+            from vitcrypt.cli.report import app
+        case "key":
+            from vitcrypt.cli.keys import app
+        case "encrypt" | "decrypt" | "rotate" | "verify" | "pack":
+            from vitcrypt.cli.folders import app
+        case "fold" | "adapt" | "rekey":
+            from vitcrypt.cli.networks import app
+        case "benchmark":
+            from vitcrypt.cli.benchmark import app
+        case "leaderboard":
+            from vitcrypt.cli.leaderboard import app
+        case "evaluate":
+            from vitcrypt.cli.evaluate import app
+        case "export" | "serve" | "predict" | "demo":
+            from vitcrypt.cli.serve import app
+        case "help":
+            from vitcrypt.cli.pages import app
+        case _:
+            return None
+    return app
 
 
 class Program(TyperGroup):
-    """All verbs, of which `report` is loaded only when it is typed: it needs pandas, and `--help` its name alone."""
+    """All verbs. Of one that is typed the module is loaded alone, for a list of them all are."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a verb; None if there is no such verb."""
+        if cmd_name not in self.commands and (module := _module_of(cmd_name)) is not None:
+            program = typer.Typer()
+            program.add_typer(module)
+            self.commands.update(typer.main.get_group(program).commands)
+        return self.commands.get(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all verbs, in order."""
+        for verb in MODULES:
+            self.get_command(ctx, verb)
+        return list(self.commands)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name of a verb, its command and the arguments that follow."""
-        if args[0] != "report":
-            return super().resolve_command(ctx, args)
-        from vitcrypt.cli.report import app as report
-
-        return "report", typer.main.get_group(report), args[1:]
+        if self.get_command(ctx, args[0]) is None:
+            self.list_commands(ctx)  # the nearest of them is named
+        return super().resolve_command(ctx, args)
 
 
 def _version(asked: bool) -> None:
@@ -34,9 +75,6 @@ def _version(asked: bool) -> None:
 
 
 app = typer.Typer(cls=Program, no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(keys.app, name="key")
-app.add_typer(folders.app)
-app.add_typer(networks.app)
 
 
 @app.callback(help=__doc__)
@@ -64,18 +102,6 @@ def attack(context: typer.Context) -> None:
     attack_main(context.args)
 
 
-@app.command(help="Print tables, draw figures and write a page from the results.")
-def report() -> None:
-    """Stand in the list of verbs; see `Program`."""
-
-
-app.add_typer(benchmark.app)
-app.add_typer(leaderboard.app)
-app.add_typer(evaluate.app)
-app.add_typer(serve.app)
-app.add_typer(pages.app)
-
-
 @app.command(hidden=True, context_settings=HYDRA)
 def bench() -> None:
     """Name the program that took the place of this verb."""
@@ -84,6 +110,7 @@ def bench() -> None:
 
 def main() -> None:
     """Run the program; an error that the user can fix is shown as a message."""
+    gc.set_threshold(MANY_OBJECTS)  # modules are no garbage: looking for it at the usual pace is a fifth of the start
     with explained("config"):
         refuse_keys(sys.argv[1:])
         if "" in sys.argv[1:]:

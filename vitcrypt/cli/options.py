@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -25,7 +27,9 @@ KeyFile = Annotated[
 ]
 OldKey = Annotated[str, typer.Option(metavar="FILE", help="The key of now.")]
 NewKey = Annotated[str, typer.Option(metavar="FILE", help="The key of the result.")]
-SchemeName = Literal["proposed", "le", "ele", "etc", "pe", "etc_jpeg", "horio", "pevit_rs", "pixelise", "noise"]
+SchemeName = Literal[
+    "proposed", "le", "ele", "etc", "pe", "etc_jpeg", "horio", "pevit_rs", "pixelise", "noise", "features"
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -38,9 +42,21 @@ def key_of(name: str) -> Key:
 
 
 def scheme_of(
-    name: SchemeName, block_size: int | None, channel_shuffle: bool = True, quality: int | None = None
+    name: SchemeName,
+    block_size: int | None,
+    channel_shuffle: bool = True,
+    quality: int | None = None,
+    values: Sequence[str] = (),
 ) -> Scheme:
-    """Return the scheme of the options; raise ValueError where one of them is not for it."""
+    """Return the scheme of the options; raise ValueError where one of them is not for it.
+
+    Args:
+        name: Of the scheme.
+        block_size: None: its usual one.
+        channel_shuffle: Of PE.
+        quality: Of etc_jpeg.
+        values: What else it takes, as NAME=VALUE.
+    """
     from vitcrypt.encryption import PE, EtCJPEG
     from vitcrypt.encryption.scheme import SCHEMES
 
@@ -54,8 +70,24 @@ def scheme_of(
         return EtCJPEG(16 if block_size is None else block_size, 80 if quality is None else quality)
     if quality is not None:
         raise ValueError(f"--quality is for --encryption etc_jpeg; {name} is kept to the byte")
-    usual = 1 if name == "noise" else 16
-    return SCHEMES[name](usual if block_size is None else block_size)
+    usual = {"noise": 1, "features": 8}.get(name, 16)
+    scheme = SCHEMES[name]
+    takes = {field.name for field in fields(scheme)} - {"block_size", "network", "values"}
+    given = {}
+    for value in values:
+        option, equals, text = value.partition("=")
+        if not equals or option not in takes:
+            known = ", ".join(f"{each}=..." for each in sorted(takes)) or "nothing"
+            raise ValueError(f"--set {value}: {name} takes {known}")
+        given[option] = _value(text)
+    return scheme(block_size=usual if block_size is None else block_size, **given)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)  # a number, true or false
+    except ValueError:
+        return text
 
 
 def keep_old_name(app: typer.Typer, old: str, command: Callable[..., None], line: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
 from vitcrypt.untrusted.text import console
 
@@ -26,7 +27,7 @@ def show(
         text = pages[topic].read_text()
         with console.pager() if console.is_terminal else nullcontext():
             console.print(text.rstrip("\n"))
-    elif topic in getattr(program, "commands", {}):
+    elif isinstance(program, TyperGroup) and topic in program.list_commands(context):
         program.main([topic, "--help"], prog_name="vitcrypt")
     elif topic:
         raise ValueError(

@@ -13,7 +13,6 @@ from vitcrypt.report.printed import Format, print_table
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import read_results
 from vitcrypt.report.security import RATE, attacks, security
-from vitcrypt.report.table1 import table1
 from vitcrypt.untrusted.text import console, error_console
 
 
@@ -27,7 +26,12 @@ class Group(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=Group, help="Tables, figures and pages from the results. FOLDER alone: a table of all runs.")
+app = typer.Typer(
+    name="report",
+    cls=Group,
+    help="Tables, figures and pages from the results. FOLDER alone: a table of all runs.",
+    short_help="Print tables, draw figures and write a page from the results.",
+)
 Folder = Annotated[Path, typer.Argument(metavar="[RESULTS]", help="Folder of results.")]
 Printed = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
@@ -49,6 +53,8 @@ def runs(
 @app.command(name="table1")
 def print_table1(results: Folder = Path("results"), format: Printed = Format.RICH) -> None:  # noqa: A002
     """Print Table I: what was published beside what was measured, missing cells as missing."""
+    from vitcrypt.report.table1 import table1
+
     found, left_out = _read(results)
     table, without_row = table1(found)
     print_table(table, format)
@@ -176,6 +182,7 @@ def html(results: Folder = Path("results"), output: Annotated[Path, typer.Option
     from vitcrypt.experiment.fig3 import fig3
     from vitcrypt.experiment.keyspace import keyspace
     from vitcrypt.report.html import attack_pages, html_report
+    from vitcrypt.report.table1 import table1
 
     found, left_out = _read(results)
     own, (paper, unused) = [summary(found), attacks(found)], table1(found)

@@ -33,6 +33,9 @@ Described = Annotated[
     Path | None,
     typer.Option("--client", help="The client.json of the export; without it, the service says how to encrypt."),
 ]
+Network = Annotated[
+    Path | None, typer.Option("--network", help="ONNX file of your public network, where its vectors are sent.")
+]
 Url = Annotated[str, typer.Option(help="Address of the service.")]
 
 
@@ -137,6 +140,7 @@ def predict(
     plain: Annotated[bool, typer.Option("--plain", help="Use no key: images are sent as they are.")] = False,
     client: Described = None,
     token_file: TokenFile = None,
+    network: Network = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Encrypt images here, ask a service for their classes, and print them."""
@@ -148,7 +152,7 @@ def predict(
     files, left_out = list_images(images)
     for line in [*filter(None, [describe_left_out(left_out)]), *survey(files).lines()]:
         error_console.print(line)
-    asked = _client(url, key_file, plain, client, token_file)
+    asked = _client(url, key_file, plain, client, token_file, network)
     predictions = asked.predict(files)
     if as_json:
         answers = [{"file": str(file), **asdict(entry)} for file, entry in zip(files, predictions, strict=True)]
@@ -190,12 +194,14 @@ def demo(
     serve_app(page, listening, read_seconds=60)
 
 
-def _client(url: str, key_file: str, plain: bool, description: Path | None, token_file: Path | None) -> "Client":
+def _client(
+    url: str, key_file: str, plain: bool, described: Path | None, token_file: Path | None, network: Path | None = None
+) -> "Client":
     from vitcrypt.service import Client
 
     if not plain and not key_file:
         raise ValueError("give the key that the network was trained under: --key-file FILE, or VITCRYPT_KEY_FILE")
-    return Client(url, None if plain else key_of(key_file), description, _token(token_file))
+    return Client(url, None if plain else key_of(key_file), described, _token(token_file), network=network)
 
 
 def _token(file: Path | None) -> str | None:

@@ -202,8 +202,8 @@ class ImageDataModule(LightningDataModule):
         return self._finish(self.plain(image), index, dtype)
 
     def plain(self, image: Tensor) -> Tensor:
-        """Resize uint8 [B, C, h, w] to uint8 [B, C, S, S]: what is encrypted."""
-        return resize(image, self.image_size, self.interpolation)
+        """Resize uint8 [B, C, h, w] to uint8 [B, C, S, S]: what is encrypted. What came as float32 stays as it is."""
+        return image if image.dtype == torch.float32 else resize(image, self.image_size, self.interpolation)
 
     def encrypted(self, image: Tensor, index: Tensor) -> Tensor:
         """Resize and encrypt uint8 [B, C, h, w] to uint8 [B, C, S, S]: what the provider gets."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from vitcrypt.data.stratified import split_positions
 
 
 class Batch(TypedDict):
-    """Images of a data set: `image` uint8 [B, C, h, w], `label` int64 [B], and `index` int64 [B], their names there."""
+    """Images of a data set: `image` uint8 [B, C, h, w], `label` int64 [B], and `index` int64 [B], their names there.
+
+    Of received ciphertexts that are no images, `image` is float32.
+    """
 
     image: Tensor
     label: Tensor
@@ -60,10 +63,10 @@ class ImageDataset(Dataset[Batch]):
 
 
 class ArrayDataset(ImageDataset):
-    """Images that are in memory, uint8 [N, C, h, w]."""
+    """Images that are in memory, uint8 [N, C, h, w]; received ciphertexts also float32."""
 
     def __init__(self, images: Tensor, labels: Tensor, index: Tensor) -> None:
-        if images.dtype != torch.uint8 or images.dim() != 4:
+        if images.dtype not in (torch.uint8, torch.float32) or images.dim() != 4:
             raise TypeError(f"expected images as uint8 [N, C, h, w], got {images.dtype} {list(images.shape)}")
         if not len(images) == len(labels) == len(index):
             raise ValueError(f"{len(images)} images have {len(labels)} labels and {len(index)} indices")
@@ -86,8 +89,8 @@ class DecodedDataset(ImageDataset):
         """Decode."""
         return torch.from_numpy(np.stack([self.pixels(i) for i in positions.tolist()]))
 
-    def pixels(self, position: int) -> NDArray[np.uint8]:
-        """Return one image, uint8 [3, size, size]."""
+    def pixels(self, position: int) -> NDArray[Any]:
+        """Return one image, uint8 [3, size, size], or a ciphertext as its manifest says."""
         raise NotImplementedError
 
 
@@ -98,7 +101,7 @@ class FileDataset(DecodedDataset):
         super().__init__(labels, index)
         self.paths, self.read = paths, read
 
-    def pixels(self, position: int) -> NDArray[np.uint8]:
+    def pixels(self, position: int) -> NDArray[Any]:
         """Decode."""
         return np.asarray(self.read(self.paths[position]))
 

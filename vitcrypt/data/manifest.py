@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import zipfile
@@ -55,6 +56,7 @@ class _Contents(Document):
     public_test_key: documents.TestKey | None
     classes: list[Any]
     source: Sha256
+    bounds: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     files: dict[Any, _File]
     checksum: Sha256
 
@@ -77,6 +79,7 @@ class Manifest:
         sha256: For every file its checksum. Empty while the folder is being made.
         origin: For every file a value that tells whether what it was made from has changed: an HMAC-SHA256 of the
             contents under a subkey of the owner. Empty where the contents are named by `source`, and in older folders.
+        bounds: What is proved of one ciphertext against any attack, as `Scheme.bounds` has it; empty of most schemes.
 
     Raises:
         ValueError: A size, a name or an index is not what it must be, whoever wrote it.
@@ -93,12 +96,13 @@ class Manifest:
     index: dict[str, int] = field(repr=False)
     sha256: dict[str, str] = field(default_factory=dict, repr=False)
     origin: dict[str, str] = field(default_factory=dict, repr=False)
+    bounds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.image_size <= MAX_SIDE:
             raise ValueError(f"image_size is 1..{MAX_SIDE} pixels; got {self.image_size}")
         for name in self.classes:
-            if not _is_name(name):
+            if not is_name(name):
                 raise ValueError(f"class {name!r:.200} can be no folder's name: rename it")
         if FILENAME in self.classes:
             raise ValueError(f"a class called {FILENAME} stands where this file itself goes: rename its folder")
@@ -107,7 +111,7 @@ class Manifest:
         classes, depth = set(self.classes), int(self.split)
         for name in self.index:
             *folders, file = name.split("/") if isinstance(name, str) else [""]
-            if not all(map(_is_name, (*folders, file))) or not file.endswith(self.suffix) or file == self.suffix:
+            if not all(map(is_name, (*folders, file))) or not file.endswith(self.suffix) or file == self.suffix:
                 raise ValueError(f"{name!r:.200} names no {self.suffix} file inside of the folder: rename it")
             if len(folders) <= depth or folders[depth] not in classes:
                 raise ValueError(f"{name!r:.200} lies in no class folder")
@@ -125,8 +129,15 @@ class Manifest:
         return (3, self.image_size, self.image_size)
 
     @property
+    def stored(self) -> tuple[tuple[int, int, int], str]:
+        """(C', H', W') and dtype of every ciphertext; float32 is kept as .npy."""
+        return self.scheme.output_shape(self.shape), self.scheme.properties.dtype
+
+    @property
     def suffix(self) -> str:
-        """How names of files end: ".jpg" where the scheme's ciphertexts are kept as JPEG, else ".png"."""
+        """How names of files end: ".npy" of float32, ".jpg" where ciphertexts are kept as JPEG, else ".png"."""
+        if self.scheme.properties.dtype == "float32":
+            return ".npy"
         return ".png" if self.scheme.jpeg_quality is None else ".jpg"
 
     @property
@@ -138,7 +149,9 @@ class Manifest:
 
     @property
     def max_file_bytes(self) -> int:
-        """How large a file of it may be: an image that cannot be compressed, and as much again."""
+        """How large a file of it may be: float32 and a header; twice an image that cannot be compressed."""
+        if self.suffix == ".npy":
+            return 4 * math.prod(self.stored[0]) + 2**10
         return 2 * self.image_size * (1 + 3 * self.image_size) + 2**16
 
     @property
@@ -149,16 +162,26 @@ class Manifest:
     def __str__(self) -> str:
         block = f", blocks of {self.scheme.block_size}" if self.scheme.block_size > 1 else ""
         key = f", {self.key_scope.replace('_', '-')} key {self.fingerprint}" if self.encrypted else ""
-        return f"{self.scheme.name}{block}, {self.image_size} x {self.image_size}{key}"
+        told = "".join(f", {name} {value:.4g}" for name, value in self.bounds.items())
+        proved = f"; proved of one ciphertext{told[1:]}" if told else ""
+        return f"{self.scheme.name}{block}, {self.image_size} x {self.image_size}{key}{proved}"
 
     def summary(self) -> dict[str, Any]:
         """Return it as plain values without the single files."""
         content = self._content()
         return {**content, "files": len(content["files"]), "digest": self.digest}
 
+    def check_bounds(self) -> None:
+        """Raise ValueError if other bounds are stated than follow from the scheme and its numbers."""
+        proved = self.scheme.bounds(self.shape)
+        same = all(math.isclose(proved[name], self.bounds[name], rel_tol=1e-6) for name in proved.keys() & self.bounds)
+        if not same or proved.keys() != self.bounds.keys():
+            raise ValueError(f"bounds: it states {self.bounds}, and what is proved of {self.scheme.name} is {proved}")
+
     def differences(self, other: Manifest) -> list[str]:
         """Say in which settings another manifest differs; checksums do not count."""
-        named = [entry.name for entry in fields(self) if entry.name not in ("index", "sha256", "origin", "source")]
+        left = ("index", "sha256", "origin", "source", "bounds")  # bounds follow from the scheme
+        named = [entry.name for entry in fields(self) if entry.name not in left]
         here, there = self._content(), other._content()
         lines = [f"{name}: {here[name]} and {there[name]}" for name in named if here[name] != there[name]]
         same_key = self.fingerprint == other.fingerprint  # else `source` differs anyway
@@ -189,18 +212,19 @@ class Manifest:
             name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
             for name, number in index.items()
         }
-        return {**plain, "scheme": self.scheme.to_dict(), "files": files}
+        bounds = {"bounds": proved} if (proved := plain.pop("bounds")) else {}  # older folders have none
+        return {**plain, **bounds, "scheme": self.scheme.to_dict(), "files": files}
 
     @classmethod
-    def read(cls, path: Path, data: bytes | None = None) -> Manifest:
-        """Read it from a file, or from the bytes that stand in there.
+    def read(cls, path: Path | str, data: bytes | None = None) -> Manifest:
+        """Read it from a file, or from the bytes that stand at that place.
 
         Raises:
             FileNotFoundError: There is none.
             ValueError: It is a link or no file, damaged, of another version, or a field is not what it must be.
         """
         try:
-            return cls._parsed(read_regular(path, MAX_BYTES, below=path.parent) if data is None else data)
+            return cls._parsed(read_regular(Path(path), MAX_BYTES, below=Path(path).parent) if data is None else data)
         except FileNotFoundError:
             raise
         except ValidationError as error:
@@ -221,6 +245,7 @@ class Manifest:
         manifest = cls(
             **{name: getattr(read, name) for name in same},
             scheme=Scheme.from_dict(read.scheme),
+            bounds=read.bounds,
             index={name: entry.index for name, entry in read.files.items()},
             sha256={name: entry.sha256 for name, entry in read.files.items() if entry.sha256 is not None},
             origin={name: entry.origin for name, entry in read.files.items() if entry.origin is not None},
@@ -228,6 +253,7 @@ class Manifest:
         if manifest.encrypted != (read.fingerprint is not None):
             raise ValueError("fingerprint: encrypted images have one, and no others")
         manifest.scheme.check_shape(manifest.shape)
+        manifest.check_bounds()
         if read.checksum != manifest.digest:
             raise ValueError("its checksum does not match")
         return manifest
@@ -251,7 +277,7 @@ class Manifest:
         return None
 
 
-def _is_name(name: object) -> bool:
+def is_name(name: object) -> bool:
     """Say whether this can name a file or folder, on every system and in one piece."""
     forbidden = r"[/\\\x00-\x1f\x7f-\x9f]"
     return isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..") and not re.search(forbidden, name)

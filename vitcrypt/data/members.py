@@ -21,7 +21,8 @@ def members(file: BinaryIO, manifest: Manifest) -> Iterator[tuple[tarfile.TarInf
     Raises (not all are ValueErrors):
         Exception: It is damaged, ends too early, or has a header that is larger than any of ours.
     """
-    bounded, end = _Bounded(file), os.fstat(file.fileno()).st_size
+    bounded, end = _Bounded(file), file.seek(0, os.SEEK_END)
+    file.seek(0)
     with tarfile.open(fileobj=bounded, mode="r:") as shard:  # type: ignore[call-overload]
         while (member := shard.next()) is not None:
             shard.members = []  # else all of them stay in memory

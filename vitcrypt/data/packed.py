@@ -68,7 +68,7 @@ def shards(
         labels = torch.tensor([image.label for image in images])
         chosen = places[np.searchsorted(places["index"], index.numpy())]
         dataset = ShardDataset(files, chosen, labels, manifest)
-        parts[split] = held(dataset, manifest.image_size, in_memory_gib, f"decoding {split} images of {base}")
+        parts[split] = held(dataset, manifest.stored, in_memory_gib, f"decoding {split} images of {base}")
     return Splits(parts["train"], parts["test"], manifest.classes, parts.get("val"))
 
 
@@ -103,7 +103,7 @@ class ShardDataset(DecodedDataset):
         """Choose places."""
         return ShardDataset(self.files, self.places[positions.numpy()], self.labels[positions], self.manifest)
 
-    def pixels(self, position: int) -> NDArray[np.uint8]:
+    def pixels(self, position: int) -> NDArray[Any]:
         """Read, compare with the manifest and decode."""
         place = self.places[position]
         shard, offset = int(place["shard"]), int(place["offset"])

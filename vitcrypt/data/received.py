@@ -1,8 +1,8 @@
 """Folders that have a manifest: what lies in them, and reading it. No key is needed.
 
 A folder may come from another party: only regular files are opened, none larger than an image can be, and nothing but
-PNG (or JPEG, as its scheme says) of the manifest's size is decoded. All that reads such a folder, reads it by these
-functions.
+PNG (or JPEG or .npy, as its scheme says) of the manifest's size is decoded. All that reads such a folder, reads it by
+these functions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from PIL import Image
 
 from vitcrypt.data.layout import SYSTEM_FOLDERS
 from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.encryption.float_files import read_npy
 from vitcrypt.encryption.jpeg_files import decode_foreign
 from vitcrypt.untrusted.files import kind_of_file, read_regular
 from vitcrypt.untrusted.text import shortened
@@ -124,8 +126,8 @@ def read_checked(folder: Path, name: str, manifest: Manifest) -> bytes:
     return data
 
 
-def read_checked_pixels(folder: Path, name: str, manifest: Manifest) -> NDArray[np.uint8]:
-    """Return the image in a file, uint8 [3, S, S], after the same check.
+def read_checked_pixels(folder: Path, name: str, manifest: Manifest) -> NDArray[Any]:
+    """Return the ciphertext in a file, uint8 [3, S, S] or as `manifest.stored` says, after the same check.
 
     Raises:
         ValueError: It is not the file of the manifest, or no image of the manifest's kind and size.
@@ -136,7 +138,7 @@ def read_checked_pixels(folder: Path, name: str, manifest: Manifest) -> NDArray[
         raise ValueError(f"{folder / name} {error}; take it from its owner again") from error
 
 
-def read_listed_pixels(path: Path, folder: Path, manifest: Manifest) -> NDArray[np.uint8]:
+def read_listed_pixels(path: Path, folder: Path, manifest: Manifest) -> NDArray[Any]:
     """Return the image at a path below a folder as `read_checked_pixels` does."""
     return read_checked_pixels(folder, path.absolute().relative_to(folder.absolute()).as_posix(), manifest)
 
@@ -147,8 +149,8 @@ def image_complaint(data: bytes, name: str, manifest: Manifest) -> str | None:
     try:
         decode_image(data, manifest)
     except ImageError as error:
-        kind = "PNG" if manifest.suffix == ".png" else "JPEG"
-        return f"{error}" if same else f"damaged: no longer a {kind} image that can be read"
+        kind = {".png": "PNG image", ".jpg": "JPEG image", ".npy": ".npy file"}[manifest.suffix]
+        return f"{error}" if same else f"damaged: no longer a {kind} that can be read"
     return None if same else "changed: an image, but not the one of the manifest"
 
 
@@ -156,11 +158,13 @@ class ImageError(ValueError):
     """Bytes that are not the image that was expected."""
 
 
-def decode_image(data: bytes, manifest: Manifest) -> NDArray[np.uint8]:
-    """Return an image of the manifest's kind and size as uint8 [3, S, S]; ImageError if it is something else."""
-    if manifest.scheme.jpeg_quality is None:
+def decode_image(data: bytes, manifest: Manifest) -> NDArray[Any]:
+    """Return a ciphertext of the manifest's kind and size, as `manifest.stored` says; ImageError if it is none."""
+    if manifest.suffix == ".png":
         return decode_png(data, manifest.image_size)
     try:
+        if manifest.suffix == ".npy":
+            return read_npy(data, manifest.stored[0])
         return decode_foreign(data, manifest.shape)
     except ValueError as error:
         raise ImageError(str(error)) from None

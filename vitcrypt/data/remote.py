@@ -1,32 +1,30 @@
-"""Tar files in an object store (s3://, gs://, https://), brought once to a disk of this machine, by fsspec.
+"""Files in an object store (s3://, gs://, https://), brought once to a disk of this machine.
 
     $XDG_CACHE_HOME/vitcrypt/shards/DIGITS/    what lies at one address in one state; DIGITS follow from both
         manifest.json, 000000.tar, ...         as there, each complete or not at all
         .lock                                  held by the process that fetches: others wait for it
+    $XDG_CACHE_HOME/vitcrypt/images/DIGITS/    likewise a folder of images
 
-What comes is another party's: names are counted up and not asked for, and nothing is longer than it said it would be.
-Credentials are those that the store's own library finds (AWS_PROFILE, ~/.aws, ...), and are in no address.
+What comes is another party's: nothing is longer than it said it would be.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
-from typing import Any
 
-from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
+from vitcrypt.data.decode import MAX_BYTES as MAX_IMAGE_BYTES
+from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest, is_name
+from vitcrypt.data.store import Store
 from vitcrypt.data.survey import map_files
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.lock import take
 from vitcrypt.jobs.place import cache
 from vitcrypt.untrusted.text import printable
 
-PACKAGES = {"s3": "'vitcrypt[s3]'", "gs": "gcsfs", "http": "aiohttp", "https": "aiohttp", "memory": "fsspec"}
-"""What is read, and what to install for it. memory:// is a store of this process alone, for tests."""
 STATE = ("size", "ETag", "etag", "LastModified", "mtime", "updated", "created")
 """By what stores tell one state of a file from another."""
 PIECE = 2**24
@@ -36,20 +34,17 @@ def manifest_near(address: str) -> Path:
     """Return the folder of this machine for the tar files at an address, with their manifest in it.
 
     Raises:
-        FileNotFoundError: There is no manifest.
-        ValueError: The address holds credentials or is of no store that is read, a package is missing, or the store
-            does not answer; the message says what to do.
+        The errors of `Store`.
     """
-    store, place = _store(address)
-    with _explained(address):
-        state = store.info(f"{place}/{FILENAME}")
-    named = json.dumps([address.rstrip("/"), *(str(state.get(name)) for name in STATE)], allow_nan=False)
-    folder = cache() / "shards" / hashlib.sha256(named.encode()).hexdigest()[:16]
-    with _held(folder), _explained(address):
+    store = Store(address)
+    state = store.state(FILENAME)
+    folder = near(store, "shards", [str(state.get(name)) for name in STATE])
+    with _held(folder):
         if not (folder / FILENAME).exists():
             if state["size"] is None or state["size"] > MAX_BYTES:
-                raise ValueError(f"{FILENAME} has {state['size'] or 'any number of'} bytes; {MAX_BYTES:,} are read")
-            _fetch(store, f"{place}/{FILENAME}", folder / FILENAME, state["size"])
+                size = state["size"] or "any number of"
+                raise ValueError(f"cannot read {store}: {FILENAME} has {size} bytes; {MAX_BYTES:,} are read")
+            _fetch(store, FILENAME, folder, state["size"])
     return folder
 
 
@@ -58,77 +53,61 @@ def shards_near(address: str, gib: float) -> Path:
 
     Raises:
         ValueError: They would take more than so many GiB.
-        The errors of `manifest_near`.
+        The errors of `Store`.
     """
-    folder = manifest_near(address)
-    store, place = _store(address)
+    folder, store = manifest_near(address), Store(address)
     most = len(Manifest.read(folder / FILENAME).index)
-    with _held(folder), _explained(address):
-        sizes: dict[str, int] = {}
-        for name in (f"{number:06}.tar" for number in count()):
-            try:
-                near = folder / name
-                sizes[name] = near.stat().st_size if near.exists() else store.info(f"{place}/{name}")["size"] or 0
-            except FileNotFoundError:
-                break
-            if len(sizes) > most:
-                raise ValueError(f"it holds more tar files than the {most:,} images of its manifest")
-        if sum(sizes.values()) > gib * 2**30:
-            takes = sum(sizes.values()) / 2**30
+
+    def size_near(name: str) -> int | None:
+        return (folder / name).stat().st_size if (folder / name).exists() else None
+
+    with _held(folder):
+        sizes = store.shards(most, size_near)
+        takes = sum(sizes.values()) / 2**30
+        if takes > gib:
             raise ValueError(
-                f"its tar files take {takes:,.1f} GiB, and data.source.cache_gib={gib:g} of {cache()}; raise it, or "
-                "set XDG_CACHE_HOME to a larger disk"
+                f"cannot read {store}: its tar files take {takes:,.1f} GiB, and data.source.cache_gib={gib:g} of "
+                f"{cache()}; raise it, or set XDG_CACHE_HOME to a larger disk"
             )
-        missing = [name for name in sizes if not (folder / name).exists()]
-
-        def fetch(name: str) -> None:
-            _fetch(store, f"{place}/{name}", folder / name, sizes[name])
-
-        list(map_files(fetch, missing, f"fetching {address}", by="threads"))
+        _fetch_missing(store, folder, sizes)
     return folder
 
 
-def _store(address: str) -> tuple[Any, str]:
-    """Return the file system of an address and the place in it."""
-    protocol, _, rest = address.partition("://")
-    if protocol not in PACKAGES:
-        raise ValueError(f"{printable(address, 200)}: data come from {', '.join(f'{name}://' for name in PACKAGES)}")
-    if any(letter in rest for letter in "@?#"):
-        raise ValueError(
-            f"data.root={protocol}://...: an address holds no user, password or signature (@, ?, #), as it is kept in "
-            "configurations; give them where the store's own programs find them, as AWS_PROFILE or ~/.netrc"
-        )
-    import fsspec  # with it come event loops: loaded where a store is asked
+def images_near(address: str) -> Path:
+    """Return a folder of this machine with all that lies at an address: photos, or a folder that was encrypted.
 
-    try:
-        store, place = fsspec.url_to_fs(address)
-    except ImportError:
-        package = PACKAGES[protocol]
-        raise ValueError(f"{address}: {protocol}:// needs a package more; pip install {package}") from None
-    return store, place.rstrip("/")
+    Raises:
+        ValueError: Names or sizes are none that images have, or the store cannot list what it holds.
+        The errors of `Store`.
+    """
+    store = Store(address)
+    if not store.lists:
+        raise ValueError(f"{store}: http:// and https:// list no files; vitcrypt verify and data=shards read there")
+    found = {name: size for name, size in store.listed().items() if not name.endswith("/")}
+    if not found:
+        raise FileNotFoundError(f"{store} holds no files")
+    for name, size in found.items():
+        if not all(map(is_name, name.split("/"))):
+            raise ValueError(f"{store} holds {printable(name, 200)!r}, which can be no file's name here")
+        if size > (MAX_BYTES if name == FILENAME else MAX_IMAGE_BYTES):
+            raise ValueError(f"{store}/{printable(name, 200)} has {size:,} bytes, more than an image that is read")
+    folder = near(store, "images", sorted(map(list, found.items())))
+    with _held(folder):
+        _fetch_missing(store, folder / "files", found)
+    return folder / "files"
 
 
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    """Turn whatever a store raises into an error that says what to do."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{address} holds no {FILENAME}: name the folder of tar files that vitcrypt pack wrote"
-        ) from None
-    except Exception as error:  # stores raise what their libraries raise
-        reason = printable(error or type(error).__name__, 300)
-        if isinstance(error, PermissionError) or "credentials" in reason.lower():
-            reason += "; give credentials where the store's own programs find them, as AWS_PROFILE or ~/.aws"
-        raise ValueError(f"cannot read {address}: {reason}") from error
+def near(store: Store, kind: str, state: Sequence[object]) -> Path:
+    """Return a folder of this machine for what belongs to a store."""
+    named = json.dumps([store.address, *state], allow_nan=False)
+    return cache() / kind / hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made if need be; wait for a process that does."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / ".lock").open("wb")
     except OSError as error:
         raise OSError(f"{folder} cannot be written ({error.strerror}); set XDG_CACHE_HOME to another place") from error
@@ -137,12 +116,18 @@ def _held(folder: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(store: Any, place: str, path: Path, size: int) -> None:
+def _fetch_missing(store: Store, folder: Path, sizes: dict[str, int]) -> None:
+    missing = [name for name in sizes if not (folder / name).exists()]
+    list(map_files(lambda name: _fetch(store, name, folder, sizes[name]), missing, f"fetching {store}", by="threads"))
+
+
+def _fetch(store: Store, name: str, folder: Path, size: int) -> None:
     """Bring one file, of a size that is known."""
-    with store.open(place, "rb", cache_type="none", size=size) as source, atomic_write(path) as file:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    with store.open(name, size) as source, atomic_write(folder / name) as file:
         left = size
         while left and (data := source.read(min(PIECE, left))):
             file.write(data)
             left -= len(data)
         if left:
-            raise ValueError(f"{place} ends {left:,} bytes too early; repeat the command")
+            raise ValueError(f"{store}/{printable(name, 300)} ends {left:,} bytes too early; repeat the command")

@@ -3,6 +3,7 @@
 Each returns `Splits`. CIFAR, which may have to be fetched, is in `cifar`.
 """
 
+import hashlib
 import math
 import mmap
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import read_listed_pixels
 from vitcrypt.data.stratified import TEST_INDEX
 from vitcrypt.data.survey import Transparency, map_files, survey
+from vitcrypt.encryption import Shape
+from vitcrypt.encryption.float_files import check_floats, write_npy
 from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.untrusted.text import printable
 
@@ -75,36 +78,37 @@ def folder(
     listing = list_folder(base)
     files = listing.splits(test_fraction, split_seed)
     notes = listing.lines()
-    read: Callable[[Path], NDArray[np.uint8]]
+    read: Callable[[Path], NDArray[Any]]
     if listing.received is not None and listing.received[1].encrypted:
         place, manifest = listing.received
-        side, read = manifest.image_size, partial(read_listed_pixels, folder=place, manifest=manifest)
+        stored, read = manifest.stored, partial(read_listed_pixels, folder=place, manifest=manifest)
     else:
         paths = [file.path for split in files.values() for file in split]
         found = survey(paths, f"reading headers in {base}", transparency)
         width, height = next(iter(found.sizes))
         side = min(width, image_size) if len(found.sizes) == 1 and width == height else image_size
+        stored = (3, side, side), "uint8"
         read, notes = partial(read_pixels, size=side, interpolation=interpolation), [*notes, *found.lines()]
-    parts = {split: _from_files(part, side, read, in_memory_gib) for split, part in files.items()}
+    parts = {split: _from_files(part, stored, read, in_memory_gib) for split, part in files.items()}
     return Splits(parts["train"], parts["test"], listing.classes, parts.get("val"), tuple(notes))
 
 
 def _from_files(
-    files: list[ImageFile], side: int, read: Callable[[Path], NDArray[np.uint8]], gib: float
+    files: list[ImageFile], stored: tuple[Shape, str], read: Callable[[Path], NDArray[Any]], gib: float
 ) -> ImageDataset:
     paths = [file.path for file in files]
     labels = torch.tensor([file.label for file in files])
     index = torch.tensor([file.index for file in files])
-    return held(FileDataset(paths, labels, index, read), side, gib, f"decoding {paths[0].parents[1]}")
+    return held(FileDataset(paths, labels, index, read), stored, gib, f"decoding {paths[0].parents[1]}")
 
 
-def held(dataset: DecodedDataset, side: int, gib: float, what: str) -> ImageDataset:
-    """Return images of `side` x `side` decoded, in memory, if they take at most so many GiB there; else as they are."""
-    shape = (len(dataset), 3, side, side)
-    if math.prod(shape) > gib * 2**30:
+def held(dataset: DecodedDataset, stored: tuple[Shape, str], gib: float, what: str) -> ImageDataset:
+    """Return images of this shape and dtype decoded, in memory, if they take at most so many GiB; else as they are."""
+    shape, dtype = (len(dataset), *stored[0]), np.dtype(stored[1])
+    if (size := math.prod(shape) * dtype.itemsize) > gib * 2**30:
         return dataset
     # shared with the processes that decode
-    images = np.ndarray(shape, np.uint8, mmap.mmap(-1, max(1, math.prod(shape))))
+    images = np.ndarray(shape, dtype, mmap.mmap(-1, max(1, size)))
 
     def decode(position: int) -> None:
         images[position] = dataset.pixels(position)
@@ -129,7 +133,7 @@ def npz(root: str | None) -> Splits:
     path = existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     received = Manifest.of(path)
     try:
-        named, arrays = _arrays(path, packed=received is not None)
+        named, arrays = _arrays(path, received[1] if received is not None else None)
         labels = {split: arrays[f"{split}_labels"].reshape(-1) for split in named}
         names, notes = _class_names(path, labels, arrays.get("classes"))
         splits = {split: _from_arrays(arrays, split) for split in named}
@@ -137,6 +141,8 @@ def npz(root: str | None) -> Splits:
         raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
     if received is not None:
         _check_packed(path, splits, names, received[1])
+        if received[1].suffix == ".npy":
+            _check_values(path, splits, received[1])
     return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
@@ -155,17 +161,17 @@ def existing(root: str | None, source: str, what: str) -> Path:
     return path
 
 
-def _arrays(path: Path, packed: bool) -> tuple[list[str], dict[str, NDArray[Any]]]:
+def _arrays(path: Path, manifest: Manifest | None) -> tuple[list[str], dict[str, NDArray[Any]]]:
     """Return the names of the splits, and every array that is needed, after comparing what all of them are."""
     with open_archive(path) as archive:
         named = ["train", *(["val"] if "val_images" in archive.names else []), "test"]
-        kinds = ("images", "labels", "index") if packed else ("images", "labels")
+        kinds = ("images", "labels", "index") if manifest else ("images", "labels")
         wanted = [f"{split}_{kind}" for split in named for kind in kinds]
         if missing := [name for name in wanted if name not in archive.names]:
             there = printable(", ".join(archive.names) or "nothing", 300)
             raise ValueError(f"{path} has no {', '.join(missing)}; it has {there}")
         for split in named:
-            _check_kinds(path, split, {kind: archive.header(f"{split}_{kind}") for kind in kinds})
+            _check_kinds(path, split, {kind: archive.header(f"{split}_{kind}") for kind in kinds}, manifest)
         if "classes" in archive.names:
             wanted.append("classes")
             archive.check_sizes(["classes"], MAX_NAMES)
@@ -173,11 +179,18 @@ def _arrays(path: Path, packed: bool) -> tuple[list[str], dict[str, NDArray[Any]
         return named, {name: archive.read(name) for name in wanted}
 
 
-def _check_kinds(path: Path, split: str, headers: dict[str, Header]) -> None:
+def _check_kinds(path: Path, split: str, headers: dict[str, Header], manifest: Manifest | None) -> None:
     images, labels = headers["images"], headers["labels"]
     shape, count = images.shape, images.shape[0] if images.shape else 0
     fits = len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
-    if images.dtype != np.uint8 or not fits or not all(shape[1:]):
+    if manifest is not None and manifest.suffix == ".npy":
+        if images.dtype != np.float32 or shape[1:] != manifest.stored[0]:
+            wanted = f"float32 [N, {', '.join(map(str, manifest.stored[0]))}]"
+            raise ValueError(
+                f"{path}: {split}_images must be {wanted}, as the manifest says, got {images.dtype} {list(shape)}; "
+                "take it from its owner again"
+            )
+    elif images.dtype != np.uint8 or not fits or not all(shape[1:]):
         raise ValueError(
             f"{path}: {split}_images must be uint8 [N, H, W, 3] or [N, H, W], got {images.dtype} {list(shape)}"
             + "; put the channels last: images.transpose(0, 2, 3, 1)" * (len(shape) == 4 and shape[1] in (1, 3))
@@ -234,10 +247,13 @@ def _absent(found: set[int], count: int, names: list[str] | None = None) -> str:
 
 def _from_arrays(arrays: dict[str, NDArray[Any]], split: str) -> ArrayDataset:
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].reshape(-1)
-    tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
-    side = min(tensor.shape[2:])
-    top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
-    square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
+    if images.dtype == np.float32:  # ciphertexts that are no images
+        square = torch.from_numpy(images)
+    else:
+        tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
+        side = min(tensor.shape[2:])
+        top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
+        square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
     first = {"train": 0, "val": TEST_INDEX // 2, "test": TEST_INDEX}[split]
     index = arrays.get(f"{split}_index", np.arange(len(labels)) + first)
     return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(index))
@@ -247,8 +263,25 @@ def _check_packed(path: Path, splits: dict[str, ArrayDataset], classes: list[str
     """Raise ValueError if images are missing or are of another size than the manifest says."""
     index = torch.cat([part.index for part in splits.values()]).sort().values.tolist()
     sizes = {tuple(part.images.shape[1:]) for part in splits.values()}
-    if index != sorted(manifest.index.values()) or sizes != {manifest.shape} or classes != manifest.classes:
+    if index != sorted(manifest.index.values()) or sizes != {manifest.stored[0]} or classes != manifest.classes:
         raise ValueError(
             f"{path} holds {len(index)} images {sorted(sizes)} of {len(classes)} classes, and these are not the "
-            f"{len(manifest.index)} {manifest.shape} of {len(manifest.classes)} classes of its manifest; pack it again"
+            f"{len(manifest.index)} {manifest.stored[0]} of {len(manifest.classes)} classes of its manifest; "
+            "pack it again"
         )
+
+
+def _check_values(path: Path, splits: dict[str, ArrayDataset], manifest: Manifest) -> None:
+    """Raise ValueError unless every float32 ciphertext is one, and has the checksum of its file in the manifest."""
+    expected = {index: manifest.sha256.get(name) for name, index in manifest.index.items()}
+    for split, part in splits.items():
+        try:
+            check_floats(part.images.numpy())
+        except ValueError as error:
+            raise ValueError(f"{path}: {split}_images {error}; take the file from its owner again") from None
+        for index, values in zip(part.index.tolist(), part.images.numpy(), strict=True):
+            if hashlib.sha256(write_npy(values)).hexdigest() != expected[index]:
+                raise ValueError(
+                    f"{path}: the {split} ciphertext of index {index} is not the one of the manifest: it was changed "
+                    "after vitcrypt pack; take the file from its owner again"
+                )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256, shake_256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,6 +49,8 @@ class Features(Scheme):
         clip: The largest Euclidean norm; longer vectors are shortened to it.
         sigma: Standard deviation of the noise on each value, in the unit of `clip`.
         code: Whether nothing is released but which value of f(x) is the largest: that one becomes clip, all others 0.
+        network: SHA-256 of the file `weights`: what manifests and services say of it. Only the owner needs the file.
+        values: d of that network.
 
     Shape:
         A ciphertext is float32 [d, 1, 1].
@@ -63,6 +66,8 @@ class Features(Scheme):
     clip: float = 1.0
     sigma: float = 0.5
     code: bool = False
+    network: str | None = None
+    values: int | None = None
     properties = Properties(invertible=False, key_scopes=("shared",), dtype="float32")
     released_once = True
 
@@ -74,19 +79,40 @@ class Features(Scheme):
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0 or (name == "clip" and value == 0):
                 raise ValueError(f"{name} is a number {least}; got {value!r}")
+        if (self.network is None) != (self.values is None):
+            raise ValueError("network (SHA-256 of a file) and values (the length of its vectors) belong together")
+        if self.weights is not None and self.network not in (None, _network(self.weights).sha256):
+            raise ValueError(
+                f"weights={self.weights} has the SHA-256 {_network(self.weights).sha256}, and the vectors are of the "
+                f"network {self.network}; give that file"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and values; a network by its SHA-256 and length, not by where its file lies here."""
+        described = {**super().to_dict(), "clip": float(self.clip), "sigma": float(self.sigma)}
+        if described.pop("weights") is not None:
+            network = _network(str(self.weights))
+            described |= {"network": network.sha256, "values": network.length}
+        return {name: value for name, value in described.items() if value is not None}
 
     def dimension(self, shape: Shape) -> int:
         """Return d."""
-        return shape[0] * self.num_blocks(shape) if self.weights is None else _network(self.weights)[1]
+        if self.weights is not None:
+            return _network(self.weights).length
+        return self.values or shape[0] * self.num_blocks(shape)
 
     def features(self, images: Tensor) -> Tensor:
         """Return what is turned and made noisy of uint8 [n, C, H, W]: float64 [n, d], of a norm of at most `clip`."""
+        if self.weights is None and self.network is not None:
+            raise ValueError(
+                f"set weights to the file of the network with the SHA-256 {self.network}: it makes the vectors"
+            )
         if self.weights is None:
             means = primitives.to_vectors(scaled(images), self.block_size)  # [n, N, b b C]
             blocks = means.double().view(*means.shape[:2], -1, images.shape[1]).mean(2)
             vectors = (blocks - blocks.mean(1, keepdim=True)).flatten(1)
         else:
-            vectors = torch.from_numpy(_network(self.weights)[0](images.cpu().numpy())).double()
+            vectors = torch.from_numpy(_network(self.weights).apply(images.cpu().numpy())).double()
         if not bool(vectors.isfinite().all()):
             raise ValueError(f"weights={self.weights}: this network gives values that are not finite")
         if self.code:
@@ -105,7 +131,7 @@ class Features(Scheme):
 
     def check_shape(self, shape: Shape) -> None:
         """A network takes images of any size; the baseline, those that blocks divide."""
-        if self.weights is None:
+        if self.weights is None and self.network is None:
             super().check_shape(shape)
 
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> NoisyFeatures:
@@ -174,9 +200,21 @@ class NoisyFeatures(Cipher):
         return f"{self.scheme}"
 
 
+class _Network(NamedTuple):
+    """What is applied to uint8 [n, C, H, W], d, and the SHA-256 of the file."""
+
+    apply: Callable[[Any], Any]
+    length: int
+    sha256: str
+
+
+def _network(path: str) -> _Network:
+    """Load an ONNX file, once in each process: threads of a session do not live on in a forked one."""
+    return _loaded(path, os.getpid())
+
+
 @lru_cache(maxsize=4)
-def _network(path: str) -> tuple[Callable[[Any], Any], int]:
-    """Load an ONNX file; return what applies it to uint8 [n, C, H, W], and d."""
+def _loaded(path: str, _process: int) -> _Network:
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -184,7 +222,8 @@ def _network(path: str) -> tuple[Callable[[Any], Any], int]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     try:
-        session = onnxruntime.InferenceSession(Path(path).expanduser().read_bytes(), options)
+        data = Path(path).expanduser().read_bytes()
+        session = onnxruntime.InferenceSession(data, options)
     except OSError:
         raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
     except Exception as error:  # ONNX Runtime raises its own
@@ -192,7 +231,8 @@ def _network(path: str) -> tuple[Callable[[Any], Any], int]:
     (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
     if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
         raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")
-    return (lambda images: session.run([given.name], {"image": images})[0]), given.shape[1]
+    run = session.run
+    return _Network(lambda images: run([given.name], {"image": images})[0], given.shape[1], sha256(data).hexdigest())
 
 
 SCHEMES["features"] = Features

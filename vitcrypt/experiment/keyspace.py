@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed, Scheme
 from vitcrypt.experiment.sample import sample
-from vitcrypt.report.frame import Table, texts
+from vitcrypt.report.frame import Table, Texts
 from vitcrypt.report.security import RATE, search_years
 
 FORMULAS = {
@@ -60,7 +60,7 @@ def keyspace(rate: float = RATE, images: Path | None = None) -> Table:
         "None of these is a measure of security: the attacks that work do not search for the key.",
     ]
     whole = [row + distance for row, distance in zip(rows, distances, strict=True)]
-    return Table("Key space (bits) and exhaustive search", texts(whole, columns + last), notes, text=2)
+    return Table("Key space (bits) and exhaustive search", Texts(whole, columns + last), notes, text=2)
 
 
 def redundancy(images: Tensor) -> float:

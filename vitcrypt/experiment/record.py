@@ -14,7 +14,7 @@ from torch import nn
 
 import vitcrypt
 from vitcrypt.data import ImageDataModule
-from vitcrypt.encryption import Shape
+from vitcrypt.encryption import Shape, as_pictures
 from vitcrypt.experiment.callbacks import diverged
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.devices import count
@@ -140,9 +140,14 @@ def examples(job: Job[Config], data: ImageDataModule, count: int = 8) -> tuple[d
     if data.encryption is not None:
         encryption = data.encryption.cpu()
         rows["encrypted"] = encryption(plain, index)
-        rows["decrypted"] = encryption.decrypt(rows["encrypted"], index)
+        if encryption.scheme.properties.invertible or encryption.scheme.properties.dtype == "uint8":
+            rows["decrypted"] = encryption.decrypt(rows["encrypted"], index)
     names = [data.splits.classes[label] for label in batch["label"].tolist()]
-    return {name: images.permute(0, 2, 3, 1).numpy() for name, images in rows.items()}, names
+    side = (3, data.image_size, data.image_size)
+    shown = {
+        name: images if images.dtype == torch.uint8 else as_pictures(images, side) for name, images in rows.items()
+    }
+    return {name: images.permute(0, 2, 3, 1).numpy() for name, images in shown.items()}, names
 
 
 def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:

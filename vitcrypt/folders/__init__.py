@@ -5,7 +5,7 @@ from vitcrypt.folders.encrypt import decrypt_folder, encrypt_folder, rotate_fold
 from vitcrypt.folders.encrypting import encode_png
 from vitcrypt.folders.job import Made, make_folder
 from vitcrypt.folders.pack import pack_npz, pack_shards
-from vitcrypt.folders.verify import verify_folder
+from vitcrypt.folders.verify import verify_folder, verify_store
 
 __all__ = [
     "Made",
@@ -18,4 +18,5 @@ __all__ = [
     "pack_shards",
     "rotate_folder",
     "verify_folder",
+    "verify_store",
 ]

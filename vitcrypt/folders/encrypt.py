@@ -12,11 +12,13 @@ from vitcrypt.data.decode import FILTERS
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, read_checked_pixels
+from vitcrypt.data.store import Store
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import KeyScope, Plain, Scheme
 from vitcrypt.folders.encrypting import Encrypting, encode_png, encryption_of, file_of, writing_on_ray
 from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
 from vitcrypt.folders.origins import kept_names, names_digest, numbers, original_names
+from vitcrypt.folders.upload import make_shards
 
 if TYPE_CHECKING:
     from vitcrypt.keys import Key
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 def encrypt_folder(
     source: Path,
-    out: Path,
+    out: Path | Store,
     scheme: Scheme,
     key: Key | None,
     image_size: int = 224,
@@ -36,15 +38,17 @@ def encrypt_folder(
     tell: Callable[[list[str]], None] = lambda _: None,
     transparency: Transparency = "white",
     on_ray: Callable[[], Key] | None = None,
+    shard_mib: int = 1024,
 ) -> Made:
-    """Encrypt a folder of class folders into another one: as PNG, or as JPEG where the scheme keeps ciphertexts so.
+    """Encrypt a folder of class folders into another one: as PNG, or as JPEG or .npy where the scheme says so.
 
     Every image is centre-cropped, resized and encrypted to the bytes that `ImageDataModule` makes of it, with the index
     that `data.folder` gives it. A JPEG file decodes to them.
 
     Args:
         source: SOURCE/CLASS/* or SOURCE/{train,test,val}/CLASS/*, any format and size.
-        out: The new folder; see `make_folder`, also for more errors.
+        out: The new folder; see `make_folder`, also for more errors. Or an address, where the tar files are made that
+            `pack_shards` makes of that folder; see `make_shards`.
         scheme: What encrypts. `Plain` only resizes, and takes no key.
         key: The owner's key.
         image_size: Side of the images that come out, in pixels.
@@ -57,6 +61,7 @@ def encrypt_folder(
         transparency: Is laid on white, or ("refuse") an error.
         on_ray: Encrypt in processes of Ray, which reach `source` and `out` under the same paths; each opens the key
             with this. None: on this machine.
+        shard_mib: No tar file at an address is larger than so many MiB.
 
     Raises:
         ValueError: The folder is not such a one, or scheme and size do not fit.
@@ -67,9 +72,18 @@ def encrypt_folder(
         raise ValueError(f"interpolation is one of {', '.join(FILTERS)}; got {interpolation}")
     if (received := Manifest.of(source)) is not None and received[1].encrypted:
         raise ValueError(f"{source} is encrypted already ({received[1]}); for another key: vitcrypt rotate")
-    refuse_nesting(source, out)
+    if isinstance(out, Path):
+        refuse_nesting(source, out)
+    elif on_ray is not None:
+        raise ValueError(
+            f"--engine ray writes to folders that all machines reach, and {out} is an address: pack it then"
+        )
     listing = list_folder(source)
-    suffix = ".png" if scheme.jpeg_quality is None else ".jpg"
+    shape = (3, image_size, image_size)
+    scheme.check_shape(shape)
+    if scheme.properties.dtype == "uint8" and scheme.output_shape(shape) != shape:
+        raise ValueError(f"{scheme.name} makes 8-bit images of another size, so no folder of image files can hold them")
+    suffix = ".npy" if scheme.properties.dtype == "float32" else ".png" if scheme.jpeg_quality is None else ".jpg"
     names = kept_names(listing, suffix) if keep_names else numbers(listing, suffix)
     files = dict(zip(names, listing.files, strict=True))
     wanted = Manifest(
@@ -82,14 +96,14 @@ def encrypt_folder(
         classes=listing.classes,
         source=names_digest(listing, key),
         index={name: file.index for name, file in files.items()},
+        bounds=scheme.bounds(shape),
     )
-    scheme.check_shape(wanted.shape)
-    if scheme.properties.dtype != "uint8" or scheme.output_shape(wanted.shape) != wanted.shape:
-        raise ValueError(f"{scheme.name} makes no images of images, so no folder of image files can hold what it makes")
     sources = {name: file.path for name, file in files.items()}
     found = survey(list(sources.values()), f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())
     making = Encrypting(wanted, sources, key)
+    if isinstance(out, Store):
+        return make_shards(out, wanted, sources, making.file, making.origin, shard_mib, workers, advance)
     elsewhere = partial(writing_on_ray, making, on_ray, workers) if on_ray is not None else None
     return make_folder(out, wanted, sources, making.file, making.origin, workers, advance, elsewhere)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vitcrypt.data.decode import read_pixels
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.encryption import ArrayEncryption, KeyScope
+from vitcrypt.encryption.float_files import write_npy
 from vitcrypt.folders.job import Entry, Groups, write_one
 from vitcrypt.folders.origins import contents_value
 from vitcrypt.jobs.ray import connected
@@ -56,6 +57,8 @@ def encryption_of(manifest: Manifest, key: Key) -> ArrayEncryption:
 
 def file_of(encryption: ArrayEncryption, image: NDArray[np.uint8], index: int) -> bytes:
     """Encrypt uint8 [3, S, S] to what stands in a file."""
+    if encryption.scheme.properties.dtype == "float32":
+        return write_npy(encryption(image[None], [index])[0])
     if encryption.scheme.jpeg_quality is None:
         return encode_png(encryption(image[None], [index])[0])
     return encryption.files(image[None], [index])[0]

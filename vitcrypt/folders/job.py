@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +28,7 @@ from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
 from vitcrypt.data.survey import first_ones
 from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
-from vitcrypt.jobs.forked import can_fork, forked
+from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.untrusted.text import shortened
@@ -270,6 +269,17 @@ def write_one(
     part: Path, name: str, source: Path, make: Callable[[str], bytes], origin: Callable[[str], str]
 ) -> Entry | ValueError:
     """Write one image below OUT.part; return its line of the journal, or why it cannot be made."""
+    made = made_one(name, source, make, origin)
+    if isinstance(made, ValueError):
+        return made
+    (part / "images" / name).write_bytes(made[1])
+    return made[0]
+
+
+def made_one(
+    name: str, source: Path, make: Callable[[str], bytes], origin: Callable[[str], str]
+) -> tuple[Entry, bytes] | ValueError:
+    """Make one image; return its line of the journal and what stands in its file, or why it cannot be made."""
     try:
         came_from = origin(name)
         data = make(name)
@@ -277,8 +287,7 @@ def write_one(
         return error
     except OSError as error:
         return ValueError(f"cannot read {source}: {error.strerror or error}")
-    (part / "images" / name).write_bytes(data)
-    return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": came_from}
+    return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": came_from}, data
 
 
 def _lines(entries: list[Entry]) -> str:
@@ -297,17 +306,3 @@ def disk_errors(place: Path, state: Callable[[], str], then: str) -> Iterator[No
         raise OSError(
             f"{error.filename or place}: {error.strerror}; {state()}: {remedy} and run the same command again; {then}"
         ) from error
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let torch use one thread in each of ours, where it is loaded."""
-    if (torch := sys.modules.get("torch")) is None:
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

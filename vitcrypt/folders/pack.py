@@ -10,7 +10,6 @@ Files go through memory one by one, a few of them ahead of their turn.
 from __future__ import annotations
 
 import io
-import math
 import os
 import shlex
 import tarfile
@@ -29,7 +28,9 @@ from numpy.typing import NDArray
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_pixels
+from vitcrypt.data.store import Store
 from vitcrypt.folders.job import Advance, disk_errors, quiet, refuse_nesting
+from vitcrypt.folders.upload import make_shards, member, room_in, taken
 from vitcrypt.jobs.atomic import atomic_folder, atomic_write, remove_left
 from vitcrypt.jobs.lock import alone_in
 
@@ -41,9 +42,10 @@ OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.part")  # files in a folder of tar 
 def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance = quiet) -> Manifest:
     """Pack a folder into one .npz file in the layout of MedMNIST, which `data.npz` and `numpy.load` read.
 
-    It contains `{train,test,val}_images` (uint8 [N, S, S, 3]), `_labels` (int64 [N, 1]) and `_index` (int64 [N], as
-    `data.folder` has them), `classes`, and `manifest`, the manifest as one string of JSON. A folder without train/ is
-    split as `data.folder` splits it. Only the manifest is compressed, as encrypted images do not get smaller.
+    It contains `{train,test,val}_images` (uint8 [N, S, S, 3], or float32 [N, C, H, W]), `_labels` (int64 [N, 1]) and
+    `_index` (int64 [N], as `data.folder` has them), `classes`, and `manifest`, the manifest as one string of JSON. A
+    folder without train/ is split as `data.folder` splits it. Only the manifest is compressed, as encrypted images do
+    not get smaller.
 
     Args:
         folder: What `encrypt_folder` made.
@@ -65,8 +67,12 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         _tidy(out)
         return manifest
 
+    stored, dtype = manifest.stored
+    of_each = (*stored[1:], stored[0]) if dtype == "uint8" else stored
+
     def pixels(name: str) -> bytes:
-        return read_checked_pixels(folder, name, manifest).transpose(1, 2, 0).tobytes()
+        values = read_checked_pixels(folder, name, manifest)
+        return (values.transpose(1, 2, 0) if dtype == "uint8" else values.astype("<f4")).tobytes()
 
     with (
         _alone(folder, out),
@@ -84,9 +90,9 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
         names = (image.path.relative_to(folder).as_posix() for image in chain(*splits.values()))
         images, done = _in_turn(pool, pixels, names, manifest), count(1)
         for split, files in splits.items():
-            shape = (len(files), manifest.image_size, manifest.image_size, 3)
+            kind = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (len(files), *of_each)}
             with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                np.lib.format.write_array_header_1_0(member, kind)
                 for image in islice(images, len(files)):
                     member.write(image)
                     advance(next(done), 0, len(manifest.index))
@@ -94,7 +100,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
 
 
 def pack_shards(
-    folder: Path, out: Path, shard_mib: int = 1024, workers: int | None = None, advance: Advance = quiet
+    folder: Path, out: Path | Store, shard_mib: int = 1024, workers: int | None = None, advance: Advance = quiet
 ) -> Manifest:
     """Pack a folder into tar files of limited size: OUT/000000.tar, OUT/000001.tar, ... and OUT/manifest.json.
 
@@ -103,7 +109,7 @@ def pack_shards(
 
     Args:
         folder: What `encrypt_folder` made.
-        out: The new folder.
+        out: The new folder, or an address where nothing lies: see `make_shards`.
         shard_mib: No tar file is larger than so many MiB.
         workers: Number of threads.
         advance: Shows progress.
@@ -112,8 +118,19 @@ def pack_shards(
         ValueError: An image is larger than a shard may be.
         The errors of `pack_npz`.
     """
-    manifest = _manifest(folder, out)
+    manifest = _manifest(folder, out if isinstance(out, Path) else None)
     names = sorted(manifest.index)
+
+    def read(name: str) -> bytes:
+        data = read_checked(folder, name, manifest)
+        if complaint := image_complaint(data, name, manifest):
+            raise ValueError(f"{folder / name} {complaint}; take it from its owner again")
+        return data
+
+    if isinstance(out, Store):
+        sources = {name: folder / name for name in names}
+        make_shards(out, manifest, sources, read, manifest.sha256.__getitem__, shard_mib, workers, advance)
+        return manifest
     shards = {f"{number:06}.tar": members for number, members in enumerate(_planned(folder, names, shard_mib))}
     if os.path.lexists(out):
         found = Manifest.read(out / FILENAME) if (out / FILENAME).is_file() and not out.is_symlink() else None
@@ -125,29 +142,23 @@ def pack_shards(
             )
         _tidy(out)
         return manifest
-
-    def read(name: str) -> bytes:
-        data = read_checked(folder, name, manifest)
-        if complaint := image_complaint(data, name, manifest):
-            raise ValueError(f"{folder / name} {complaint}; take it from its owner again")
-        return data
-
     with _alone(folder, out), ThreadPoolExecutor(workers) as pool, atomic_folder(out, OURS) as part:
         files, done = _in_turn(pool, read, names, manifest), count(1)
         for shard_name, members in shards.items():
             with (part / shard_name).open("wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
                 for name, data in zip(members, files, strict=False):
-                    shard.addfile(_member(name, len(data)), io.BytesIO(data))
+                    shard.addfile(member(name, len(data)), io.BytesIO(data))
                     advance(next(done), 0, len(names))
         manifest.write(part / FILENAME)
     return manifest
 
 
-def _manifest(folder: Path, out: Path) -> Manifest:
+def _manifest(folder: Path, out: Path | None) -> Manifest:
     """Return the manifest of a folder that is to be packed, after a look at its names."""
     if not (folder / FILENAME).is_file():
         raise FileNotFoundError(f"{folder / FILENAME} does not exist; pack takes a folder that vitcrypt encrypt made")
-    refuse_nesting(folder, out)
+    if out is not None:
+        refuse_nesting(folder, out)
     manifest = Manifest.read(folder / FILENAME)
     check_names(folder, manifest)
     return manifest
@@ -211,26 +222,15 @@ def _write_array(
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)  # of 1970, of user and group 0, without their names
-    entry.size = size
-    return entry
-
-
 def _planned(folder: Path, names: list[str], mib: int) -> list[list[str]]:
     """Distribute files over tar files of at most so many MiB, in order."""
-    room = mib * 2**20 // tarfile.RECORDSIZE * tarfile.RECORDSIZE - 2 * tarfile.BLOCKSIZE  # two empty blocks end it
     shards: list[list[str]] = []
     left = 0
     for name in names:
-        size = (folder / name).stat().st_size
-        takes = len(_member(name, size).tobuf()) + math.ceil(size / tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        if takes > room:
-            fits = math.ceil((takes + tarfile.RECORDSIZE + 2 * tarfile.BLOCKSIZE) / 2**20)
-            raise ValueError(f"{folder / name} does not fit into a tar file of {mib} MiB; set --shard-mib {fits}")
+        takes = taken(name, (folder / name).stat().st_size, mib)
         if takes > left:
             shards.append([])
-            left = room
+            left = room_in(mib)
         shards[-1].append(name)
         left -= takes
     return shards

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
-from vitcrypt.data.manifest import FILENAME, Manifest
+from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.members import MAX_SHARD_BYTES, members
-from vitcrypt.data.received import contents, image_complaint
+from vitcrypt.data.received import Contents, contents, image_complaint
+from vitcrypt.data.store import Store
 from vitcrypt.folders.job import Advance, quiet
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.text import printable
 
+Opened = Callable[[str], AbstractContextManager[BinaryIO]]
 TOLD = 20  # members of a shard that are named; one that has more wrong ones is not read further
 
 
@@ -40,24 +45,68 @@ def verify_folder(folder: Path, workers: int | None = None, advance: Advance = q
         raise FileNotFoundError(f"{folder / FILENAME} does not exist, so nothing says what should be there{begun}")
     manifest, found = Manifest.read(folder / FILENAME), contents(folder)
     shards = sorted(name for name in found.files if name.endswith(".tar")) if not found.folders else []
+
+    def opened(name: str) -> BinaryIO:
+        return open_regular(folder / name, MAX_SHARD_BYTES, below=folder)
+
+    def read(name: str) -> bytes:
+        return read_regular(folder / name, manifest.max_file_bytes, below=folder)
+
+    return manifest, _wrong(manifest, found, shards, opened, read, workers, advance)
+
+
+def verify_store(store: Store, workers: int | None = None, advance: Advance = quiet) -> tuple[Manifest, list[str]]:
+    """Return the same for what lies at an address: tar files, or a folder of images. All of it is read, and none kept.
+
+    Where a store cannot list what it holds (https://), foreign files are not found.
+
+    Raises:
+        FileNotFoundError: There is no manifest.
+        ValueError: The manifest is damaged, or the store does not answer.
+    """
+    manifest = Manifest.read(f"{store}/{FILENAME}", store.read(FILENAME, MAX_BYTES))
+    shards = store.shards(len(manifest.index))
+    sizes = store.listed() if store.lists else shards or dict.fromkeys(manifest.index, 0)
+    folders = {name[:end] for name in sizes for end, letter in enumerate(name) if letter == "/"}
+    found = Contents(dict.fromkeys(sizes, "a regular file"), sizes, folders)
+
+    def opened(name: str) -> AbstractContextManager[BinaryIO]:
+        return store.open(name, shards[name])
+
+    def read(name: str) -> bytes:
+        return store.read(name, manifest.max_file_bytes)
+
+    return manifest, _wrong(manifest, found, list(shards), opened, read, workers, advance)
+
+
+def _wrong(
+    manifest: Manifest,
+    found: Contents,
+    shards: list[str],
+    opened: Opened,
+    read: Callable[[str], bytes],
+    workers: int | None,
+    advance: Advance,
+) -> list[str]:
+    """Return what is wrong with a folder: of tar files, if it has any, else of images."""
     with ThreadPoolExecutor(workers) as pool:
         if shards:
             foreign = sorted(found.files.keys() - {*shards, FILENAME, ".lock"})
-            wrong = _wrong_in_shards(folder, shards, manifest, pool, advance)
-            return manifest, wrong + [f"{name}: foreign: no shard" for name in foreign]
+            wrong = _wrong_in_shards(opened, shards, manifest, pool, advance)
+            return wrong + [f"{name}: foreign: no shard" for name in foreign]
         complaints, wrong = found.complaints(manifest), []
         names = [name for name in manifest.index if name not in complaints]
-        results = pool.map(lambda name: _complaint(folder, name, manifest), names)
+        results = pool.map(lambda name: _complaint(read, name, manifest), names)
         for count, (name, complaint) in enumerate(zip(names, results, strict=True), start=1):
             if complaint is not None:
                 wrong.append(f"{name}: {complaint}")
             advance(count, 0, len(names))
-    return manifest, wrong + [f"{name}: {complaint}" for name, complaint in complaints.items()]
+    return wrong + [f"{name}: {complaint}" for name, complaint in complaints.items()]
 
 
-def _complaint(folder: Path, name: str, manifest: Manifest) -> str | None:
+def _complaint(read: Callable[[str], bytes], name: str, manifest: Manifest) -> str | None:
     try:
-        return image_complaint(read_regular(folder / name, manifest.max_file_bytes, below=folder), name, manifest)
+        return image_complaint(read(name), name, manifest)
     except FileNotFoundError:
         return "missing"
     except ValueError as error:
@@ -67,11 +116,11 @@ def _complaint(folder: Path, name: str, manifest: Manifest) -> str | None:
 
 
 def _wrong_in_shards(
-    folder: Path, shards: list[str], manifest: Manifest, pool: ThreadPoolExecutor, advance: Advance
+    opened: Opened, shards: list[str], manifest: Manifest, pool: ThreadPoolExecutor, advance: Advance
 ) -> list[str]:
     """Return what is wrong with the tar files of a folder: nothing if they hold every image once, and nothing else."""
     wrong, found = [], Counter[str]()
-    for names, complaints in pool.map(lambda shard: _in_shard(folder, shard, manifest), shards):
+    for names, complaints in pool.map(lambda shard: _in_shard(opened, shard, manifest), shards):
         found.update(names)
         wrong += complaints
         advance(len(found), 0, len(manifest.index))
@@ -81,12 +130,12 @@ def _wrong_in_shards(
     return wrong
 
 
-def _in_shard(folder: Path, name: str, manifest: Manifest) -> tuple[list[str], list[str]]:
+def _in_shard(opened: Opened, name: str, manifest: Manifest) -> tuple[list[str], list[str]]:
     """Return the names of the images in a tar file, and what is wrong with it."""
     found: list[str] = []
     wrong: list[str] = []
     try:
-        with open_regular(folder / name, MAX_SHARD_BYTES, below=folder) as file:
+        with opened(name) as file:
             for member, complaint in members(file, manifest):
                 if complaint is None:
                     found.append(member.name)

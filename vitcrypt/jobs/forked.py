@@ -54,6 +54,20 @@ def forked(
             raise
 
 
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let torch use one thread in each of ours, where it is loaded."""
+    if (torch := sys.modules.get("torch")) is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _begin(function: Callable[[Any], Any], parent: int) -> None:
     global _function
     _function = function

@@ -4,14 +4,19 @@ A key is not a seed, and a seed is not a key: keys come from the operating syste
 number generator that training uses.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import re
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vitcrypt.keys import keyfile
-from vitcrypt.keys.keystream import Keystream
+
+if TYPE_CHECKING:
+    from vitcrypt.keys.keystream import Keystream
 
 
 class Key:
@@ -41,24 +46,24 @@ class Key:
         self.test_name = test_name
 
     @classmethod
-    def generate(cls) -> "Key":
+    def generate(cls) -> Key:
         """Draw a new key from the operating system's randomness."""
         return cls(secrets.token_bytes(32))
 
     @classmethod
-    def from_bytes(cls, secret: bytes) -> "Key":
+    def from_bytes(cls, secret: bytes) -> Key:
         """Take 32 bytes as they are; they must be uniformly random."""
         return cls(secret)
 
     @classmethod
-    def test(cls, name: str) -> "Key":
+    def test(cls, name: str) -> Key:
         """Return the public test key `test-0`, `test-1`, ...: anyone has it, so that experiments can be repeated."""
         if not re.fullmatch(r"test-(0|[1-9][0-9]*)", name):
             raise ValueError(f"public test keys are named test-0, test-1, ...; got {name!r}")
         return cls(hashlib.sha256(f"vitcrypt public {name}".encode()).digest(), test_name=name)
 
     @classmethod
-    def read(cls, path: str | Path, passphrase: str | None = None) -> "Key":
+    def read(cls, path: str | Path, passphrase: str | None = None) -> Key:
         """Read a key file.
 
         Raises:
@@ -98,10 +103,12 @@ class Key:
 
     def keystream(self, scheme: str, stage: str, shape: tuple[int, int, int], block_size: int) -> Keystream:
         """Return the keystream of one stage of one scheme at one size: no two of them share a subkey."""
+        from vitcrypt.keys.keystream import Keystream
+
         sizes = "x".join(str(size) for size in shape)
         return Keystream(self.derive(f"{scheme}/{stage}/shape={sizes}/block={block_size}"))
 
-    def for_image(self, index: int) -> "Key":
+    def for_image(self, index: int) -> Key:
         """Derive the key of one image, for schemes that encrypt every image under its own."""
         return Key(self.derive(f"image={index}"), test_name=self.test_name)
 

@@ -75,24 +75,25 @@ def _maker(node: dict[str, Any], image: Shape, shape: Shape, own: Sequence[str])
     return partial(timm.create_model, **values, pretrained=False)
 
 
-def network_of(model: ModelValues, image_size: int, num_classes: int) -> nn.Module:
+def network_of(model: ModelValues, image_size: int, num_classes: int, shape: Shape | None = None) -> nn.Module:
     """Build the network of a description that may come from anyone; otherwise as `build_network`.
 
     Raises:
         ValueError: The values do not fit together.
     """
     try:
-        return build_network(model.model_dump(by_alias=True, exclude_unset=True), image_size, num_classes)
+        node = model.model_dump(by_alias=True, exclude_unset=True)
+        return build_network(node, image_size, num_classes, shape=shape)
     except Exception as error:  # the constructors of hundreds of architectures raise anything
         raise ValueError(
             f"no {model.network.target} can be built from these values: {one_line(error) or type(error).__name__}"
         ) from error
 
 
-def state_of(model: ModelValues, image_size: int, num_classes: int) -> State:
+def state_of(model: ModelValues, image_size: int, num_classes: int, shape: Shape | None = None) -> State:
     """Return shape and type of every tensor of a network without taking memory for any of them."""
     with torch.device("meta"):
-        network = network_of(model, image_size, num_classes)
+        network = network_of(model, image_size, num_classes, shape)
     return {name: (value.shape, value.dtype) for name, value in network.state_dict().items()}
 
 

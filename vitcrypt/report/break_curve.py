@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
+from vitcrypt.report.frame import CASE, LABELS, Table, Texts, attack_frame
 from vitcrypt.report.records import Results
 from vitcrypt.report.verdict import VERSIONS, judge
 
@@ -43,7 +43,7 @@ def break_curve(results: Results) -> tuple[Table, list[str]]:
         VERSIONS,
         *(f"{_name(curve)}: no verdict from {_short(curve)}." for curve in curves if _short(curve)),
     ]
-    return Table("Break curves (median SSIM)", texts(rows, columns), notes, text=5), left_out
+    return Table("Break curves (median SSIM)", Texts(rows, columns), notes, text=5), left_out
 
 
 @literal

@@ -1,10 +1,15 @@
-"""Results as DataFrames with a row for each, and the tables of texts that are printed from them."""
+"""Results as DataFrames with a row for each, and the tables of texts that are printed from them.
+
+pandas, which takes longer to load than a table of runs to make, is loaded where a table needs it.
+"""
+
+from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
@@ -13,11 +18,21 @@ from vitcrypt.report.recipe import recipe_of, told_apart
 from vitcrypt.report.records import AttackResult, Results, TrainingResult
 from vitcrypt.report.results import attacked, trained
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SCHEMES = ("plain", "le", "etc", "ele", "pe", "proposed")
 CASE = ["data", "order", "scheme", "size", "block", "options"]
 """The columns that say what was trained on or attacked; sorted by them, schemes stand in the paper's order."""
 LABELS = ["data", "label", "sizes"]
 """The same in words, for tables."""
+
+
+class Texts(NamedTuple):
+    """Rows of texts, and what stands above their columns."""
+
+    rows: list[list[str]]
+    columns: list[str]
 
 
 @dataclass
@@ -32,19 +47,19 @@ class Table:
     """
 
     title: str
-    frame: pd.DataFrame
+    frame: Texts
     notes: list[str] = field(default_factory=list)
     text: int = 1
 
     @property
     def columns(self) -> list[str]:
         """The headings."""
-        return list(self.frame.columns)
+        return self.frame.columns
 
     @property
     def rows(self) -> list[list[str]]:
         """The texts of each row."""
-        return cast("list[list[str]]", self.frame.to_numpy().tolist())
+        return self.frame.rows
 
     @property
     def shown(self) -> list[int]:
@@ -67,7 +82,7 @@ class Table:
     def markdown(self) -> str:
         """Return it as a Markdown table."""
         sides = ["left" if i < self.text else "right" for i in range(len(self.columns))]
-        cells = self.frame.map(lambda cell: cell.replace("|", r"\|"))
+        cells = self._pandas().map(lambda cell: cell.replace("|", r"\|"))
         table = cells.to_markdown(index=False, disable_numparse=True, colalign=sides if self.rows else None)
         return (
             f"**{self.title}**\n\n{table}\n" + "".join(f"\n- {note}" for note in self.notes) + "\n" * bool(self.notes)
@@ -75,23 +90,25 @@ class Table:
 
     def csv(self) -> str:
         """Return it as CSV, headings first, without title and notes."""
-        return str(self.frame.to_csv(index=False, lineterminator="\n"))
+        return str(self._pandas().to_csv(index=False, lineterminator="\n"))
 
     def latex(self) -> str:
         """Return it as a LaTeX table; needs the package booktabs."""
         layout = "l" * self.text + "r" * (len(self.columns) - self.text)
         caption = self.title.replace("%", r"\%")
-        table = self.frame.to_latex(index=False, escape=True, caption=caption, column_format=layout)
+        table = self._pandas().to_latex(index=False, escape=True, caption=caption, column_format=layout)
         return "".join(f"% {note}\n" for note in self.notes) + str(table)
 
+    def _pandas(self) -> pd.DataFrame:
+        import pandas as pd
 
-def texts(rows: list[list[str]], columns: list[str]) -> pd.DataFrame:
-    """Return rows of texts as a frame."""
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+        return pd.DataFrame(self.rows, columns=self.columns, dtype=object)
 
 
 def training_frame(results: Results) -> pd.DataFrame:
     """Return the trainings, their accuracy in percent, and `recipe`, which is equal for runs of one recipe."""
+    import pandas as pd
+
     columns = [*CASE, "label", "sizes", "network", "model", "seed", "key", "accuracy", "leak_bits"]
     columns += ["recipe", "result"]
     return pd.DataFrame([_training(result) for result in trained(results)], columns=columns)
@@ -102,36 +119,39 @@ def attack_frame(results: Results) -> pd.DataFrame:
 
     `held` counts known pairs or chosen images where the attack uses them, and else ciphertexts.
     """
+    import pandas as pd
+
     columns = [*CASE, "label", "sizes", "attack", "restored", "lower", "upper", "held", "result"]
-    return pd.DataFrame([_attack(result) for result in attacked(results)], columns=columns)
+    return pd.DataFrame(attack_rows(results), columns=columns)
+
+
+def attack_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the rows of `attack_frame`."""
+    return [_attack(result) for result in attacked(results)]
 
 
 def summary(results: Results) -> Table:
     """Return a table of runs: test accuracy in percent, and its distance from the plain run of the same recipe."""
     runs = _runs(results)
-    recipes = runs["result"].map(_recipe_but_encryption)
-    is_plain = runs["scheme"] == "plain"
-    plain = runs[is_plain].set_index(recipes[is_plain])["accuracy"].groupby(level=0).last()
-    difference = (runs["accuracy"] - recipes.map(plain)).where(~is_plain)
-    shown = {
-        "data": runs["data"],
-        "encryption": runs["scheme"],
-        "model": runs["network"],
-        "seed": runs["seed"].map(str),
-        "accuracy": runs["accuracy"].map("{:.2f}".format),
-        "to plain": difference.map("{:+.2f}".format, na_action="ignore").fillna(""),
-        "images": runs["result"].map(lambda run: str(run.metrics.images)),
-        "epochs": runs["result"].map(lambda run: str(run.training.epochs)),
-    }
+    recipes = [_recipe_but_encryption(run["result"]) for run in runs]
+    plain = {recipe: run["accuracy"] for recipe, run in zip(recipes, runs, strict=True) if run["scheme"] == "plain"}
     apart = _told_apart(runs)
-    shown |= {"differs in": apart} if any(apart) else {}
-    hardware = sorted({run.hardware.device for run in runs["result"]})
-    return Table("Test accuracy (%)", pd.DataFrame(shown, dtype=object), [f"on {', '.join(hardware)}"], text=3)
+    rows = []
+    for run, recipe, differs in zip(runs, recipes, apart, strict=True):
+        compared = run["scheme"] != "plain" and recipe in plain
+        row = [run["data"], run["scheme"], run["network"], str(run["seed"]), f"{run['accuracy']:.2f}"]
+        row += [f"{run['accuracy'] - plain[recipe]:+.2f}" if compared else ""]
+        row += [str(run["result"].metrics.images), str(run["result"].training.epochs)]
+        rows.append([*row, differs] if any(apart) else row)
+    columns = ["data", "encryption", "model", "seed", "accuracy", "to plain", "images", "epochs"]
+    columns += ["differs in"] if any(apart) else []
+    hardware = sorted({run["result"].hardware.device for run in runs})
+    return Table("Test accuracy (%)", Texts(rows, columns), [f"on {', '.join(hardware)}"], text=3)
 
 
 def in_order_of_the_table(results: Results) -> list[TrainingResult]:
     """Return the trainings in the order in which `summary` shows them."""
-    return list(_runs(results)["result"])
+    return [run["result"] for run in _runs(results)]
 
 
 def told_apart_runs(results: Results) -> list[str]:
@@ -149,16 +169,19 @@ def ciphers(frame: pd.DataFrame) -> list[str]:
     return told
 
 
-def _runs(results: Results) -> pd.DataFrame:
-    return training_frame(results).sort_values(["data", "scheme", "network"], kind="stable", ignore_index=True)
+def _runs(results: Results) -> list[dict[str, Any]]:
+    runs = [_training(result) for result in trained(results)]
+    return sorted(runs, key=lambda run: (run["data"], run["scheme"], run["network"]))
 
 
-def _told_apart(runs: pd.DataFrame) -> list[str]:
+def _told_apart(runs: list[dict[str, Any]]) -> list[str]:
     """Return for each run in a few words what differs between it and the runs of equal names; "" if it is alone."""
-    told = [""] * len(runs)
-    for _, same in runs.groupby(["data", "label", "network", "seed"]):
-        recipes = [json.loads(run.recipe) | {"key": run.key} for run in same.itertuples()]
-        for number, words in zip(same.index, told_apart(recipes), strict=True):
+    told, alike = [""] * len(runs), defaultdict[tuple[Any, ...], list[int]](list)
+    for number, run in enumerate(runs):
+        alike[run["data"], run["label"], run["network"], run["seed"]].append(number)
+    for same in alike.values():
+        recipes = [json.loads(runs[number]["recipe"]) | {"key": runs[number]["key"]} for number in same]
+        for number, words in zip(same, told_apart(recipes), strict=True):
             told[number] = words
     return told
 

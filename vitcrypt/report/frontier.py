@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.frame import CASE, LABELS, Table, texts
+from vitcrypt.report.frame import CASE, LABELS, Table, Texts
 from vitcrypt.report.linkage import linked_first
 from vitcrypt.report.records import Results
 from vitcrypt.report.security import strongest
@@ -55,7 +55,7 @@ def frontier(results: Results) -> tuple[Table, pd.DataFrame]:
         "best in: no other row on these images has this accuracy for less of it (of rows where it was measured).",
         *RULE[:1],
     ]
-    return Table("Accuracy, and what it is paid with", texts(rows, COLUMNS), notes, text=5), points
+    return Table("Accuracy, and what it is paid with", Texts(rows, COLUMNS), notes, text=5), points
 
 
 def _by_options(results: Results) -> Iterator[tuple[str, Results]]:

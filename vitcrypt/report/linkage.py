@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
+from vitcrypt.report.frame import CASE, LABELS, Table, Texts, attack_frame
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import attacked
 from vitcrypt.report.verdict import judge, worst
@@ -38,7 +38,7 @@ def linkage(results: Results) -> Table:
         "ciphertexts x gallery",
         *(copies.replace("_", " ") for copies in COPIES),
     ]
-    return Table("Linkage: top-1 / top-5, %", texts(rows, [*columns, "told apart", "seconds"]), [*NOTES], text=4)
+    return Table("Linkage: top-1 / top-5, %", Texts(rows, [*columns, "told apart", "seconds"]), [*NOTES], text=4)
 
 
 def linkage_words(results: Results) -> dict[tuple[Any, ...], str]:

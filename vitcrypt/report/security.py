@@ -1,15 +1,19 @@
 """Attacks as tables: one line each, and scheme by attack with the verdict beside the paper's symbol."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from vitcrypt.report.frame import CASE, LABELS, Table, attack_frame, texts
+from vitcrypt.report.frame import CASE, LABELS, Table, Texts, attack_frame, attack_rows
 from vitcrypt.report.linkage import linkage_words
 from vitcrypt.report.measures import FLOORS
 from vitcrypt.report.records import Results
 from vitcrypt.report.verdict import OLD, RULE, VERSIONS, WORDS, identified_words, judge, worst
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAPER = {"le": "x", "etc": "check", "ele": "check", "pe": "x", "proposed": "check", "plain": "-"}
 """The security column of the paper's Table I; it rests on visual inspection under FR, GAN and ITN."""
@@ -58,24 +62,23 @@ def attacks(results: Results) -> Table:
     """Return a table of attacks: what each restored, beside its floors, and how much of the key it recovered."""
     columns = ["data", "scheme", "attack", "size", "ciphertexts", "restored", *map(_spaced, FLOORS)]
     columns += ["find own, %", "exact", "recognised", "key"]
-    found = attack_frame(results).sort_values([*CASE, "attack"], kind="stable")
     rows = []
-    for entry in found.itertuples():
-        metrics = entry.result.metrics
+    for entry in sorted(attack_rows(results), key=lambda entry: [entry[name] for name in (*CASE, "attack")]):
+        metrics = entry["result"].metrics
         floors = [f"{metrics.floors[name].best.median:.3f}" if name in metrics.floors else "" for name in FLOORS]
         shares, seen = [share.share for share in metrics.key.values()], metrics.recognised
-        measured = [str(entry.result.threat_model.ciphertexts), f"{entry.restored:.3f}", *floors]
+        measured = [str(entry["result"].threat_model.ciphertexts), f"{entry['restored']:.3f}", *floors]
         measured += [identified_words(metrics.restored), f"{100 * metrics.exact:.0f} %"]
         measured += [f"{100 * seen.restored:.1f} of {100 * seen.plain:.1f} %" if seen else ""]
         key = f"{100 * min(shares):.1f} %" if shares else ""
-        rows.append([entry.data, entry.label, entry.attack, entry.sizes, *measured, key])
+        rows.append([*(entry[name] for name in ("data", "label", "attack", "sizes")), *measured, key])
     notes = [
         VERSIONS,
         "find own: the share of restored images that find their original among the others, by SSIM / by features.",
         "recognised: accuracy of a network trained on plain images, on restored ones, of that on plain ones.",
         "key: the share of the subkey that was recovered worst.",
     ]
-    return Table("Restoration by attacks (median SSIM)", texts(rows, columns), notes, text=3)
+    return Table("Restoration by attacks (median SSIM)", Texts(rows, columns), notes, text=3)
 
 
 def security(results: Results) -> Table:
@@ -113,7 +116,7 @@ def security(results: Results) -> Table:
         "the attacks beside it try none.",
         "paper: the symbol in its Table I, from looking at what FR, GAN and ITN restored.",
     ]
-    return Table("Attacks on each scheme", texts(rows, columns), notes, text=len(columns))
+    return Table("Attacks on each scheme", Texts(rows, columns), notes, text=len(columns))
 
 
 def budget_notes(found: pd.DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ from math import sqrt
 
 import pandas as pd
 
-from vitcrypt.report.frame import Table, ciphers, texts, training_frame
+from vitcrypt.report.frame import Table, Texts, ciphers, training_frame
 from vitcrypt.report.paper import CONTENTS, DATA, NETWORKS, STAND_INS, TABLE1, Row, content_in, data_of, row_of
 from vitcrypt.report.recipe import IMAGES, recipe_of, unlike_the_paper
 from vitcrypt.report.records import Results, TrainingResult
@@ -56,7 +56,7 @@ def table1(results: Results, data: Iterable[str] = DATA) -> tuple[Table, list[st
     versions = sorted({run.versions.torch or "?" for run in used["result"]})
     counted = f"{len(used)} of {len(runs)} results used, with PyTorch {', '.join(versions) or '(none)'}."
     notes = [*NOTES, *dict.fromkeys(apart), *ciphers(used), counted]
-    return Table("Table I: test accuracy (%)", texts(rows, COLUMNS), notes, text=5), left_out
+    return Table("Table I: test accuracy (%)", Texts(rows, COLUMNS), notes, text=5), left_out
 
 
 def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:

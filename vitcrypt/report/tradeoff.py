@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.frame import CASE, LABELS, Table, ciphers, texts, training_frame
+from vitcrypt.report.frame import CASE, LABELS, Table, Texts, ciphers, training_frame
 from vitcrypt.report.recipe import told_apart
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import attacked, trained
@@ -56,7 +56,7 @@ def tradeoff(results: Results) -> tuple[Table, pd.DataFrame, list[str]]:
         *budget_notes(found),
         f"{len(attacked(results))} attacks and {len(trained(results))} trainings read, {len(points)} points.",
     ]
-    table = Table("Accuracy against worst restoration", texts(rows, COLUMNS), notes, text=4)
+    table = Table("Accuracy against worst restoration", Texts(rows, COLUMNS), notes, text=4)
     return table, points, sorted(left_out)
 
 

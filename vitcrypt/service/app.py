@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -59,7 +60,7 @@ PREDICT: dict[str, Any] = {
         "content": {
             PNG: {"schema": {"type": "string", "format": "binary"}},
             JPEG: {"schema": {"type": "string", "format": "binary", "description": "if the scheme is kept as JPEG"}},
-            RAW: {"schema": {"type": "string", "format": "binary", "description": "uint8 [N, 3, S, S], row by row"}},
+            RAW: {"schema": {"type": "string", "format": "binary", "description": "uint8 [N, 3, S, S] or float32"}},
             FORM: {
                 "schema": {
                     "type": "object",
@@ -114,14 +115,16 @@ def create_app(
             ("bytes", "Bytes of requests that are not answered"),
         )
     ]
+    shape, dtype = bundle.accepts
+    each = math.prod(shape) * dtype.itemsize
     images, size = 8 * max(limits.max_images, max_batch), 8 * limits.max_bytes // workers
-    places = Room(min(-(-images // workers), max(1, size // (3 * bundle.image_size**2))), waiting[0])
+    places = Room(min(-(-images // workers), max(1, size // each)), waiting[0])
     memory = Room(size, waiting[1])
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for count in {1, max_batch}:  # so that memory is taken now and the first client waits no longer
-            backend(np.zeros((count, 3, bundle.image_size, bundle.image_size), np.uint8))
+            backend(np.zeros((count, *shape), dtype))
         running = asyncio.create_task(batcher.run())
         yield
         running.cancel()
@@ -159,7 +162,7 @@ def create_app(
         return answer(request, 200, {"status": "ok"})
 
     served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
-    jpeg = keeps_jpeg(bundle.described.scheme)
+    jpeg, floats = keeps_jpeg(bundle.described.scheme), bundle.floats
     allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
     described = {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
     description = JSONResponse(described).body
@@ -191,17 +194,17 @@ def create_app(
         if expected is not None and sent != expected:
             detail = f"the images are under key {str(sent)[:64]}, this network was trained under {expected}"
             raise HTTPException(409, detail)
-        kind = kind_of(request, jpeg)
+        kind = kind_of(request, jpeg, floats)
         if places.crowded:
             raise FullError
         async with body_of(request, limits, memory) as body:
             files = [body]
             if kind == FORM:
                 files = await _worked(len(body), files_of, request.headers["content-type"], body, limits)
-            count = count_of(kind, files, bundle.image_size, limits)
+            count = count_of(kind, files, bundle.image_size, limits, floats)
             async with places.hold(count, limits.wait_seconds):
-                work = 0 if kind == RAW else max(len(body), 3 * count * bundle.image_size**2)
-                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.image_size, jpeg))
+                work = 0 if kind == RAW else max(len(body), count * each)
+                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.image_size, jpeg, floats))
         seconds.observe(time.perf_counter() - started)
         return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
 

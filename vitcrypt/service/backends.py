@@ -30,7 +30,8 @@ def load_backend(bundle: Bundle, name: str, threads: int) -> Backend:
     assert bundle.folder is not None
     run = _torch_backend(bundle, threads) if name == "torch" else onnx_backend(bundle.folder / "model.onnx", threads)
     try:
-        logits = run(np.zeros((2, 3, bundle.image_size, bundle.image_size), np.uint8))
+        shape, dtype = bundle.accepts
+        logits = run(np.zeros((2, *shape), dtype))
     except Exception as error:  # what a graph does shows when it runs
         raise ValueError(f"the network of {bundle.folder} does not run: {one_line(error)}") from error
     if logits.shape != (2, len(bundle.classes)) or logits.dtype != np.float32:
@@ -51,7 +52,7 @@ def _torch_backend(bundle: Bundle, threads: int) -> Backend:
     served = Served(bundle.network()).eval().to(device)
 
     @torch.inference_mode()
-    def run(images: NDArray[np.uint8]) -> Any:
+    def run(images: NDArray[Any]) -> Any:
         return served(torch.tensor(images, device=device)).float().cpu().numpy()
 
     return run

@@ -7,6 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ class Batcher:
     While one batch is computed the next one gathers, so under load batches are full without anybody waiting for it.
 
     Args:
-        backend: uint8 [B, 3, S, S] -> float [B, K].
+        backend: What computes them.
         max_batch: Images in one batch, at most.
         max_wait: Seconds that the first image of a batch waits for others though nothing is computed, at most.
         on_batch: Called with the size of every batch.
@@ -38,12 +39,12 @@ class Batcher:
         self.backend, self.on_batch = backend, on_batch
         self.max_batch, self.max_wait = max_batch, max_wait
         self.queued = 0
-        self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[NDArray[np.float32]]]] = deque()
+        self._waiting: deque[tuple[NDArray[Any], asyncio.Future[NDArray[np.float32]]]] = deque()
         self._arrived, self._full = asyncio.Event(), asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "inference")
 
-    async def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits of images, uint8 [B, 3, S, S] -> float [B, K], in their order."""
+    async def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the logits of images, as the backend takes them -> float [B, K], in their order."""
         loop = asyncio.get_running_loop()
         parts = [images[i : i + self.max_batch] for i in range(0, len(images), self.max_batch)]
         futures: list[asyncio.Future[NDArray[np.float32]]] = [loop.create_future() for _ in parts]

@@ -2,7 +2,8 @@
 
 bundle.json         what it is: network, image size, classes, scheme, fingerprint, origin; SHA-256 of the other files
 model.safetensors   the state of the network
-model.onnx          the same with normalisation inside: uint8 [batch, 3, S, S] -> logits [batch, classes]
+model.onnx          the same with normalisation inside: uint8 [batch, 3, S, S] -> logits [batch, classes]; float32 of
+                    another shape where ciphertexts are no images
 client.json         what a client needs to encrypt queries
 
 A bundle may come from anyone. It is read as typed documents, and builds one of a few networks from numbers.
@@ -18,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from vitcrypt.jobs.atomic import atomic_folder, sha256
@@ -31,6 +33,7 @@ from vitcrypt.service.documents import (
 )
 from vitcrypt.untrusted.documents import explain, read_document
 from vitcrypt.untrusted.files import open_regular
+from vitcrypt.untrusted.scheme import float_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,6 +85,17 @@ class Bundle:
         except ValidationError as error:
             raise ValueError(f"no bundle may hold this: {explain(error)}") from None
 
+    @property
+    def floats(self) -> tuple[int, int, int] | None:
+        """(C', H', W') of ciphertexts that are float32; None where they are images."""
+        return float_shape(self.described.scheme, self.image_size)
+
+    @property
+    def accepts(self) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+        """(C', H', W') and dtype of what the network takes."""
+        image = (3, self.image_size, self.image_size)
+        return (self.floats, np.dtype("<f4")) if self.floats else (image, np.dtype(np.uint8))
+
     @classmethod
     def read(cls, folder: str | Path) -> Bundle:
         """Read a bundle and compare every file with its checksum.
@@ -113,7 +127,7 @@ class Bundle:
         from vitcrypt.models.networks import network_of, read_exactly, state_of
 
         assert self.folder is not None, "only a bundle that was read or written has weights"
-        what = self.described.model, self.image_size, len(self.classes)
+        what = self.described.model, self.image_size, len(self.classes), self.floats
         state = read_exactly(self.folder / "model.safetensors", state_of(*what))  # before memory is taken for it
         network = network_of(*what)
         network.load_state_dict(state)
@@ -151,7 +165,7 @@ class Bundle:
                 state = network.cpu().state_dict()
                 weights = {name: value.contiguous().clone() for name, value in state.items()}
                 save_file(weights, partial / "model.safetensors")
-                write_onnx(network, partial / "model.onnx", self.image_size)
+                write_onnx(network, partial / "model.onnx", self.floats or self.image_size)
                 _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
                 files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
                 _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})

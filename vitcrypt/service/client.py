@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitcrypt.data.decode import read_pixels
-from vitcrypt.encryption import ArrayEncryption, Scheme
+from vitcrypt.encryption import ArrayEncryption, Scheme, Shape
 from vitcrypt.service.documents import Answer, Answers, Description, Info, read_description
 from vitcrypt.service.exchange import Exchange
 from vitcrypt.untrusted.documents import parse_document
@@ -55,6 +56,7 @@ class Client:
         url: Of the service, for example "https://host".
         key: The key that the training images were encrypted with; None for a network on plain images, and only then.
         description: Path of the `client.json` that `vitcrypt export` wrote; None believes the service, within bounds.
+        network: The ONNX file of the owner's public network, where vectors of one are sent (scheme "features").
         token: Of the service, if it wants one; sent over https or to this machine alone.
         timeout: Seconds that a question and its answer may take together.
 
@@ -75,6 +77,7 @@ class Client:
         description: str | Path | None = None,
         token: str | None = None,
         timeout: float = 60.0,
+        network: str | Path | None = None,
     ) -> None:
         self._exchange = Exchange(url, token, timeout)
         self.url = self._exchange.url
@@ -94,7 +97,7 @@ class Client:
                 "nobody recorded how the images were encrypted; write the scheme into client.json, as "
                 '{"name": "proposed", "block_size": 16}, and give that file (--client)'
             )
-        self.scheme = Scheme.from_dict(expected.scheme)
+        self.scheme = with_network(Scheme.from_dict(expected.scheme), network)
         self._check(key)
         if described is None:
             self._distrust(key)
@@ -111,7 +114,7 @@ class Client:
             ConnectionError: The service does not answer.
             ValueError: An image cannot be read, or the service refuses.
         """
-        each = 3 * self.image_size**2
+        each = 4 * math.prod(self._shape) if self.floats else 3 * self.image_size**2
         at_once = max(1, min(self.max_images, self.max_bytes // each))
         chunks = (self.plain(images[start : start + at_once]) for start in range(0, len(images), at_once))
         if self.scheme.jpeg_quality is None:
@@ -129,7 +132,16 @@ class Client:
         files = [Path(image) if isinstance(image, str) else image for image in images]
         return np.stack([read_pixels(file, self.image_size, self.interpolation) for file in files])
 
-    def encrypted(self, plain: Pixels) -> Pixels:
+    @property
+    def _shape(self) -> Shape:
+        return self.scheme.output_shape((3, self.image_size, self.image_size))
+
+    @property
+    def floats(self) -> bool:
+        """Whether what is sent is no image, but float32."""
+        return self.scheme.properties.dtype == "float32"
+
+    def encrypted(self, plain: Pixels) -> NDArray[Any]:
         """Encrypt uint8 [N, 3, S, S]. With per-image keys every query is under a new one, which nobody keeps."""
         return plain if self.encryption is None else self.encryption(np.asarray(plain), _new_index(plain))
 
@@ -138,9 +150,10 @@ class Client:
         assert self.encryption is not None, "a scheme that is kept as JPEG has a key"
         return self.encryption.files(np.asarray(plain), _new_index(plain))
 
-    def ask(self, encrypted: Pixels) -> list[Prediction]:
-        """Send encrypted images, uint8 [N, 3, S, S], and return the predictions."""
-        return self._answers("application/octet-stream", np.asarray(encrypted).tobytes(), len(encrypted))
+    def ask(self, encrypted: NDArray[Any]) -> list[Prediction]:
+        """Send what `encrypted` made, and return the predictions."""
+        sent = np.asarray(encrypted, "<f4" if self.floats else np.uint8)
+        return self._answers("application/octet-stream", sent.tobytes(), len(encrypted))
 
     def _answers(self, kind: str, body: bytes, count: int) -> list[Prediction]:
         headers = {"Content-Type": kind}
@@ -162,8 +175,8 @@ class Client:
     def _check(self, key: Key | None) -> None:
         """Raise ValueError unless this key belongs to this service, and what it makes can be sent."""
         plain, shape = self.scheme.is_plain, (3, self.image_size, self.image_size)
-        if self.scheme.properties.dtype != "uint8" or self.scheme.output_shape(shape) != shape:
-            raise ValueError(f"{self.url} names {self.scheme.name}, which makes no images: no service takes these")
+        if not self.floats and self._shape != shape:
+            raise ValueError(f"{self.url} names {self.scheme.name}, which makes images of another size: none are sent")
         if key is None and not plain:
             raise ValueError(f"{self.url} classifies encrypted images: give the key {self.fingerprint or ''}".rstrip())
         if key is not None and plain:
@@ -185,7 +198,9 @@ class Client:
             faults.append(f"asks for images of {self.image_size} pixels, more than {LARGEST}")
         if key is not None and self.fingerprint is None:
             faults.append("does not name the key of its network, so that yours cannot be compared with it")
-        if key is not None:
+        if self.floats:
+            faults.append(f"asks for {self.scheme.name}, whose ciphertexts are no images but numbers")
+        elif key is not None:
             self.scheme.check_shape(shape)
             if (bits := self.scheme.effective_key_bits(shape)) < LEAST_BITS:
                 faults.append(
@@ -197,6 +212,22 @@ class Client:
                 f"{self.url} {', and '.join(faults)}; nothing was sent. If the owner of the training images "
                 "means it so, give the client.json that vitcrypt export wrote: --client FILE"
             )
+
+
+def with_network(scheme: Scheme, network: str | Path | None) -> Scheme:
+    """Return a scheme with the owner's file of the public network that its description names by SHA-256.
+
+    Raises:
+        ValueError: The file is missing, or another one, or the scheme needs none.
+    """
+    wanted = getattr(scheme, "network", None)
+    if network is None and wanted is None:
+        return scheme
+    if wanted is None:
+        raise ValueError(f"{scheme.name} needs no public network; leave out the file {network} (--network)")
+    if network is None:
+        raise ValueError(f"queries are vectors of a public network (SHA-256 {wanted}): give its file, --network FILE")
+    return replace(scheme, weights=str(network))  # type: ignore[call-arg]
 
 
 def form(files: Sequence[bytes]) -> tuple[str, bytes]:

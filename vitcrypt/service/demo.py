@@ -45,7 +45,14 @@ def create_demo(client: Client, secret: str, restore: Restore | None = None) -> 
         client: Of the service, with the owner's key.
         secret: What the address of the page holds; of `new_secret`.
         restore: What an attacker makes of a ciphertext, uint8 [3, S, S]; None: the page shows no attack.
+
+    Raises:
+        ValueError: What is sent to the service are no images.
     """
+    if client.floats:
+        raise ValueError(
+            f"the demo shows ciphertexts as pictures, and {client.scheme.name} makes none; use: vitcrypt predict"
+        )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     page = (Path(__file__).parent / "demo.html").read_text()

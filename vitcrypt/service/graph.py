@@ -12,11 +12,15 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
 from vitcrypt.data import normalise, resize
+from vitcrypt.encryption import Shape
 from vitcrypt.service.onnx import onnx_backend
 
 
 class Served(nn.Module):
-    """Normalisation and network in one, so that nobody can normalise otherwise: uint8 [B, 3, S, S] -> float [B, K]."""
+    """Normalisation and network in one, so that nobody can normalise otherwise: uint8 [B, 3, S, S] -> float [B, K].
+
+    Ciphertexts that are float32 are not normalised.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -24,22 +28,24 @@ class Served(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        logits: Tensor = self.network(normalise(image))
+        logits: Tensor = self.network(normalise(image) if image.dtype == torch.uint8 else image)
         return logits
 
 
-def write_onnx(network: nn.Module, path: Path, image_size: int) -> None:
+def write_onnx(network: nn.Module, path: Path, size: int | Shape) -> None:
     """Write a network as ONNX, any batch size, and compare the file with the network on photographs and noise.
 
     Args:
         network: float [B, 3, S, S] -> logits [B, K]; it is put into evaluation mode.
         path: The .onnx file. Input `image`, uint8 [batch, 3, S, S]; output `logits`, float [batch, K].
-        image_size: S.
+        size: S; or (C', H', W') of float32 ciphertexts, which the input then is.
 
     Raises:
         RuntimeError: The network has no equal in ONNX.
     """
-    served, images = Served(network).eval(), sample_images(image_size)
+    served = Served(network).eval()
+    noise = torch.Generator().manual_seed(0)
+    images = sample_images(size) if isinstance(size, int) else torch.randn(9, *size, generator=noise)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

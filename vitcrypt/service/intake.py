@@ -7,6 +7,7 @@ not exactly an 8-bit RGB image of the right size is refused with the reason. JPE
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from vitcrypt.encryption import Shape
+from vitcrypt.encryption.float_files import check_floats
 from vitcrypt.service.limits import FullError, Limits, Room
 from vitcrypt.service.png import decode_jpeg, decode_png
 from vitcrypt.untrusted.jpeg import SIGNATURE
@@ -62,14 +65,18 @@ async def body_of(request: Request, limits: Limits, memory: Room) -> AsyncIterat
         memory.leave(len(body))
 
 
-def kind_of(request: Request, jpeg: bool) -> str:
-    """Return the media type of what is sent: PNG, RAW, FORM, or JPEG where ciphertexts may be kept so.
+def kind_of(request: Request, jpeg: bool, floats: Shape | None = None) -> str:
+    """Return the media type of what is sent: PNG, RAW, FORM, or JPEG where ciphertexts may be kept so; RAW of float32.
 
     Raises:
         HTTPException: 415, another one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     allowed = (PNG, JPEG, RAW, FORM) if jpeg else (PNG, RAW, FORM)
+    if floats is not None and kind != RAW:
+        raise HTTPException(
+            415, f"Content-Type is {kind[:64] or 'missing'}; send {RAW} (float32 [N, {', '.join(map(str, floats))}])"
+        )
     if kind not in allowed:
         first = f"{PNG}, {JPEG}" if jpeg else PNG
         raise HTTPException(
@@ -113,38 +120,47 @@ def files_of(header: str, body: bytes, limits: Limits) -> list[bytes]:
     return files
 
 
-def count_of(kind: str, files: list[bytes], size: int, limits: Limits) -> int:
+def count_of(kind: str, files: list[bytes], size: int, limits: Limits, floats: Shape | None = None) -> int:
     """Return the number of images that these files hold, before any is decoded.
 
     Raises:
         HTTPException: 413, too many, or too large when they are unpacked; 422, bare bytes that are no whole number.
     """
-    length, each = len(files[0]), 3 * size * size
+    length, each = len(files[0]), 4 * math.prod(floats) if floats else 3 * size * size
     if kind != RAW:
         if len(files) > 1 and len(files) * each > UNPACKED * limits.max_bytes:
             raise HTTPException(413, f"{len(files)} images of {size} x {size} are too many; send fewer at once")
         return len(files)
     if not length or length % each:
-        raise HTTPException(
-            422, f"{length} bytes are no whole number of images; each is uint8 [3, {size}, {size}], {each}"
-        )
+        what = f"float32 {list(floats)}" if floats else f"uint8 [3, {size}, {size}]"
+        raise HTTPException(422, f"{length} bytes are no whole number of images; each is {what}, {each}")
     if length // each > limits.max_images:
         raise HTTPException(413, f"{length // each} images; at most {limits.max_images} in one request")
     return length // each
 
 
-def decode_all(kind: str, files: list[bytes], size: int, jpeg: bool) -> NDArray[np.uint8]:
-    """Return all images, uint8 [N, 3, S, S].
+def decode_all(
+    kind: str, files: list[bytes], size: int, jpeg: bool, floats: Shape | None = None
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Return all images, uint8 [N, 3, S, S] or float32 [N, C', H', W'].
 
     Args:
         kind: What was sent, as `kind_of` names it.
         files: Its files.
         size: S.
         jpeg: Whether ciphertexts may be JPEG files.
+        floats: (C', H', W') of ciphertexts that are float32.
 
     Raises:
-        HTTPException: 415 or 422, of `decode_png` and `decode_jpeg`.
+        HTTPException: 415 or 422, of `decode_png` and `decode_jpeg`; 422, values that no scheme makes.
     """
+    if floats is not None:
+        values = np.frombuffer(files[0], "<f4").reshape(-1, *floats)
+        try:
+            check_floats(values)
+        except ValueError as error:
+            raise HTTPException(422, f"the request {error}") from None
+        return values
     if kind == RAW:
         return np.frombuffer(files[0], np.uint8).reshape(-1, 3, size, size)
     named = ((f"image {i}" if len(files) > 1 else "image", data) for i, data in enumerate(files))

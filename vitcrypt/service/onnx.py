@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line
 
-Backend = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""uint8 [B, 3, S, S] -> logits, float32 [B, K]."""
+Backend = Callable[[NDArray[Any]], NDArray[np.float32]]
+"""uint8 [B, 3, S, S], or float32 as `Bundle.accepts` says -> logits, float32 [B, K]."""
 MAX_ONNX_BYTES = 2**31
 
 

@@ -24,8 +24,8 @@ max_batch_size: {max_batch}
 input [
   {{
     name: "image"
-    data_type: TYPE_UINT8
-    dims: [ 3, {size}, {size} ]
+    data_type: {type}
+    dims: [ {dims} ]
   }}
 ]
 output [
@@ -64,10 +64,12 @@ def write_triton(bundle: Bundle, folder: str | Path, max_batch: int = 32) -> Non
     if folder.exists():
         raise FileExistsError(f"{folder} exists: a model is never overwritten; choose another name")
     assert bundle.folder is not None
+    shape, dtype = bundle.accepts
     text = CONFIGURATION.format(
         name=folder.name,
         max_batch=max_batch,
-        size=bundle.image_size,
+        type={"u": "TYPE_UINT8", "f": "TYPE_FP32"}[dtype.kind],
+        dims=", ".join(map(str, shape)),
         classes=len(bundle.classes),
         fingerprint=bundle.fingerprint or "none",
     )

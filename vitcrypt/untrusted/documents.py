@@ -40,7 +40,8 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 class Document(BaseModel):
     """A JSON object with these fields and no others, of exactly these types."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    # built when first used: most commands use few of them
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 D = TypeVar("D", bound=Document)

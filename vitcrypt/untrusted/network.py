@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitcrypt.untrusted.documents import Document, Share, Side, explain
 
@@ -120,7 +120,7 @@ class OrbitValues(_Network):  # noqa: D101
 
 NetworkValues = TimmNetwork | ResNet18Network | PyramidNetwork | ConvMixerNetwork | OrbitValues
 Network = Annotated[NetworkValues, Field(discriminator="target")]
-_NETWORK: TypeAdapter[NetworkValues] = TypeAdapter(Network)
+_NETWORK: TypeAdapter[NetworkValues] = TypeAdapter(Network, config=ConfigDict(defer_build=True))
 
 
 class ModelValues(Document):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from vitcrypt.untrusted.documents import Document, Side, explain
+from vitcrypt.untrusted.documents import Document, Sha256, Side, explain
 
 One = Annotated[int, Field(ge=1, le=1)]
 Quality = Annotated[int, Field(ge=1, le=100)]
@@ -67,13 +67,15 @@ class NoiseScheme(Document):  # noqa: D101
 
 
 class FeaturesScheme(Document):
-    """Without a network: no file is opened because someone else names it."""
+    """A network is named by its SHA-256 and length: no file is opened because someone else names it."""
 
     name: Literal["features"]
     block_size: Side = 8
     clip: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 1.0
     sigma: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 0.5
     code: bool = False
+    network: Sha256 | None = None
+    values: Annotated[int, Field(ge=1, le=2**16)] | None = None
 
 
 class PlainScheme(Document):  # noqa: D101
@@ -95,12 +97,23 @@ SchemeValues = Annotated[
     Field(discriminator="name"),
 ]
 """A field of a document that describes a scheme, as {"name": "proposed", "block_size": 16}."""
-_SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues)
+_SCHEME: TypeAdapter[SchemeValues] = TypeAdapter(SchemeValues, config=ConfigDict(defer_build=True))
 
 
 def keeps_jpeg(values: SchemeValues | None) -> bool:
     """Say whether ciphertexts of a scheme are kept as JPEG files: it then has a quality."""
     return getattr(values, "quality", None) is not None
+
+
+def float_shape(values: SchemeValues | None, image_size: int) -> tuple[int, int, int] | None:
+    """Return (C', H', W') of ciphertexts that are float32, of images of this side; None where they are images."""
+    if isinstance(values, FeaturesScheme):
+        return values.values or 3 * (image_size // values.block_size) ** 2, 1, 1
+    if isinstance(values, NeuraCryptScheme):
+        return values.hidden, image_size // values.block_size, image_size // values.block_size
+    if isinstance(values, BlockScheme) and values.name == "orthogonal":
+        return 3, image_size, image_size
+    return None
 
 
 def scheme_values(node: Any) -> SchemeValues:
