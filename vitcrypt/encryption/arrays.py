@@ -28,15 +28,6 @@ def library(array: A) -> Any:
     return torch
 
 
-def constant(values: Any, like: A) -> A:
-    """Return an array of values, of the kind and on the device of another one."""
-    array = np.asarray(values)
-    if isinstance(like, np.ndarray):
-        return array
-    made: A = library(like).from_numpy(array).to(like.device)
-    return made
-
-
 def count(size: int, like: A) -> A:
     """Return 0, 1, ... size - 1 as int64."""
     if isinstance(like, np.ndarray):

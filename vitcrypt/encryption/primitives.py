@@ -11,11 +11,13 @@ Every step takes what it draws with dimensions in front, one for each image of a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vitcrypt.encryption.arrays import A, constant, flat, library, moveaxis, take
+from vitcrypt.encryption.arrays import A, expand, flat, library, moveaxis, take
 
 if TYPE_CHECKING:
     import torch
@@ -77,22 +79,36 @@ def shuffle_pixels(image: A, permutation: A, block_size: int) -> A:
 def rotate_flip(blocks: A, symmetry: A) -> A:
     """Turn block i of [..., N, C, B, B] by 90 (s % 4) degrees counter-clockwise, flip it left-right if s >= 4."""
     both: Any = library(blocks)
+    shape: tuple[int, ...] = np.broadcast_shapes(symmetry.shape, blocks.shape[:-3])
+    symmetry, made = expand(symmetry, shape), expand(blocks, (*shape, *blocks.shape[-3:]))
+    if isinstance(made, np.ndarray):
+        made = made.copy()
 
-    def where(chosen: A, turned: A, others: A) -> A:
-        made: A = both.where(chosen[..., None, None, None], turned, others)
-        return made
+    def turn(made: A, chosen: A, how: Callable[[A], A]) -> A:
+        if isinstance(made, np.ndarray):  # only those, which on a GPU would wait to be told how many there are
+            made[chosen] = how(made[chosen])
+            return made
+        turned: A = both.where(chosen[..., None, None, None], how(made), made)
+        return turned
 
-    blocks = where(symmetry & 2 != 0, both.flip(blocks, (-2, -1)), blocks)
-    blocks = where(symmetry & 1 != 0, both.rot90(blocks, 1, (-2, -1)), blocks)
-    return where(symmetry >= 4, both.flip(blocks, (-1,)), blocks)
+    made = turn(made, symmetry & 2 != 0, lambda some: both.flip(some, (-2, -1)))
+    made = turn(made, symmetry & 1 != 0, lambda some: both.rot90(some, 1, (-2, -1)))
+    return turn(made, symmetry >= 4, lambda some: both.flip(some, (-1,)))
 
 
 def shuffle_channels(pixels: A, codes: A) -> A:
-    """Reorder the channels of [..., 3, P] by colour codes [..., P], or [..., 1] for all pixels alike."""
+    """Reorder the channels of integers [..., 3, P] by colour codes [..., P], or [..., 1] for all pixels alike."""
     both: Any = library(pixels)
     red, green, blue = (pixels[..., channel, :] for channel in range(3))
-    sources = [constant(order, codes)[codes] for order in ORDERS.T.astype(np.uint8)]
-    made: A = both.stack([both.where(of == 0, red, both.where(of == 1, green, blue)) for of in sources], -2)
+    small = both.asarray(codes, dtype=both.uint8)
+    ones = [-both.asarray(small == code, dtype=pixels.dtype) for code in range(len(ORDERS))]  # in all bits, or none
+
+    def taken(order: NDArray[np.int64]) -> A:  # the source of one channel, by code
+        of_red, of_green = (ones[a] | ones[b] for a, b in (np.flatnonzero(order == source) for source in (0, 1)))
+        made: A = blue ^ (of_red & (red ^ blue)) ^ (of_green & (green ^ blue))
+        return made
+
+    made: A = both.stack([taken(order) for order in ORDERS.T], -2)
     return made
 
 

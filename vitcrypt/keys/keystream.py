@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
 
-FEW = 24
-"""Permutations that are faster made one by one than together."""
+FEW, MANY = 24, 512
+"""Permutations that are faster made one by one than together, and so many that others are better made after them."""
+NEAR = 2**15
+"""Words that are worked on together, as they stay in a core's cache."""
 
 
 class Keystream:
@@ -41,7 +43,7 @@ class Keystream:
         missing = count - len(self._pending)
         if missing > 0:
             fresh = np.frombuffer(self._cipher.update(bytes(4 * missing)), dtype="<u4")
-            self._pending = np.concatenate([self._pending, fresh])
+            self._pending = np.concatenate([self._pending, fresh]) if len(self._pending) else fresh
         words, self._pending = self._pending[:count], self._pending[count:]
         return words
 
@@ -76,13 +78,18 @@ class Keystream:
         streams = (self, *others)
         if not len(bounds) or bounds.min() < 1 or bounds.max() >= 2**32:
             return np.stack([stream.integers(bounds) for stream in streams])
-        words = np.stack([stream._words(len(bounds)) for stream in streams])
         last = (2**32 // bounds * bounds - 1).astype(np.uint32)
         divisor = np.uint32(bounds[0]) if (bounds == bounds[0]).all() else bounds.astype(np.uint32)
-        drawn = (words - words // divisor * divisor).astype(np.int64)  # faster than %
-        for row in np.flatnonzero((words > last).any(1)):
-            streams[row]._pending = np.concatenate([words[row], streams[row]._pending])
-            drawn[row] = streams[row].integers(bounds)
+        drawn = np.empty((len(streams), len(bounds)), dtype=np.int64)
+        together = max(1, NEAR // len(bounds))
+        for first in range(0, len(streams), together):
+            some = streams[first : first + together]
+            rows = [stream._words(len(bounds)) for stream in some]
+            words = np.stack(rows) if len(rows) > 1 else rows[0][None]
+            drawn[first : first + together] = words - words // divisor * divisor  # faster than %
+            for row in np.flatnonzero((words > last).any(1)):
+                some[row]._pending = np.concatenate([words[row], some[row]._pending])
+                drawn[first + row] = some[row].integers(bounds)
         return drawn
 
     def integers_below(self, bound: int, count: int) -> NDArray[np.int64]:
@@ -118,14 +125,25 @@ def _fisher_yates(swaps: NDArray[np.int64]) -> NDArray[np.int64]:
     rows, steps = swaps.shape
     if rows < FEW:
         return np.array([_swapped(row) for row in swaps.tolist()], dtype=np.int64).reshape(rows, steps + 1)
+    made = np.empty((rows, steps + 1), dtype=np.int64)
+    for first in range(0, rows, MANY):
+        made[first : first + MANY] = _swapped_together(swaps[first : first + MANY])
+    return made
+
+
+def _swapped_together(swaps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Do the same to so many rows that their table stays in the cache: int16 or int64 [rows, n]."""
+    rows, steps = swaps.shape
     kind = np.int16 if steps < 2**15 else np.int64  # small, so that more of it is near
-    table = np.repeat(np.arange(steps + 1, dtype=kind), rows).reshape(steps + 1, rows)  # a column for each
-    row = np.arange(rows)
-    for i, j in zip(range(steps, 0, -1), np.ascontiguousarray(swaps.T), strict=True):
-        swapped = table[j, row]
-        table[j, row] = table[i]
-        table[i] = swapped
-    return np.ascontiguousarray(table.T).astype(np.int64)
+    table = np.repeat(np.arange(steps + 1, dtype=kind), rows)  # a column for each
+    places = np.ascontiguousarray(swaps.T) * rows + np.arange(rows)
+    swapped = np.empty(rows, dtype=kind)
+    for last, place in zip(table.reshape(steps + 1, rows)[:0:-1], places, strict=True):
+        table.take(place, out=swapped, mode="clip")  # which, unlike "raise", needs no copy
+        table[place] = last
+        last[:] = swapped
+    made: NDArray[np.int64] = table.reshape(steps + 1, rows).T
+    return made
 
 
 def _swapped(swaps: list[int]) -> list[int]:
