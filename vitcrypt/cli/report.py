@@ -95,6 +95,9 @@ def print_tradeoff(results: Folder = Path("results"), format: Printed = Format.R
 def print_frontier(
     results: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS]...", help="Folders of results.")] = None,
     output: Annotated[Path | None, typer.Option(help="The .png file; else in the first of the folders.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also the record of experiments/features/frontier.py.")
+    ] = None,
     format: Printed = Format.RICH,  # noqa: A002
 ) -> None:
     """Print test accuracy beside provable bits, linkage and worst restoration, all options apart, and draw it."""
@@ -102,7 +105,7 @@ def print_frontier(
 
     folders = results or [Path("results")]
     read = [_read(folder) for folder in folders]
-    table, points = frontier([result for found, _ in read for result in found])
+    table, points = frontier([result for found, _ in read for result in found], features)
     print_table(table, format)
     print_left_out([reason for _, left_out in read for reason in left_out])
     error_console.print(str(draw_frontier(points, output or folders[0] / "frontier.png")))

@@ -3,19 +3,21 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pydantic import ConfigDict, Field
 
 from vitcrypt.report.figures import literal, saved
-from vitcrypt.report.frame import CASE, LABELS, Table, Texts
+from vitcrypt.report.frame import CASE, LABELS, SCHEMES, Table, Texts
 from vitcrypt.report.linkage import linked_first
 from vitcrypt.report.records import Results
 from vitcrypt.report.security import strongest
 from vitcrypt.report.tradeoff import MARKERS, accuracies, restored
 from vitcrypt.report.verdict import RULE
+from vitcrypt.untrusted.documents import Document, Share, read_document
 from vitcrypt.untrusted.text import printable
 
 PRICES = {
@@ -29,11 +31,42 @@ COLUMNS = ["data", "scheme", "size / block", "options", "network", "accuracy", "
 COLUMNS += ["linked, %", "jpeg90, %", "restored", "by", "best in"]
 SHORT = {"leak_bits": "bits", "linked": "linkage", "any_restored": "restoration"}
 LINKS = ("link", "link_learned")
+FEATURES = (
+    "features: vectors of a public network, clipped to length 1, with noise of sigma; linked by likelihood ratio with "
+    "all known but the noise. Class means are trained; they classify noisy queries, or go back to the owner."
+)
 
 
-def frontier(results: Results) -> tuple[Table, pd.DataFrame]:
-    """Return a row for each network on each scheme with its options, and the same as points of a picture."""
-    points = pd.concat([_points(part).assign(knob=knob) for knob, part in _by_options(results)] or [_points([])])
+class _Swept(Document):
+    """Dimension and noise of private features, and what was measured there."""
+
+    model_config = ConfigDict(extra="ignore")
+    dimension: Annotated[int, Field(ge=1, le=2**20)]
+    sigma: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    leakage_bits: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    noisy: Share
+    returned: Share
+    rows_linked: Share
+
+
+class _Sweep(Document):
+    """The record of `experiments/features/frontier.py`."""
+
+    model_config = ConfigDict(extra="ignore")
+    seeds: Annotated[int, Field(ge=1, le=10**6)]
+    rows: Annotated[list[_Swept], Field(max_length=10_000)]
+
+
+def frontier(results: Results, features: Path | None = None) -> tuple[Table, pd.DataFrame]:
+    """Return a row for each network on each scheme with its options, and the same as points of a picture.
+
+    Args:
+        results: Of trainings and attacks.
+        features: A record of private features on CIFAR-10, as `experiments/features/frontier.py` writes it.
+    """
+    parts = [_points(part).assign(knob=knob) for knob, part in _by_options(results)]
+    parts += [_swept(read_document(features, _Sweep))] if features is not None else []
+    points = pd.concat(parts or [_points([]).assign(knob="")])
     points = points.sort_values([*CASE, "knob", "network", "variant"]).reset_index(drop=True)
     for price in PRICES:
         points[f"best_{price}"] = _unbeaten(points, price)
@@ -54,8 +87,31 @@ def frontier(results: Results) -> tuple[Table, pd.DataFrame]:
         "restored: the largest median SSIM over the attacks that were run. Others may restore more.",
         "best in: no other row on these images has this accuracy for less of it (of rows where it was measured).",
         *RULE[:1],
+        *([FEATURES] if features is not None else []),
     ]
     return Table("Accuracy, and what it is paid with", Texts(rows, COLUMNS), notes, text=5), points
+
+
+def _swept(sweep: _Sweep) -> pd.DataFrame:
+    """Return private features as points: queries with the noise of training rows, and means that the owner gets."""
+    case = {"data": "cifar10", "order": len(SCHEMES), "scheme": "features", "size": 32, "block": 1, "options": ""}
+    case |= {"label": "features", "sizes": "32", "variant": "", "runs": sweep.seeds}
+    rows = [
+        {
+            **case,
+            "knob": f"d={row.dimension}, sigma={row.sigma}",
+            "network": name,
+            "name": name,
+            "accuracy": 100 * accuracy,
+            "leak_bits": row.leakage_bits,
+            "linked": 100 * row.rows_linked,
+        }
+        for row in sweep.rows
+        for name, accuracy in (("class means, noisy queries", row.noisy), ("class means, returned", row.returned))
+    ]
+    points = pd.DataFrame(rows, columns=[*case, "knob", "network", "name", "accuracy", "leak_bits", "linked"])
+    empty = {"sd": math.nan, "linked_jpeg90": math.nan, "any_restored": math.nan, "any_by": None}
+    return points.assign(**empty).astype({"leak_bits": float})
 
 
 def _by_options(results: Results) -> Iterator[tuple[str, Results]]:
@@ -128,13 +184,16 @@ def draw_frontier(points: pd.DataFrame, path: Path) -> Path:
 
 
 def _panel(axis: Axes, points: pd.DataFrame, price: str) -> None:
-    networks = sorted(points["name"].unique())
+    networks, named = sorted(points["name"].unique()), set[str]()
     for _, point in points.iterrows():
         style: dict[str, Any] = {
             "marker": MARKERS[networks.index(point["name"]) % len(MARKERS)],
             "color": f"C{point['order']}",
         }
-        label = ", ".join(filter(None, [f"{point['label']} ({point['sizes']})", point["knob"], point["name"]]))[:80]
+        knob = point["knob"] if point["scheme"] != "features" else ""  # a sweep is one line of the legend
+        label = ", ".join(filter(None, [f"{point['label']} ({point['sizes']})", knob, point["name"]]))[:80]
+        label = label if label not in named else ""
+        named.add(label)
         axis.errorbar(point[price], point["accuracy"], point["sd"], linestyle="none", label=label, **style)
     best = points[points[f"best_{price}"]].sort_values([price, "accuracy"])
     axis.plot(best[price], best["accuracy"], color="grey", linewidth=1, zorder=0)
