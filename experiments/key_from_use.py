@@ -1,6 +1,6 @@
 """What encrypted images show by being used, whatever the keys: one JSON document with a row for each scheme.
 
-    python experiments/key_from_use.py cifar10.npz > experiments/records/key_from_use.json
+    python experiments/key_from_use.py cifar10.npz > experiments/records/use/key_from_use.json
 
 Blocks of 4 x 4, 32 x 32. `shared`: one key for all images; `fresh`: a key for each. Whoever serves sees all of it.
 

@@ -1,12 +1,13 @@
 """How much of the key `attack=weights` reads from a key-adapted network, against the steps of its fine-tuning.
 
-    python experiments/weights_attack.py cifar10.npz pretrained.ckpt curve.png
+    python experiments/weights_attack.py cifar10.npz pretrained.ckpt curve.png > experiments/records/weights/shares.json
 
 `pretrained.ckpt` is that of no_loss_pretraining.yaml. Fine-tuning as in no_loss.yaml (SGD, batch 128), at the learning
 rate of plain images (0.03) and, for the proposed scheme, at the paper's for encrypted ones, ten times that; constant.
-Prints the share of every subkey and draws the least of them. Recorded: docs/key-adapted.md.
+Prints the share of every subkey as JSON and draws the least of them. Recorded: docs/key-adapted.md.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -84,11 +85,9 @@ def main(data: str, weights: str, picture: str) -> None:
     for scheme, rate in CASES:
         name = f"{scheme.name}, {rate:g}"
         curves[name] = curve(scheme, rate, images, labels, public)
-        for step, shares in curves[name].items():
-            text = ", ".join(f"{subkey} {100 * share:.1f} %" for subkey, share in shares.items())
-            print(f"{name}, {step} steps: {text}", flush=True)
+        print(f"{name}: {curves[name]}", file=sys.stderr, flush=True)
         draw(curves, Path(picture))
-    print(picture)
+    print(json.dumps(curves, indent=1))
 
 
 if __name__ == "__main__":

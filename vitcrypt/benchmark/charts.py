@@ -10,8 +10,8 @@ from vitcrypt.benchmark.tables import number, tags
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 440, 330, 48, 14, 14, 46
 COLOURS, DASHES = 8, 3
 """How many the page has; schemes beyond these begin again."""
-LETTER, LINE = 7.2, 14
-"""Width of a letter and height of a line of a label."""
+LETTER, LINE = 8.3, 16
+"""Width of a letter and height of a line of a label, as large as narrow windows show them."""
 Tags = dict[str, set[str]]
 
 
@@ -143,7 +143,7 @@ def _break_curve(holds: str, curves: list[list[Claim]], colours: dict[str, int])
         f"Break curves: {holds}",
         what,
         "median SSIM",
-        [(place(count), str(count)) for count in _apart(counts)],
+        _apart([(place(count), str(count)) for count in counts]),
         y_ticks,
         "Median, and its quartiles over runs, or over images of one run.",
     )
@@ -164,25 +164,32 @@ def _break_curve(holds: str, curves: list[list[Claim]], colours: dict[str, int])
     return chart
 
 
-def _apart(counts: list[int]) -> list[int]:
-    """Return those counts of which the texts do not touch on a logarithmic axis."""
-    kept = counts[:1]
-    for count in counts[1:]:
-        if count >= 1.25 * kept[-1]:
-            kept.append(count)
+def _apart(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return those ticks of which the texts do not touch."""
+    kept = ticks[:1]
+    for x, text in ticks[1:]:
+        if x - kept[-1][0] > LETTER * (len(text) + len(kept[-1][1])) / 2 + 4:
+            kept.append((x, text))
     return kept
 
 
 def _place_labels(points: list[Point]) -> None:
-    """Put each label beside its mark, and below all marks and labels that it would lie on."""
+    """Put each label beside its mark or else below it, at the nearest place on either side that nothing else takes."""
     taken = [(point.x - 6, point.x + 6, point.y + 4) for point in points]
     for point in sorted(points, key=lambda point: (point.y, -point.x)):
-        width, left = LETTER * len(point.label), point.x > WIDTH * 0.7
-        point.anchor, point.lx, point.ly = ("end" if left else "start"), point.x + (-9 if left else 9), point.y + 4
-        start = point.lx - width if left else point.lx
-        while any(abs(point.ly - y) < LINE and start < right and begin < start + width for begin, right, y in taken):
-            point.ly += 2
-        taken.append((start, start + width, point.ly))
+        width = LETTER * len(point.label)
+        places = [(point.x + 9, point.y + 4 + down) for down in range(0, HEIGHT, 4)]
+        places += [(point.x - 9 - width, y) for _, y in places]
+        inside = [(x, y) for x, y in places if x >= LEFT and x + width <= WIDTH - 4 and y < HEIGHT - BOTTOM]
+        free = [(x, y) for x, y in inside if not any(_touch((x, x + width, y), other) for other in taken)]
+        x, y = min(free or inside or places[:1], key=lambda place: place[1])
+        point.anchor, point.lx, point.ly = ("start", x, y) if x > point.x else ("end", x + width, y)
+        taken.append((x, x + width, y))
+
+
+def _touch(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Say whether two texts, from where to where and at which height, lie on each other."""
+    return abs(one[2] - other[2]) < LINE and one[0] < other[1] and other[0] < one[1]
 
 
 def _x(share: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -30,9 +31,12 @@ def real_place(out: Path) -> Path:
         ValueError: Its links form a loop.
     """
     try:
-        return out.resolve()
-    except (OSError, RuntimeError):
-        raise ValueError(f"{out} is a link that leads in a circle; name another place") from None
+        os.path.realpath(out, strict=True)
+    except OSError as error:
+        # since Python 3.13 `resolve` passes over it
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{out} is a link that leads in a circle; name another place") from None
+    return out.resolve()
 
 
 def refuse_place(out: Path) -> None:
