@@ -5,7 +5,7 @@
 Generates images of 16 x 16 in ten classes below FOLDER and runs each command on them as a user does, in a process of
 its own. What is measured is processor time (of all cores; a busy machine does not change it much) and peak memory,
 which a process takes over from what starts it: nothing large is imported here. A growth exponent of 1 is linear. What
-FILE holds already is not measured again; an interrupted step is repeated.
+FILE holds already is not measured again; an interrupted step is repeated. Images are removed when all is measured.
 """
 
 import json
@@ -77,6 +77,8 @@ def main() -> None:
     found = json.loads(asked.json.read_text()) if asked.json.exists() else {}
     for size in map(int, asked.sizes.split(",")):
         place, sizes = asked.folder / str(size), found.setdefault(str(size), {})
+        if not steps(place).keys() - sizes:
+            continue
         if not (place / "generated").exists():
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
@@ -91,6 +93,7 @@ def main() -> None:
                 sizes[name] = measured(command, place / f"{name}.log")
                 asked.json.write_text(json.dumps(found, indent=1) + "\n")
                 print(size, name, sizes[name], flush=True)
+        shutil.rmtree(place)
     return table(found)
 
 

@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from vitcrypt.experiment.config import TrainerConf
 from vitcrypt.experiment.nodes import Node
@@ -58,6 +59,15 @@ def world(trainer: TrainerConf) -> int:
     return trainer.num_nodes * count(trainer)
 
 
+def strategy(trainer: TrainerConf) -> str | Strategy:
+    """Return how devices train together. FSDP is torch's second, which CPUs know too; checkpoints are whole."""
+    if trainer.strategy != "fsdp":
+        return trainer.strategy
+    return ModelParallelStrategy(
+        data_parallel_size=world(trainer), tensor_parallel_size=1, save_distributed_checkpoint=False
+    )
+
+
 def check(trainer: TrainerConf) -> None:
     """Raise ValueError if this machine does not have what is asked for, or nothing says where several of them meet."""
     Node.of(trainer)
@@ -67,6 +77,8 @@ def check(trainer: TrainerConf) -> None:
             f"trainer.accelerator={wanted} with {devices} devices, and this machine has {found}; "
             + (f"set trainer.devices={found}" if found else "set trainer=cpu")
         )
+    if trainer.strategy == "fsdp" and world(trainer) == 1:
+        raise ValueError("trainer.strategy=fsdp divides a network among devices, and there is 1; set trainer.devices=2")
     if trainer.sync_batchnorm and world(trainer) > 1 and not uses_cuda(trainer):
         raise ValueError("trainer.sync_batchnorm=true works on GPUs alone; set trainer.sync_batchnorm=false")
 

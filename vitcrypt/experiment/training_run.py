@@ -232,6 +232,7 @@ class TrainingRun:
             own.append(ProgressBar())
         return self._trainer(
             devices=devices.chosen(options),
+            strategy=devices.strategy(options),
             logger=loggers,
             callbacks=[*added, *watching, EpochHistory(options.stop_on_nan), *own],
             plugins=[AtomicCheckpointIO(self._stamp()), devices.environment(devices.world(options))],

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
@@ -87,7 +88,13 @@ class ImageClassifier(LightningModule):
         return logits
 
     def configure_model(self) -> None:
-        """Compile in place, once."""
+        """Compile in place, once; where devices share the network (FSDP), divide it layer by layer."""
+        if self.device_mesh is not None and not isinstance(self.network, FSDPModule):
+            mesh = self.device_mesh["data_parallel"]
+            for part in self.network.children():
+                for layer in part if isinstance(part, (nn.ModuleList, nn.Sequential)) else ():
+                    fully_shard(layer, mesh=mesh)
+            fully_shard(self.network, mesh=mesh)
         if self.compile_network:
             self.network.compile()
             self.compile_network = False
