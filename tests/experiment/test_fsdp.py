@@ -32,7 +32,6 @@ def test_two_processes_that_share_a_network_are_killed_resume_and_write_the_chec
     for name in ("ddp", "fsdp"):
         (result,) = results(tmp_path / name)
         found[name] = read_checkpoint(next((tmp_path / name).rglob("last.ckpt")), result["identity"])
-        assert result["test"]["images"] == 40
     weights = {name: checkpoint["state_dict"] for name, checkpoint in found.items()}
     torch.testing.assert_close(weights["fsdp"], weights["ddp"], rtol=0, atol=1e-3)
     states = [found[name]["optimizer_states"][0]["state"] for name in ("ddp", "fsdp")]
