@@ -110,7 +110,7 @@ def bench() -> None:
 
 def main() -> None:
     """Run the program; an error that the user can fix is shown as a message."""
-    gc.set_threshold(MANY_OBJECTS)  # modules are no garbage: looking for it at the usual pace is a fifth of the start
+    gc.set_threshold(MANY_OBJECTS)  # modules are no garbage, and looking through them at the usual pace takes long
     with explained("config"):
         refuse_keys(sys.argv[1:])
         if "" in sys.argv[1:]:
