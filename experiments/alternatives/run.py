@@ -1,6 +1,6 @@
 """What real cryptography costs: each alternative in an environment of its own, into one record.
 
-    python experiments/alternatives/run.py plain proposed tenseal crypten concrete --features features.npz
+    python experiments/alternatives/run.py plain proposed tenseal crypten concrete opacus --features features.npz
 
 Environments are made below --environments by pip, and used again; gigabytes for the last two. What does not install,
 or does not run, is in the record with the last line of what it said. `features.npz` is what
@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ ALTERNATIVES: dict[str, tuple[str, list[tuple[str, ...]]]] = {
     "tenseal": ("ckks.py", [("tenseal==0.3.18", "numpy", "scikit-learn")]),
     "crypten": ("mpc.py", [TORCH, ("--no-deps", "crypten==0.4.1")]),  # it requires a package that refuses to install
     "concrete": ("fhe.py", [("concrete-ml==1.9.0", "scikit-learn")]),
+    "opacus": ("dp.py", [("--no-deps", "opacus==1.6.0", "opt-einsum==3.4.0")]),
 }
 """The script and what pip installs; nothing: it runs in vitcrypt's own environment."""
+SHARING = ("opacus",)
+"""Environments that also have the packages of vitcrypt's own, such as torch."""
 
 
 def python_of(name: str, folder: Path) -> str:
@@ -39,11 +43,18 @@ def python_of(name: str, folder: Path) -> str:
     python, done = place / "bin" / "python", place / "installed"
     if not done.exists():
         subprocess.run([sys.executable, "-m", "venv", place], check=True, capture_output=True)
+        if name in SHARING:
+            (folder_of(place) / "shared.pth").write_text(f"{folder_of(Path(sys.prefix))}\n")
         for packages in installs:
             command = [python, "-m", "pip", "install", "-q", *packages]
             subprocess.run(command, check=True, capture_output=True, text=True)
         done.touch()
     return str(python)
+
+
+def folder_of(environment: Path) -> Path:
+    """Return where an environment has its packages."""
+    return Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
 
 
 def measure(name: str, folder: Path, arguments: list[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ LEARNS = {
     "proposed": "the provider: labels, answers, which image of a gallery it is; a few ciphertexts give the key",
     "tenseal": "the provider: that a query came; the owner: answers (training was in plain)",
     "crypten": "nobody, unless both servers collude; the owner: answers (training was in plain)",
+    "opacus": "the trainer: everything; who has the network: of one training image no more than epsilon allows",
     "concrete": "the provider: that a query came; the owner: answers (training was in plain)",
 }
 
