@@ -24,7 +24,7 @@ def test_two_processes_that_share_a_network_are_killed_resume_and_write_the_chec
     finish(*command, "trainer.strategy=ddp", "results=ddp", folder=tmp_path)
     process = start(*fsdp, folder=tmp_path)
     for line in process.stdout:
-        if line.startswith("epoch 1/"):
+        if line.startswith("epoch 2/"):
             process.send_signal(signal.SIGKILL)
             break
     process.communicate(timeout=120)
