@@ -4,14 +4,20 @@
     python experiments/map_trials.py isometry cifar10.npz 20:10 2000:5       # the same; 3,000 public images
     python experiments/map_trials.py trilateration cifar10.npz 50:3 200:3    # known pairs:trials, 4,000 public images
 
-Trial i takes its own images of the test set and its own map. One line of JSON a trial.
+    python experiments/map_trials.py table experiments/records/maps/trials.json
+
+Trial i takes its own images of the test set and its own map. One line of JSON a trial; `--record FILE` at the end adds
+it to a list there, of which `table` prints medians and extremes over the trials.
 `isometry` turns 4 x 4 blocks by a random orthogonal matrix; its `correlation` is that of restored and plain values,
 `floor` the same with another matrix for each image.
 """
 
+import itertools
 import json
 import sys
 import time
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -98,17 +104,44 @@ def isometry(path: str, count: int, trial: int) -> dict[str, float]:
     return values | quartiles(found[:200], plain[:200])
 
 
-if __name__ == "__main__":
-    kinds = {"topology": topology, "isometry": isometry, "trilateration": trilateration}
-    if len(sys.argv) < 4 or sys.argv[1] not in kinds:
-        sys.exit(__doc__)
-    for case in sys.argv[3:]:
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print a line for each attack and number of images held: median (least to most) over the trials."""
+
+    def over(group: list[dict[str, Any]], name: str, digits: int = 3) -> str:
+        values = [row[name] for row in group if name in row]
+        return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})" if values else ""
+
+    print("| attack | holds | trials | median SSIM of a trial | correlation | with a map for each image | seconds |")
+    print("|" + " --- |" * 7)
+    for (attack, held), each in itertools.groupby(rows, lambda row: (row["attack"], row["held"])):
+        group, kind = list(each), "known pairs" if attack == "trilateration" else "ciphertexts"
+        shown = [f"`{attack}`", f"{held:,} {kind}", str(len(group)), over(group, "median")]
+        shown += [over(group, "correlation"), over(group, "floor"), over(group, "seconds", 0)]
+        print(f"| {' | '.join(shown)} |")
+
+
+def main(kind: str, path: str, *cases: str) -> None:
+    """Print a line for each trial, and add it to the record, if one is named."""
+    record = Path(cases[-1]) if cases[-2:-1] == ("--record",) else None
+    for case in cases[: -2 if record else None]:
         held, trials = map(int, case.split(":"))
         for trial in range(trials):
             started = time.perf_counter()
-            found = {name: round(value, 4) for name, value in kinds[sys.argv[1]](sys.argv[2], held, trial).items()}
-            seconds = round(time.perf_counter() - started, 1)
-            print(
-                json.dumps({"attack": sys.argv[1], "held": held, "trial": trial, **found, "seconds": seconds}),
-                flush=True,
-            )
+            found = {name: round(value, 4) for name, value in KINDS[kind](path, held, trial).items()}
+            row = {"attack": kind, "held": held, "trial": trial, **found}
+            row["seconds"] = round(time.perf_counter() - started, 1)
+            print(json.dumps(row), flush=True)
+            if record:
+                rows = json.loads(record.read_text()) if record.exists() else []
+                record.write_text(json.dumps([*rows, row], indent=1) + "\n")
+
+
+KINDS = {"topology": topology, "isometry": isometry, "trilateration": trilateration}
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "table":
+        print_table(sorted(json.loads(Path(sys.argv[2]).read_text()), key=lambda row: (row["attack"], row["held"])))
+    elif len(sys.argv) > 3 and sys.argv[1] in KINDS:
+        main(*sys.argv[1:])
+    else:
+        sys.exit(__doc__)
