@@ -1,10 +1,11 @@
 """How much of the key `attack=weights` reads from a key-adapted network, against the steps of its fine-tuning.
 
     python experiments/weights_attack.py cifar10.npz pretrained.ckpt curve.png > experiments/records/weights/shares.json
+    python experiments/weights_attack.py table experiments/records/weights/shares.json
 
 `pretrained.ckpt` is that of no_loss_pretraining.yaml. Fine-tuning as in no_loss.yaml (SGD, batch 128), at the learning
 rate of plain images (0.03) and, for the proposed scheme, at the paper's for encrypted ones, ten times that; constant.
-Prints the share of every subkey as JSON and draws the least of them. Recorded: docs/key-adapted.md.
+Prints the share of every subkey as JSON and draws the least of them; `table` prints the table of docs/key-adapted.md.
 """
 
 import json
@@ -76,6 +77,20 @@ def draw(curves: dict[str, Curve], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def print_table(curves: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Print the least share of the subkeys by step, and which of several it is where another is whole."""
+    steps = list(next(iter(curves.values())))
+    print(f"| scheme, learning rate | {' | '.join(f'{int(step):,}' for step in steps)} |")
+    print("|" + " --- |" * (len(steps) + 1))
+    for name, shares in curves.items():
+        least = [min(shares[step], key=lambda subkey: shares[step][subkey]) for step in steps]
+        shown = [f"{shares[step][subkey]:.1%}".replace("%", " %") for step, subkey in zip(steps, least, strict=True)]
+        whole = [subkey.replace("_", " ") for subkey, share in shares[steps[-1]].items() if share == 1]
+        if whole and len(whole) < len(shares[steps[-1]]):
+            shown[-1] += f" (the whole {' and '.join(whole)})"
+        print(f"| {name} | {' | '.join(shown)} |")
+
+
 def main(data: str, weights: str, picture: str) -> None:
     """Attack every scheme."""
     arrays = np.load(data)
@@ -91,6 +106,9 @@ def main(data: str, weights: str, picture: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) == 3 and sys.argv[1] == "table":
+        print_table(json.loads(Path(sys.argv[2]).read_text()))
+    elif len(sys.argv) == 4:
+        main(*sys.argv[1:])
+    else:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
