@@ -99,3 +99,46 @@ def block_layout(means: Floats, public: Floats, starts: int) -> tuple[Ints, Floa
     brightness = (means.mean(1) * signs)[:, None] - public.mean(1)[None]
     unary = -0.5 * brightness**2 / public.var(1).mean() * len(means)
     return match_graphs([(correlations * np.outer(signs, signs), template)], unary, starts), signs
+
+
+def value_layout(values: Floats, public: Floats, starts: int) -> tuple[Ints, Floats]:
+    """As `block_layout`, from all values of blocks [N, d, n], each in an order of its own; `public` is [N, d, m].
+
+    Means alone place few blocks right from 100 images; where blocks touch, their values tell more.
+    """
+    means = values.mean(1)
+    unit = standardised(means, 1)
+    signs = brighter(signs_of(unit @ unit.T / unit.shape[1]), means, public.mean(1))
+    few = values.shape[2]
+    graphs = zip(_nearness(values * signs[:, None, None], few), _nearness(public, few), strict=True)
+    # matched once for all blocks, so it may take longer
+    return match_graphs(list(graphs), starts=3 * starts), signs
+
+
+def _nearness(values: Floats, few: int) -> list[Floats]:
+    """Return how near blocks [N, d, n] are to each other, in four measures that no order within a block changes.
+
+    The largest correlations are over `few` images: they grow with noise, which has to be that of the ciphertexts.
+    """
+    blocks, size, images = values.shape
+    unit, means = standardised(values[:, :, :few], 2), standardised(values.mean(1), 1)
+    beyond = standardised(values - values.mean(1, keepdims=True), 2)
+    touching, leaning = np.zeros((blocks, blocks)), np.zeros((blocks, blocks))
+    for block in range(blocks):
+        pairs = (unit[block] @ unit.reshape(blocks * size, -1).T / unit.shape[2]).reshape(size, blocks, size)
+        # the values of a side, with those of the side that it touches
+        touching[block] = np.sort(pairs.transpose(1, 0, 2).reshape(blocks, -1), 1)[:, -max(1, size // 4) :].mean(1)
+        # values of one side lean to what lies there and those of the other side away from it, more if it is near
+        slopes = np.sort(beyond[block] @ standardised(means - means[block], 1).T / images, 0)
+        leaning[block] = slopes[: size // 2].mean(0) - slopes[-(size // 2) :].mean(0)
+    near = _apart(touching)
+    return [near, _apart(np.exp(near)), _apart(means @ means.T / images), _apart(leaning)]
+
+
+def _apart(matrix: Floats) -> Floats:
+    """Standardise what lies beside the diagonal, and set that to 0."""
+    beside = ~np.eye(len(matrix), dtype=bool)
+    made = np.zeros_like(matrix)
+    if beside.any():
+        made[beside] = standardised(matrix[beside], 0)
+    return made

@@ -7,11 +7,11 @@ from torch import Tensor
 from vitcrypt.attacks.blocks import Floats, Ints, nibbles_of
 from vitcrypt.attacks.statistics.correlations import (
     block_correlations,
-    block_layout,
     brighter,
     centred,
     colour_orders,
     standardised,
+    value_layout,
 )
 from vitcrypt.attacks.statistics.graph_matching import match_graphs, signs_of
 from vitcrypt.encryption import ELE, LE
@@ -89,7 +89,7 @@ def ele_subkeys(scheme: ELE, ciphertexts: Tensor, public: Tensor, starts: int) -
         halves.append((high, low))
         signs[block] = signs_of(correlations[np.ix_(high, high)])
     tops = np.stack([ours[b, high] * signs[b, :, None] for b, (high, _) in enumerate(halves)])  # [N, d, n]
-    places, flips = block_layout(tops.mean(1), theirs[:, size:].mean(1), starts)
+    places, flips = value_layout(tops, theirs[:, size:], starts)
     tops, signs = tops * flips[:, None, None], signs * flips[:, None]
 
     # by plain place from here on
