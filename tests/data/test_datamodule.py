@@ -180,3 +180,10 @@ def test_the_standalone_methods_need_no_trainer(splits):
     assert torch.equal(data.plain(image), resize(image, 16))
     assert torch.equal(data.encrypted(image, index), data.encryption(resize(image, 16)))
     assert torch.equal(levels(data.prepare(image, index, training=False)), data.encrypted(image, index))
+
+
+def test_floats_are_no_images_to_be_encrypted(splits):
+    image, index = torch.zeros(2, 3, 16, 16), torch.arange(2)
+    assert module_of(splits, augment="none").plain(image) is image
+    with pytest.raises(TypeError, match="uint8"):
+        module_of(splits, encrypting(), augment="none").encrypted(image, index)

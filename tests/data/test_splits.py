@@ -123,7 +123,7 @@ def test_a_class_with_a_single_image_is_split_all_the_same():
 @pytest.mark.parametrize(
     ("images", "count", "error"),
     [
-        (torch.zeros(4, 3, 2, 2), 4, TypeError),
+        (torch.zeros(4, 3, 2, 2, dtype=torch.float64), 4, TypeError),
         (torch.zeros(4, 2, 2, dtype=torch.uint8), 4, TypeError),
         (torch.zeros(4, 3, 2, 2, dtype=torch.uint8), 3, ValueError),
     ],

@@ -170,7 +170,11 @@ def test_nothing_but_what_is_logged_is_kept_for_wandb(folder, monkeypatch, tmp_p
     (told,) = loggers.finish([logger], failed=False)
     assert "wandb sync" in told
     (part,) = parts(folder)
-    sent = {path: path.read_bytes() for path in part.rglob("*") if path.is_file() and path.parent.name != "logs"}
+    for _ in range(100):  # what it writes comes from a process of its own
+        sent = {path: path.read_bytes() for path in part.rglob("*") if path.is_file() and path.parent.name != "logs"}
+        if any(b"0123456789abcdef" in content for content in sent.values()):
+            break
+        time.sleep(0.1)
     assert {path.suffix for path in sent} == {".wandb", ".png", ".json"}
     everything = b"\n".join([*sent.values(), *(str(path.relative_to(part)).encode() for path in sent)])
     assert b"0123456789abcdef" in everything, "the fingerprint is logged"

@@ -203,7 +203,11 @@ class ImageDataModule(LightningDataModule):
 
     def plain(self, image: Tensor) -> Tensor:
         """Resize uint8 [B, C, h, w] to uint8 [B, C, S, S]: what is encrypted. What came as float32 stays as it is."""
-        return image if image.dtype == torch.float32 else resize(image, self.image_size, self.interpolation)
+        if image.dtype != torch.float32:
+            return resize(image, self.image_size, self.interpolation)
+        if self.encryption is not None:
+            raise TypeError("expected images as uint8 [B, C, h, w], got float32, which is for ciphertexts that came")
+        return image
 
     def encrypted(self, image: Tensor, index: Tensor) -> Tensor:
         """Resize and encrypt uint8 [B, C, h, w] to uint8 [B, C, S, S]: what the provider gets."""

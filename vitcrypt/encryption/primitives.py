@@ -100,8 +100,9 @@ def shuffle_channels(pixels: A, codes: A) -> A:
     """Reorder the channels of integers [..., 3, P] by colour codes [..., P], or [..., 1] for all pixels alike."""
     both: Any = library(pixels)
     red, green, blue = (pixels[..., channel, :] for channel in range(3))
-    small = both.asarray(codes, dtype=both.uint8)
-    ones = [-both.asarray(small == code, dtype=pixels.dtype) for code in range(len(ORDERS))]  # in all bits, or none
+    small = both.asarray(codes, dtype=both.uint8, device=codes.device)
+    equal = (both.asarray(small == code, dtype=pixels.dtype, device=codes.device) for code in range(len(ORDERS)))
+    ones = [-one for one in equal]  # in all bits, or none
 
     def taken(order: NDArray[np.int64]) -> A:  # the source of one channel, by code
         of_red, of_green = (ones[a] | ones[b] for a, b in (np.flatnonzero(order == source) for source in (0, 1)))
