@@ -10,12 +10,11 @@ it varies with most.
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from places import SCHEMES, TRAIN, Images, accuracy, encrypted, explained, rows
+from places import SCHEMES, TRAIN, Images, accuracy, encrypted, explained, program, rows
 
 EVERY = (1, 2, 4, 10, 50, 200, 1000, 5000)
 
@@ -54,14 +53,5 @@ def table(path: str) -> None:
     print("  Accuracy: of a linear classifier on 5,000 images; chance is 10.0.")
 
 
-def main(path: str) -> None:
-    """Measure and print."""
-    started, images = time.perf_counter(), Images(Path(path))
-    made = [measured(images, name, every) for name in SCHEMES for every in EVERY]
-    print(json.dumps({"rows": made, "seconds": time.perf_counter() - started}, indent=1))
-
-
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    table(sys.argv[2]) if sys.argv[1] == "--table" else main(sys.argv[1])
+    program(__doc__, measured, EVERY, table)

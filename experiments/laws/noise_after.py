@@ -10,13 +10,12 @@ that it is nearest to. Fresh noise is averaged out over pairs: n grows with sigm
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from places import SCHEMES, Images, accuracy, encrypted, explained, rows
+from places import SCHEMES, Images, accuracy, encrypted, explained, program, rows
 
 SIGMAS = (0.0, 0.5, 1.0, 2.0)
 PAIRS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -53,14 +52,5 @@ def table(path: str) -> None:
     print(f"  known pairs explain; broken: from {BROKEN} on. Accuracy: of a linear classifier, 5,000 images.")
 
 
-def main(path: str) -> None:
-    """Measure and print."""
-    started, images = time.perf_counter(), Images(Path(path))
-    made = [measured(images, name, sigma) for name in SCHEMES for sigma in SIGMAS]
-    print(json.dumps({"rows": made, "seconds": time.perf_counter() - started}, indent=1))
-
-
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    table(sys.argv[2]) if sys.argv[1] == "--table" else main(sys.argv[1])
+    program(__doc__, measured, SIGMAS, table)

@@ -1,8 +1,13 @@
-"""Known pairs of images and ciphertexts, and what they tell of other ciphertexts: shared by the laws beside it."""
+"""Known pairs of images and ciphertexts, what they tell of other ciphertexts, and the command line: shared by the laws."""
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,3 +69,20 @@ def explained(plain: Floats, cipher: Floats, checked_plain: Floats, checked: Flo
         found[start : start + PART], sign[start : start + PART] = best, np.sign(alike[np.arange(len(best)), best])
     made = checked_plain[:, found] * sign
     return float(1 - np.square(made - checked).sum() / np.square(checked - checked.mean(0)).sum())
+
+
+def program(
+    usage: str | None,
+    measured: Callable[[Images, str, Any], dict[str, Any]],
+    values: Iterable[Any],
+    table: Callable[[str], None],
+) -> None:
+    """Do what the command line says: print the record of all schemes and values, or with --table that of a record."""
+    if len(sys.argv) < 2:
+        sys.exit(usage)
+    if sys.argv[1] == "--table":
+        table(sys.argv[2])
+        return
+    started, images = time.perf_counter(), Images(Path(sys.argv[1]))
+    made = [measured(images, name, value) for name in SCHEMES for value in values]
+    print(json.dumps({"rows": made, "seconds": time.perf_counter() - started}, indent=1))
