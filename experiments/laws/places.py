@@ -1,4 +1,4 @@
-"""Known pairs of images and ciphertexts, what they tell of other ciphertexts, and the command line: shared by the laws."""
+"""Known pairs of images and ciphertexts, what they tell of others, and the command line: shared by the laws."""
 
 from __future__ import annotations
 
