@@ -13,10 +13,11 @@ import argparse
 import contextlib
 import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 from vitcrypt.cli.main import app
 
@@ -28,16 +29,16 @@ MADE = re.compile(
 
 
 def printed(command: str) -> str:
-    """Return what a command prints: `vitcrypt` or a script, with this Python, in the root of the repository."""
+    """Return what a command prints: `vitcrypt` or a script, in the root of the repository."""
     program, *arguments = shlex.split(command)
-    if program == "vitcrypt":
-        with contextlib.chdir(ROOT), contextlib.redirect_stdout(io.StringIO()) as written:
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(io.StringIO()) as written:
+        if program == "vitcrypt":
             app(arguments, standalone_mode=False)
-        return written.getvalue()
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{command} failed:\n{done.stderr}")
-    return done.stdout
+        else:  # in this process: a table from JSON should not wait for a Python that loads torch
+            path = [str(ROOT / Path(arguments[0]).parent), *sys.path]
+            with mock.patch.object(sys, "argv", arguments), mock.patch.object(sys, "path", path):
+                runpy.run_path(arguments[0], run_name="__main__")
+    return written.getvalue()
 
 
 def remade(text: str) -> str:
