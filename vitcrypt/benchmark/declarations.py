@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vitcrypt.encryption import Cipher, ImageEncryption, Scheme, Shape
-from vitcrypt.encryption.cipher import Symbols
+from vitcrypt.encryption.cipher import Symbols, symbols_of
 from vitcrypt.keys import Key
 
 KEYS = 256
@@ -249,13 +249,6 @@ def _first(what: str, declared: Symbols | None, holds: Callable[[Symbols], bool]
     return found, Finding(what, declared or "no", found or "no", honest, told)
 
 
-def _symbols(images: Tensor, kind: Symbols) -> Tensor:
-    flat = images.flatten(1)
-    if images.is_floating_point() or kind == "bytes":
-        return flat.double()
-    return torch.cat([flat & 15, flat >> 4], 1).double()
-
-
 def _is_linear(cipher: Cipher, shape: Shape, kind: Symbols) -> bool:
     """Whether f(a) + f(b) = f(a + b) + f(0) for symbols that do not overflow."""
     below = 128 if kind == "bytes" else 8
@@ -267,7 +260,7 @@ def _is_linear(cipher: Cipher, shape: Shape, kind: Symbols) -> bool:
     parts = [cipher(images) for images in (one, other, one + other, zero)]
     if parts[0].is_floating_point() and kind == "nibbles":
         return False
-    a, b, both, constant = (_symbols(part, kind) for part in parts)
+    a, b, both, constant = (symbols_of(part, kind).double() for part in parts)
     sums, wanted = a + b, both + constant
     scale = float(sums.abs().max()) + 1e-9
     return bool((sums - wanted).abs().max() <= (1e-4 * scale if parts[0].is_floating_point() else 0))
@@ -276,7 +269,7 @@ def _is_linear(cipher: Cipher, shape: Shape, kind: Symbols) -> bool:
 def _is_isometry(images: Tensor, made: Tensor, kind: Symbols) -> bool:
     if made.is_floating_point() and kind == "nibbles":
         return False
-    plain, encrypted = (torch.pdist(_symbols(part, kind)) for part in (images, made))
+    plain, encrypted = (torch.pdist(symbols_of(part, kind).double()) for part in (images, made))
     factor = float(encrypted.sum() / plain.sum().clamp(min=1e-9))
     return factor > 0 and bool(((encrypted - factor * plain).abs() <= 1e-4 * float(encrypted.max())).all())
 

@@ -68,6 +68,15 @@ class EachCipher(Cipher):
         return EachCipher([cipher.inverse() for cipher in self.ciphers if isinstance(cipher, Cipher)])
 
 
+def symbols_of(images: Tensor, kind: Symbols) -> Tensor:
+    """Return the symbols of each image: [n, S] out of uint8 [n, C, H, W], low nibbles before high ones.
+
+    A float32 ciphertext has no nibbles and comes as its values.
+    """
+    flat = images.flatten(1)
+    return flat if kind == "bytes" or flat.is_floating_point() else torch.cat([flat & 15, flat >> 4], 1)
+
+
 def as_pictures(ciphertexts: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """Show ciphertexts [n, C', H', W'] as uint8 [n, C, H, W]: floats of -3 to 3 as levels, other shapes resized."""
     if ciphertexts.is_floating_point():

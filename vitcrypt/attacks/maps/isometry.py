@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vitcrypt.attacks.maps.orthogonal import estimated_isometry, moments
 from vitcrypt.attacks.observation import Observation, Reconstruction
+from vitcrypt.encryption.cipher import scaled
 from vitcrypt.encryption.primitives import from_blocks, to_blocks
 
 
@@ -35,8 +36,8 @@ class Isometry:
         public: Tensor = observation.need(self.name, "public_images", shared=True)
         size, shape = observation.scheme.block_size, observation.shape
         rows, columns = shape[1] // size, shape[2] // size
-        ours = _cut(_signal(observation.all_ciphertexts), rows, columns)
-        plain = _signal(public)
+        ours = _cut(scaled(observation.all_ciphertexts.cpu()), rows, columns)
+        plain = scaled(public.cpu())
         expected = moments(to_blocks(plain, size).flatten(2).view(len(plain), rows, columns, -1))
         power = float(ours.square().sum(-1).mean())
         # plain values are in -1..1, and floats may be of another unit
@@ -47,10 +48,6 @@ class Isometry:
         images = from_blocks(blocks.reshape(len(blocks), -1, shape[0], size, size), shape)
         restored = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return Reconstruction(restored, details={"ciphertexts_used": observation.count, "scale": scale})
-
-
-def _signal(images: Tensor) -> Tensor:
-    return images.cpu() if images.is_floating_point() else images.cpu().float() / 127.5 - 1
 
 
 def _cut(ciphertexts: Tensor, rows: int, columns: int) -> Tensor:

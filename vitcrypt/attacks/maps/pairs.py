@@ -14,7 +14,7 @@ from torch import Tensor
 from vitcrypt.attacks.blocks import Floats
 from vitcrypt.attacks.maps.symbols import OnSymbols
 from vitcrypt.attacks.observation import Observation, Reconstruction
-from vitcrypt.encryption.cipher import Symbols
+from vitcrypt.encryption.cipher import Symbols, symbols_of
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,7 @@ def located(known: Floats, distances: Floats, public: Floats | None = None) -> F
 
 
 def _symbols(images: Tensor, symbols: Symbols) -> Floats:
-    flat = images.cpu().flatten(1)
-    values = flat if symbols == "bytes" or flat.is_floating_point() else torch.cat([flat & 15, flat >> 4], 1)
-    return values.numpy().astype(np.float64)
+    return symbols_of(images.cpu(), symbols).numpy().astype(np.float64)
 
 
 def _restored(found: Floats, observation: Observation, symbols: Symbols, pairs: int) -> Reconstruction:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vitcrypt.attacks.blocks import Ints, blocks_of, channel_codes, nibbles_of
 from vitcrypt.encryption import ELE, LE, PE, EtC, Plain, Proposed, Scheme, SignedPermutation
+from vitcrypt.encryption.cipher import Symbols, symbols_of
 from vitcrypt.encryption.permutation import FULL
 from vitcrypt.encryption.primitives import CHANNEL_ORDERS, rotate_flip
 
@@ -62,7 +63,8 @@ def recover_map(plain: Tensor, encrypted: Tensor) -> tuple[SignedPermutation, Te
         ValueError: None fits.
     """
     for bits in (8, 4):
-        one, other = (_symbols(images, bits) for images in (plain, encrypted))
+        kind: Symbols = "bytes" if bits == 8 else "nibbles"
+        one, other = (symbols_of(images, kind).T.contiguous() for images in (plain, encrypted))
         try:
             index, complemented, unique = _match_signed(one, other, FULL[bits])
         except ValueError:
@@ -71,12 +73,6 @@ def recover_map(plain: Tensor, encrypted: Tensor) -> tuple[SignedPermutation, Te
     raise ValueError(
         "no fixed permutation of bytes or nibbles with signs turns these plain images into these ciphertexts"
     )
-
-
-def _symbols(images: Tensor, bits: int) -> Tensor:
-    """Return all symbols of uint8 [n, C, H, W]: uint8 [S, n]."""
-    flat = images.flatten(1)
-    return (flat if bits == 8 else torch.cat([flat & 15, flat >> 4], 1)).T.contiguous()
 
 
 def _match(plain: Ints, encrypted: Ints) -> tuple[Tensor, Tensor]:
