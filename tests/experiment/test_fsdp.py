@@ -1,4 +1,4 @@
-"""Devices that share one network (FSDP): the network of DDP, in the checkpoint of DDP."""
+"""Devices that share one network (FSDP): the network of one device, in the checkpoint of one device."""
 
 import signal
 
@@ -18,10 +18,10 @@ def test_a_network_is_not_divided_among_one():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
-def test_two_processes_that_share_a_network_are_killed_resume_and_write_the_checkpoint_of_ddp(tmp_path):
-    command, found = [*SMALL, "trainer.max_epochs=3", "trainer.devices=2"], {}
-    fsdp = [*command, "trainer.strategy=fsdp", "results=fsdp"]
-    finish(*command, "trainer.strategy=ddp", "results=ddp", folder=tmp_path)
+def test_two_processes_that_share_a_network_are_killed_resume_and_write_the_checkpoint_of_one(tmp_path):
+    command, found = [*SMALL, "trainer.max_epochs=3"], {}
+    fsdp = [*command, "trainer.devices=2", "trainer.strategy=fsdp", "results=fsdp"]
+    finish(*command, "results=one", folder=tmp_path)
     process = start(*fsdp, folder=tmp_path)
     for line in process.stdout:
         if line.startswith("epoch 2/"):
@@ -29,10 +29,10 @@ def test_two_processes_that_share_a_network_are_killed_resume_and_write_the_chec
             break
     process.communicate(timeout=120)
     assert "resuming" in finish(*fsdp, folder=tmp_path)
-    for name in ("ddp", "fsdp"):
+    for name in ("one", "fsdp"):
         (result,) = results(tmp_path / name)
         found[name] = read_checkpoint(next((tmp_path / name).rglob("last.ckpt")), result["identity"])
     weights = {name: checkpoint["state_dict"] for name, checkpoint in found.items()}
-    torch.testing.assert_close(weights["fsdp"], weights["ddp"], rtol=0, atol=1e-3)
-    states = [found[name]["optimizer_states"][0]["state"] for name in ("ddp", "fsdp")]
+    torch.testing.assert_close(weights["fsdp"], weights["one"], rtol=0, atol=1e-3)
+    states = [found[name]["optimizer_states"][0]["state"] for name in ("one", "fsdp")]
     assert [one.keys() for one in states[0].values()] == [other.keys() for other in states[1].values()]

@@ -72,7 +72,7 @@ def test_two_machines_one_of_which_is_lost_train_the_network_of_one(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    command = [*SMALL, "trainer.max_epochs=30"]
+    command = [*SMALL, "trainer.max_epochs=12"]
 
     def began():
         return [
