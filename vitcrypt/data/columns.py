@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 S = TypeVar("S")
 T = TypeVar("T")
+WIDE = 64
+"""Bytes of the names that are sorted in an array."""
 BLOCK = 4096
 """Values that are turned into objects at once."""
 
@@ -114,7 +116,13 @@ class Names(Texts):
 
     def in_order(self) -> NDArray[np.int64]:
         """Return the positions in the order of the names."""
-        return np.array(sorted(range(len(self)), key=self.at))
+        ends = np.frombuffer(self._ends, np.int64)
+        lengths = np.diff(ends)
+        if not len(self) or (width := int(lengths.max())) > WIDE or b"\0" in self._bytes:
+            return np.array(sorted(range(len(self)), key=self.at), np.int64)
+        padded = np.zeros((len(self), width), np.uint8)  # UTF-8 sorts as its characters do
+        padded[np.arange(width) < lengths[:, None]] = np.frombuffer(self._bytes, np.uint8)
+        return np.argsort(padded.view(f"S{width}").reshape(-1), kind="stable")
 
 
 class Numbers(Lazy[int]):

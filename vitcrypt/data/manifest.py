@@ -159,7 +159,7 @@ class Manifest:
             return 4 * math.prod(self.stored[0]) + 2**10
         return 2 * self.image_size * (1 + 3 * self.image_size) + 2**16
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of all that it says: equal for equal folders only."""
         whole = hashlib.sha256()
@@ -218,9 +218,7 @@ class Manifest:
 
     def _pieces(self, content: dict[str, Any], indent: int | None, in_order: bool = False) -> Iterator[str]:
         """Yield JSON with the files, which are not all in memory as text at once."""
-        frame = json.dumps(
-            {"files": {}, **content} if in_order else content, indent=indent, sort_keys=in_order, allow_nan=False
-        )
+        frame = json.dumps(content, indent=indent, sort_keys=in_order, allow_nan=False)
         before, after = frame.split('"files": {}')  # no other place of JSON can say so
         yield f'{before}"files": '
         yield from written(Entries(self.column, self.sha256, self.origin), bool(indent), in_order)
