@@ -112,7 +112,7 @@ def value_layout(values: Floats, public: Floats, starts: int) -> tuple[Ints, Flo
     few = values.shape[2]
     graphs = zip(_nearness(values * signs[:, None, None], few), _nearness(public, few), strict=True)
     # matched once for all blocks, so it may take longer
-    return match_graphs(list(graphs), starts=3 * starts), signs
+    return match_graphs(list(graphs), starts=starts, patience=200), signs
 
 
 def _nearness(values: Floats, few: int) -> list[Floats]:

@@ -10,16 +10,17 @@ from vitcrypt.attacks.blocks import Floats, Ints
 Graphs = list[tuple[Floats, Floats]]
 
 
-def match_graphs(graphs: Graphs, unary: Floats | None = None, starts: int = 20) -> Ints:
+def match_graphs(graphs: Graphs, unary: Floats | None = None, starts: int = 20, patience: int = 1) -> Ints:
     """Find the assignment under which `ours[i, j]` is most like `theirs[p[i], p[j]]`, summed over graphs.
 
     Fast approximate quadratic assignment (Vogelstein et al., PLoS ONE 2015): gradient steps on doubly stochastic
-    matrices, from the barycentre and from points around it; then exchanges of two while they help.
+    matrices, from the barycentre and from points around it; then exchanges of two (Taillard, Parallel Computing 1991).
 
     Args:
         graphs: Pairs (ours, theirs) of matrices [S, S], not necessarily symmetric.
         unary: [S, S], additional gain of assigning i to p.
         starts: How many starting points.
+        patience: After how many exchanges that lead to nothing better to stop; 1 is to stop where none helps.
 
     Returns:
         p, int64 [S].
@@ -31,7 +32,7 @@ def match_graphs(graphs: Graphs, unary: Floats | None = None, starts: int = 20) 
     best, most = np.arange(size), -np.inf
     for start in range(starts):
         relaxed = (flat + _balanced(random.random((size, size)))) / 2 if start else flat
-        places = _exchanged(_climbed(relaxed, graphs, unary), graphs, unary)
+        places = _exchanged(_climbed(relaxed, graphs, unary), graphs, unary, patience)
         if (gain := _gain(places, graphs, unary)) > most:
             best, most = places, gain
     return best
@@ -70,22 +71,39 @@ def _climbed(relaxed: Floats, graphs: Graphs, unary: Floats, rounds: int = 30) -
     return places
 
 
-def _exchanged(places: Ints, graphs: Graphs, unary: Floats, rounds: int = 200) -> Ints:
-    """Exchange two while the gain grows; the best exchange by its first-order gain, checked exactly."""
-    gain = _gain(places, graphs, unary)
-    for _ in range(rounds):
-        moved = _slope(np.eye(len(places))[places], graphs, unary)[:, places]
-        change = np.triu(moved + moved.T - np.diag(moved)[:, None] - np.diag(moved)[None], 1)
-        for pair in np.argsort(-change, axis=None)[:10]:
-            k, m = np.unravel_index(pair, change.shape)
-            trial = places.copy()
-            trial[[k, m]] = trial[[m, k]]
-            if (now := _gain(trial, graphs, unary)) > gain + 1e-9:
-                places, gain = trial, now
-                break
-        else:
-            break
-    return places
+def _exchanged(places: Ints, graphs: Graphs, unary: Floats, patience: int) -> Ints:
+    """Make the best exchange again and again, also one that loses, but none that takes two back to where they were.
+
+    This is robust tabu search: what left a place may return to it after some `size` exchanges, or for a new best.
+    """
+    size, random = len(places), np.random.default_rng(0)
+    places, best, gain, most = places.copy(), places, 0.0, 0.0
+    free, made, since = np.zeros((size, size), int), 0, 0
+    while since < patience:
+        change = _changes(places, graphs, unary)
+        back = free[:, places] > made
+        change[back & back.T & (gain + change <= most + 1e-9)] = -np.inf
+        change[np.tri(size, dtype=bool)] = -np.inf
+        pair = list(np.unravel_index(change.argmax(), change.shape))
+        made, since = made + 1, since + 1
+        if np.isinf(change[*pair]):
+            continue
+        gain += change[*pair]
+        free[pair, places[pair]] = made + random.integers(int(0.9 * size), int(1.1 * size) + 1, 2)
+        places[pair] = places[pair[::-1]]
+        if gain > most + 1e-9:
+            best, most, since = places.copy(), gain, 0
+    return best
+
+
+def _changes(places: Ints, graphs: Graphs, unary: Floats) -> Floats:
+    """Return how much is gained by exchanging k and m: [S, S]."""
+    moved = _slope(np.eye(len(places))[places], graphs, unary)[:, places]
+    change: Floats = moved + moved.T - np.diag(moved)[:, None] - np.diag(moved)[None]
+    for a, b in graphs:
+        ours, theirs = (np.add.outer(np.diag(x), np.diag(x)) - x - x.T for x in (a, b))
+        change += ours * theirs[np.ix_(places, places)]
+    return change
 
 
 def signs_of(correlations: Floats) -> Floats:

@@ -89,21 +89,20 @@ def ele_subkeys(scheme: ELE, ciphertexts: Tensor, public: Tensor, starts: int) -
         halves.append((high, low))
         signs[block] = signs_of(correlations[np.ix_(high, high)])
     tops = np.stack([ours[b, high] * signs[b, :, None] for b, (high, _) in enumerate(halves)])  # [N, d, n]
-    places, flips = value_layout(tops, theirs[:, size:], starts)
+    expected = theirs[:, size:]
+    places, flips = value_layout(tops, expected, starts)
     tops, signs = tops * flips[:, None, None], signs * flips[:, None]
 
     # by plain place from here on
     at = places.argsort()
     tops = tops[at]
-    inside = np.stack([_high_places(tops, theirs[:, size:], place, starts) for place in range(blocks)])
-    if theirs.shape[1] % 6 == 0:
-        inside = _recoloured(tops, inside, theirs[:, size:])
+    inside = _inside(tops, expected, ciphertexts.shape[-1] // scheme.block_size, starts)
     permutation, inversion = np.zeros((blocks, 2 * size), int), np.zeros((blocks, 2 * size), bool)
     for place in range(blocks):
         high, low = halves[at[place]]
         permutation[place, high], inversion[place, high] = inside[place] + size, signs[at[place]] < 0
         restored = tops[place][inside[place].argsort()]
-        held = (ours[at[place]][low], restored, theirs[place, :size], theirs[place, size:])
+        held = (ours[at[place]][low], restored, theirs[place, :size], expected[place])
         low_places, low_signs = _low_nibbles(max(1, starts // 4), *(x[:, None, None] for x in held))
         permutation[place, low], inversion[place, low] = low_places, low_signs < 0
     return {
@@ -113,19 +112,36 @@ def ele_subkeys(scheme: ELE, ciphertexts: Tensor, public: Tensor, starts: int) -
     }
 
 
-def _high_places(tops: Floats, public: Floats, place: int, starts: int) -> Ints:
-    """Place the high nibbles of one block: by each other, and by which other blocks each leans to.
+def _inside(tops: Floats, public: Floats, columns: int, starts: int) -> Ints:
+    """Place the high nibbles of all blocks [N, d, n], signed and at their places: int64 [N, d].
 
-    `tops` [N, d, n] are signed high nibbles of all blocks at their places, in unknown order within, `public` [N, d, m]
-    those of public images, in order.
+    First by the means of all blocks, then twice by the values of the blocks around, as they have been placed.
+    """
+    means = (tops.mean(1), public.mean(1))
+    blocks = range(len(tops))
+    inside = np.stack([_high_places((tops[b], means[0]), (public[b], means[1]), starts) for b in blocks])
+    if tops.shape[1] % 3 == 0:
+        inside = _recoloured(tops, inside, public)
+    row, column = np.divmod(np.arange(len(tops)), columns)
+    for _ in range(2):
+        placed = np.take_along_axis(tops, inside.argsort(1)[:, :, None], 1)
+        for b in blocks:
+            around = np.maximum(np.abs(row - row[b]), np.abs(column - column[b])) == 1
+            ours, theirs = (values[around].reshape(-1, values.shape[2]) for values in (placed, public))
+            inside[b] = _high_places((tops[b], ours), (public[b], theirs), starts)
+    return inside
+
+
+def _high_places(ours: tuple[Floats, Floats], public: tuple[Floats, Floats], starts: int) -> Ints:
+    """Place the high nibbles of one block: by each other, and by what else each leans to.
+
+    Both are values of the block [d, n], ours signed and in unknown order, and series elsewhere [M, n].
     """
     graphs, leanings = [], []
-    for values in (tops, public):
-        unit = standardised(values[place], 1)
+    for values, elsewhere in (ours, public):
+        unit, mean = standardised(values, 1), values.mean(0)
         graphs.append(unit @ unit.T / unit.shape[1])
-        means = standardised(values.mean(1), 1)
-        beyond = standardised(values[place] - values[place].mean(0), 1)
-        leanings.append(beyond @ means.T / unit.shape[1])  # [d, N]
+        leanings.append(standardised(values - mean, 1) @ standardised(elsewhere - mean, 1).T / unit.shape[1])  # [d, M]
     return match_graphs([(graphs[0], graphs[1])], 2 * leanings[0] @ leanings[1].T, starts)
 
 
