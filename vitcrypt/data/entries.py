@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from pydantic import Field
 from vitcrypt.data.columns import Column, Hex, Index, Names
 from vitcrypt.untrusted.documents import Document, Sha256
 
+PIECE = 2**20
+"""Bytes that are read at once; all that stands behind the files takes less."""
 SPACE = rb"[ \t\r\n]*"
 NAME = rb'("[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")'
 START = re.compile(rb'"files"' + SPACE + b":" + SPACE + rb"\{")
@@ -63,21 +65,25 @@ class Entries:
         )
 
 
-def cut_out(data: bytes) -> tuple[bytes, Entries] | None:
+def cut_out(file: BinaryIO) -> tuple[bytes, Entries] | None:
     """Return a manifest without its files, and these; None if they do not stand there as `written` writes them.
 
     Spaces do not matter. What is no manifest, or none of ours, is left to a reader of any JSON, which says what is
     wrong with it.
     """
+    data = file.read(PIECE)
     if (start := START.search(data)) is None:
         return None
-    position, last, index, noted = start.end(), b",", array("q"), (bytearray(), bytearray())
+    head, position = data[: start.end()], start.end()
+    last, index, noted = b",", array("q"), (bytearray(), bytearray())
 
     def names() -> Iterator[str]:
-        nonlocal position, last
+        nonlocal data, position, last
         while last == b",":
-            if (found := ENTRY.match(data, position)) is None:
-                raise ValueError("an entry of another kind")
+            if (found := ENTRY.match(data, position)) is None:  # it may go on in the next piece
+                data, position = data[position:] + file.read(PIECE), 0
+                if (found := ENTRY.match(data)) is None:
+                    raise ValueError("an entry of another kind")
             name, number, *values, last = found.groups()
             position = found.end()
             index.append(int(number))
@@ -96,7 +102,9 @@ def cut_out(data: bytes) -> tuple[bytes, Entries] | None:
             return None  # some have none
         values: NDArray[np.uint8] = np.frombuffer(taken, np.uint8).reshape(-1, size)
         columns.append(Column(by, Hex(values)) if taken else {})
-    return data[: start.end()] + b"}" + data[position:], Entries(Index(by, np.frombuffer(index, np.int64)), *columns)
+    return head + b"}" + data[position:] + file.read(PIECE), Entries(
+        Index(by, np.frombuffer(index, np.int64)), *columns
+    )
 
 
 def written(entries: Entries, indent: bool, in_order: bool = False) -> Iterator[str]:

@@ -6,6 +6,7 @@ It is all that a provider needs to know, and it is read in processes that never 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -28,7 +29,7 @@ from vitcrypt.encryption import Scheme
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted import documents
 from vitcrypt.untrusted.documents import MAX_SIDE, Document, Sha256
-from vitcrypt.untrusted.files import open_regular, read_regular
+from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.scheme import SchemeValues
 
 FORMAT = "vitcrypt folder, version 1"
@@ -112,8 +113,7 @@ class Manifest:
                 raise ValueError(f"{name!r:.200} names no {self.suffix} file inside of the folder: rename it")
             if len(folders) <= depth or folders[depth] not in classes:
                 raise ValueError(f"{name!r:.200} lies in no class folder")
-        index = self.column
-        if not len(index) or not np.diff(np.sort(index.array)).all():
+        if not self.index or not np.diff(np.sort(self.column.array)).all():
             raise ValueError("files: at least one, and no index twice")
 
     @cached_property
@@ -241,7 +241,8 @@ class Manifest:
             ValueError: It is a link or no file, damaged, of another version, or a field is not what it must be.
         """
         try:
-            return cls._parsed(read_regular(Path(path), MAX_BYTES, below=Path(path).parent) if data is None else data)
+            with open_regular(Path(path), MAX_BYTES, Path(path).parent) if data is None else io.BytesIO(data) as file:
+                return cls._parsed(file)
         except FileNotFoundError:
             raise
         except ValidationError as error:
@@ -250,10 +251,12 @@ class Manifest:
             raise ValueError(f"cannot use {path}: {error}; take it from its owner again") from error
 
     @classmethod
-    def _parsed(cls, data: bytes) -> Manifest:
-        frame, entries = cut_out(data) or (data, None)
+    def _parsed(cls, file: BinaryIO) -> Manifest:
+        if (cut := cut_out(file)) is None:
+            file.seek(0)
+        frame, entries = cut or (file.read(MAX_BYTES), None)
         content = documents.parse_json(frame, "it")
-        found = content.get("format") if _is_ours(data) and isinstance(content, dict) else None
+        found = content.get("format") if _is_ours(frame) and isinstance(content, dict) else None
         if not str(found).startswith("vitcrypt folder, version "):
             raise ValueError("it is not the manifest of a vitcrypt folder")
         if found != FORMAT:
