@@ -1,25 +1,32 @@
 """How time and memory grow with the number of images: encrypt, pack, verify, list, and the first step of a training.
 
-    python experiments/benchmarks/sizes.py FOLDER [--sizes 10000,100000] [--json FILE]
+    python experiments/benchmarks/sizes.py FOLDER [--sizes 10000,100000] [--json FILE] [--killed]
+    python experiments/benchmarks/sizes.py table FILE [--killed]
 
 Generates images of 16 x 16 in ten classes below FOLDER and runs each command on them as a user does, in a process of
 its own. What is measured is processor time (of all cores; a busy machine does not change it much) and peak memory,
 which a process takes over from what starts it: nothing large is imported here. A growth exponent of 1 is linear. What
 FILE holds already is not measured again; an interrupted step is repeated. Images are removed when all is measured.
+
+With --killed, encrypting and packing are killed when half of the images are there, and what is measured is how long
+the same command then takes until it writes another one.
 """
 
 import json
 import math
 import os
 import shutil
+import signal
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 
 LIST = "import sys, pathlib, vitcrypt.data.listing as of; of.list_folder(pathlib.Path(sys.argv[1]))"
 TESTED = 100
 """Images of the test split, at every size."""
+KILLED = ("encrypt, killed", "pack, killed")
 
 
 def generate(folder: Path, count: int) -> None:
@@ -52,39 +59,87 @@ def steps(place: Path) -> dict[str, list[str]]:
     }
 
 
-def measured(command: list[str], log: Path) -> dict[str, float]:
-    """Run a command; return its processor time, its wall time and its peak memory."""
-    started = time.monotonic()
+def started(command: list[str], log: Path) -> int:
+    """Start a command; return the number of its process."""
     with log.open("w") as output:
         to = [(os.POSIX_SPAWN_DUP2, output.fileno(), end) for end in (1, 2)]
-        child = os.posix_spawn(command[0], command, os.environ, file_actions=to)
-        _, status, used = os.wait4(child, 0)
+        return os.posix_spawn(command[0], command, os.environ, file_actions=to)
+
+
+def measured(command: list[str], log: Path) -> dict[str, float]:
+    """Run a command; return its processor time, its wall time and its peak memory."""
+    begun = time.monotonic()
+    _, status, used = os.wait4(started(command, log), 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()}")
     seconds = used.ru_utime + used.ru_stime
-    return {"cpu_seconds": seconds, "seconds": time.monotonic() - started, "peak_mib": used.ru_maxrss / 1024}
+    return {"cpu_seconds": seconds, "seconds": time.monotonic() - begun, "peak_mib": used.ru_maxrss / 1024}
+
+
+def resumed(command: list[str], log: Path, there: Callable[[int], int], half: int) -> dict[str, float]:
+    """Kill a command when so much is there; return what the same one takes until more is there, and let it end."""
+
+    def wait_for(child: int, more: int) -> None:
+        while there(child) <= more:
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                raise SystemExit(f"{' '.join(command)} ended too early:\n{log.read_text()}")
+            time.sleep(0.02)
+
+    child = started(command, log)
+    wait_for(child, half)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    begun, before = time.monotonic(), there(0)
+    child = started(command, log)
+    wait_for(child, before)
+    seconds, ticks = time.monotonic() - begun, Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:15]
+    used = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    os.waitpid(child, 0)
+    return {"kept": before / 2 / half, "cpu_seconds": used, "seconds": seconds}
+
+
+def kill_both(place: Path, size: int, found: dict[str, dict[str, float]]) -> None:
+    """Measure how encrypting and packing go on after a kill."""
+    commands = steps(place)
+
+    def lines(_child: int) -> int:
+        journal = place / "encrypted.part" / "journal"
+        return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+    def written(child: int) -> int:
+        return sum(tar.stat().st_size for tar in place.glob(f".shards.{child}.part/*.tar"))
+
+    found["encrypt, killed"] = resumed(commands["encrypt"], place / "encrypt.log", lines, size // 2)
+    found["pack, killed"] = resumed(commands["pack"], place / "pack.log", written, size * 750)  # of 1,536 bytes each
 
 
 def main() -> None:
     """Measure what is missing, and print the table."""
     if sys.argv[1] == "--generate":
         return generate(Path(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1] == "table":
+        return table(json.loads(Path(sys.argv[2]).read_text()), "--killed" in sys.argv)
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", default="10000,100000")
     parser.add_argument("--json", type=Path, default=Path("sizes.json"))
+    parser.add_argument("--killed", action="store_true")
     asked = parser.parse_args()
     found = json.loads(asked.json.read_text()) if asked.json.exists() else {}
     for size in map(int, asked.sizes.split(",")):
         place, sizes = asked.folder / str(size), found.setdefault(str(size), {})
-        if not steps(place).keys() - sizes:
+        wanted = KILLED if asked.killed else steps(place)
+        if sizes.keys() >= {*wanted}:
             continue
         if not (place / "generated").exists():
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
             measured([sys.executable, __file__, "--generate", str(place / "photos"), str(size)], place / "generate.log")
             (place / "generated").touch()
-        for name, command in steps(place).items():
+        if asked.killed:
+            kill_both(place, size, sizes)
+            asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        for name, command in [] if asked.killed else steps(place).items():
             if name not in sizes:
                 for made in {"encrypt": ["encrypted", "encrypted.part"], "pack": ["shards", "shards.part"]}.get(
                     name, []
@@ -94,19 +149,25 @@ def main() -> None:
                 asked.json.write_text(json.dumps(found, indent=1) + "\n")
                 print(size, name, sizes[name], flush=True)
         shutil.rmtree(place)
-    return table(found)
+    return table(found, asked.killed)
 
 
-def table(found: dict[str, dict[str, dict[str, float]]]) -> None:
-    """Print each step at each size, and how it grew since the size before."""
-    print(
-        "| images | step | images a processor second | peak MiB | exponent of time | of memory |\n| ---"
-        + " | ---" * 5
-        + " |"
-    )
+def table(found: dict[str, dict[str, dict[str, float]]], killed: bool = False) -> None:
+    """Print each step at each size, and how it grew since the size before; or what a kill costs."""
+    if killed:
+        print("| images | killed | images kept | processor seconds until it goes on | seconds |\n|" + " --- |" * 5)
+        for size, sizes in sorted(found.items(), key=lambda item: int(item[0])):
+            for name in filter(sizes.__contains__, KILLED):
+                one = sizes[name]
+                row = f"{int(size):,} | {name.partition(',')[0]} | {one['kept'] * int(size):,.0f}"
+                print(f"| {row} | {one['cpu_seconds']:.1f} | {one['seconds']:.1f} |")
+        return
+    print("| images | step | images a processor second | peak MiB | exponent of time | of memory |\n|" + " --- |" * 6)
     sizes = sorted(map(int, found))
     for before, size in zip([None, *sizes], sizes, strict=False):
         for name, one in found[str(size)].items():
+            if name in KILLED:
+                continue
             grown = ["", ""]
             if before is not None and name in found[str(before)]:
                 other, ratio = found[str(before)][name], math.log(size / before)

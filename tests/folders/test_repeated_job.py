@@ -1,5 +1,6 @@
 """The same command again: finished means made from what is there now; what a kill left is in nobody's way."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -103,7 +104,7 @@ def test_a_broken_job_never_goes_on_with_pictures_that_changed(photos, tmp_path,
 
 def test_a_folder_without_noted_contents_is_said_to_be_one(photos, tmp_path):
     made = encrypt(photos, tmp_path)
-    older = Manifest(**{**vars(made.manifest), "origin": {}})
+    older = dataclasses.replace(made.manifest, origin={})
     older.write(tmp_path / "enc" / "manifest.json")
     assert "cannot be told" in encrypt(photos, tmp_path).note
     decrypt_folder(tmp_path / "enc", tmp_path / "dec", KEY)
@@ -118,7 +119,7 @@ def test_a_finished_folder_that_lacks_a_file_is_not_called_finished(photos, tmp_
 
 def test_what_the_manifest_notes_of_a_picture_tells_nobody_else_anything(photos, tmp_path):
     shutil.copy(photos / "ant" / "000.png", photos / "ant" / "001.png")
-    made, other = encrypt(photos, tmp_path).manifest, Manifest(**vars(encrypt(photos, tmp_path).manifest))
+    made, other = encrypt(photos, tmp_path).manifest, dataclasses.replace(encrypt(photos, tmp_path).manifest)
     assert len(set(made.origin.values())) == 12  # equal pictures have other values
     assert made.origin == other.origin
     new = encrypt_folder(photos, tmp_path / "new", Proposed(4), NEW, 16).manifest

@@ -157,7 +157,7 @@ def verify(
     with progress("verifying") as advance:
         if isinstance(place, Path):
             manifest, wrong = verify_folder(place, workers, advance)
-            left_out = contents(place).left_out
+            left_out = contents(place, manifest).left_out
         else:
             manifest, wrong = verify_store(place, workers, advance)
             left_out = "" if place.lists else "not looked for: foreign files, which this address does not list"

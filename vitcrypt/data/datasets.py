@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vitcrypt.data.columns import Mapped, Numbers
 from vitcrypt.data.stratified import split_positions
 
 
@@ -97,7 +98,7 @@ class DecodedDataset(ImageDataset):
 class FileDataset(DecodedDataset):
     """Images that are read from their files when asked for, by a function from a path to uint8 [3, size, size]."""
 
-    def __init__(self, paths: list[Path], labels: Tensor, index: Tensor, read: Callable[[Path], ArrayLike]) -> None:
+    def __init__(self, paths: Sequence[Path], labels: Tensor, index: Tensor, read: Callable[[Path], ArrayLike]) -> None:
         super().__init__(labels, index)
         self.paths, self.read = paths, read
 
@@ -107,7 +108,7 @@ class FileDataset(DecodedDataset):
 
     def subset(self, positions: Tensor) -> FileDataset:
         """Choose paths."""
-        paths = [self.paths[i] for i in positions.tolist()]
+        paths = Mapped(self.paths.__getitem__, Numbers(positions.numpy()))
         return FileDataset(paths, self.labels[positions], self.index[positions], self.read)
 
 

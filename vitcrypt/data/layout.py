@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from vitcrypt.data.columns import Texts
 from vitcrypt.data.decode import with_image
 from vitcrypt.data.formats import EXTENSIONS
 from vitcrypt.untrusted.files import kind_of_file
@@ -40,7 +41,7 @@ class Content(NamedTuple):
     """What lies directly in a folder, in the order of the names; other files are counted by kind."""
 
     folders: list[Folder]
-    images: list[Path]
+    images: Texts
     left_out: Counter[str]
 
 
@@ -76,7 +77,7 @@ class Folder:
     @cached_property
     def content(self) -> Content:
         """What lies directly in it."""
-        content, path = Content([], [], Counter()), self.path
+        content, path = Content([], Texts(), Counter()), self.path
         try:
             status = path.stat()
             before = self.seen.setdefault((status.st_dev, status.st_ino), path)
@@ -107,7 +108,7 @@ class Folder:
             raise ValueError(f"{path} is {kind_of_file(entry.stat().st_mode)}, not a file; move it out of the folder")
         elif _is_image(path):
             _refuse_closed(path, os.R_OK)
-            content.images.append(path)
+            content.images.append(entry.name)
         else:
             content.left_out[path.suffix.lower() or "without an extension"] += 1
 
@@ -119,9 +120,13 @@ class Folder:
         return found
 
     @cached_property
-    def all_images(self) -> list[Path]:
-        """The images in it and in all its folders, in the order of their paths."""
-        return sorted(path for folder in self.walk() for path in folder.content.images)
+    def all_images(self) -> Texts:
+        """The paths here of the images in it and in all its folders, in the order of their parts."""
+        if not self.content.folders:
+            return self.content.images
+        start = len(self.path.parts)
+        inner = [((*folder.path.parts[start:], name)) for folder in self.walk() for name in folder.content.images]
+        return Texts("/".join(parts) for parts in sorted(inner))
 
     def all_left_out(self) -> Counter[str]:
         """Return the number of other files in it and in all its folders, by kind."""

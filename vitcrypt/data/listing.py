@@ -6,15 +6,19 @@ which needs no classes, by `list_images`.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from vitcrypt.data import layout
+from vitcrypt.data.columns import Texts
 from vitcrypt.data.formats import EXTENSIONS
+from vitcrypt.data.image_files import ClassFolder, ImageFiles
 from vitcrypt.data.layout import Folder, class_folders, describe_left_out
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names
@@ -23,25 +27,6 @@ from vitcrypt.untrusted.text import shortened
 
 KEPT_NAMES = ("train", "test", "val", "valid", "validation")
 LOOSE = "outside of the class folders"
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image file in a folder of class folders.
-
-    Args:
-        path: Where it is.
-        split: "train", "test", "val", "valid" or "validation", or "" where there are only class folders.
-        label: Number of its class.
-        index: Names it within the whole folder, as `Batch` has it.
-        name: Its path within the folder of its class.
-    """
-
-    path: Path
-    split: str
-    label: int
-    index: int
-    name: str
 
 
 @dataclass(frozen=True)
@@ -59,22 +44,24 @@ class Listing:
 
     base: Path
     classes: list[str]
-    files: list[ImageFile] = field(repr=False)
+    files: ImageFiles = field(repr=False)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     received: tuple[Path, Manifest] | None = None
 
     def lines(self) -> list[str]:
         """Return what every program says of the folder: classes and numbers of images, then what was left out."""
-        counts = Counter(file.label for file in self.files)
-        splits = Counter(file.split for file in self.files if file.split)
+        counts, splits = Counter[int](), Counter[str]()
+        for folder, count in self.files.counts():
+            counts[folder.label] += count
+            splits.update({folder.split: count} if folder.split else {})
         classes = shortened([f"{name} {counts[label]:,}" for label, name in enumerate(self.classes)])
         spread = f", of {min(counts.values()):,} to {max(counts.values()):,} images" if len(counts) > 10 else ""
         parts = f" ({', '.join(f'{split} {count:,}' for split, count in splits.items())})" if splits else ""
         first = f"{len(self.classes):,} classes{spread}: {classes}{parts}"
         return [first, *self.notes, *filter(None, [describe_left_out(self.left_out)])]
 
-    def splits(self, test_fraction: float = 0.2, split_seed: int = 0) -> dict[str, list[ImageFile]]:
+    def splits(self, test_fraction: float = 0.2, split_seed: int = 0) -> dict[str, ImageFiles]:
         """Return the images to train and test on, by split: "train", "test", perhaps "val".
 
         The first split beside train/ is tested on; of two, the other one is for validation. Where there are only class
@@ -83,23 +70,21 @@ class Listing:
         Raises:
             ValueError: There is nothing to test on, or there are too few images to split.
         """
-        names = list(dict.fromkeys(file.split for file in self.files))
+        names = list(dict.fromkeys(folder.split for folder, _ in self.files.counts()))
         if names == ["train"]:
             alone = self.base / self.files[0].path.relative_to(self.base).parts[0]
             raise ValueError(f"{self.base} has train/ but no test/; add it, or split train/: data.root={alone}")
         if names != [""]:
             roles = zip(("train", "test", "val"), names, strict=False)
-            return {role: [file for file in self.files if file.split == name] for role, name in roles}
+            return {role: self.files.of_split(name) for role, name in roles}
         count = len(self.files)
         if not 1 <= round(test_fraction * count) < count or test_fraction * count < len(self.classes):
             raise ValueError(
                 f"{self.base}: {count} images of {len(self.classes)} classes are too few to test on {test_fraction} of "
                 "each class; add images, or make train/ and test/ yourself"
             )
-        parts = split_positions(np.array([file.label for file in self.files]), test_fraction, split_seed)
-        return {
-            name: [self.files[i] for i in part.tolist()] for name, part in zip(("train", "test"), parts, strict=True)
-        }
+        parts = split_positions(self.files.labels, test_fraction, split_seed)
+        return {name: self.files.take(part) for name, part in zip(("train", "test"), parts, strict=True)}
 
 
 def list_folder(base: Path) -> Listing:
@@ -120,14 +105,16 @@ def list_folder(base: Path) -> Listing:
     train = splits.get("train", top)
     classes = [folder.label for folder in layout.training_folders(train)]
     if not splits:
-        return Listing(base, classes, _files(top, classes), _left_out(top), _notes_on_classes(top))
-    files, left_out = [], _loose(top)
+        files = _files([(top, "", 0)], classes)
+        return Listing(base, classes, files, _left_out(top), _notes_on_classes(top))
+    bases, left_out = [], _loose(top)
     firsts = {"train": 0, "test": TEST_INDEX, "val": TEST_INDEX // 2 if "test" in splits else TEST_INDEX}
     for role, folder in splits.items():
         if unknown := sorted({inner.label for inner in class_folders(folder)} - set(classes)):
             raise ValueError(f"{folder.path} has classes that {train.path} has not: {', '.join(unknown)}")
-        files += _files(folder, classes, folder.name if folder.name in KEPT_NAMES else role, firsts[role])
+        bases.append((folder, folder.name if folder.name in KEPT_NAMES else role, firsts[role]))
         left_out += _left_out(folder)
+    files = _files(bases, classes)
     return Listing(base, classes, files, left_out, _notes_on_splits(top, splits, classes, files))
 
 
@@ -150,7 +137,7 @@ def list_images(paths: Iterable[Path]) -> tuple[list[Path], Counter[str]]:
         others = folder.all_left_out()
         if not folder.all_images:
             raise ValueError(f"{path} holds no image ({describe_left_out(others) or ', '.join(sorted(EXTENSIONS))})")
-        files += folder.all_images
+        files += [path / name for name in folder.all_images]
         left_out += others
     return files, left_out
 
@@ -168,29 +155,40 @@ def by_manifest(base: Path, place: Path, manifest: Manifest) -> Listing:
     if within != "." and not manifest.split:
         raise ValueError(f"{base} is a part of the folder {place}, which has a manifest: name that folder")
     labels, depth = {name: label for label, name in enumerate(manifest.classes)}, int(manifest.split)
-    files: list[ImageFile] = []
-    for path, index in sorted(manifest.index.items(), key=lambda item: item[1]):
+    folders: dict[str, int] = {}
+    names, places, index = Texts(), array("q"), manifest.column.array
+    for path in manifest.index:
         parts = path.split("/")
-        split, label, name = parts[0] if depth else "", labels[parts[depth]], "/".join(parts[depth + 1 :])
-        if within == ".":
-            files.append(ImageFile(place / path, split, label, index, name))
-        elif within == split:  # it is the whole folder for who names it
-            files.append(ImageFile(base / "/".join(parts[1:]), "", label, index, name))
+        places.append(folders.setdefault("/".join(parts[: depth + 1]), len(folders)))
+        names.append("/".join(parts[depth + 1 :]))
+    inner = [folder.split("/") for folder in folders]
+    if within == ".":
+        found = [ClassFolder(place.joinpath(*parts), "/".join(parts[:depth]), labels[parts[depth]]) for parts in inner]
+        inside = np.ones(len(found), bool)
+    else:  # it is the whole folder for who names it
+        found = [ClassFolder(base.joinpath(*parts[1:]), "", labels[parts[depth]]) for parts in inner]
+        inside = np.array([parts[0] == within for parts in inner])
+    in_folder = np.frombuffer(places, np.int64)
+    chosen = np.flatnonzero(inside[in_folder])
+    files = ImageFiles(found, names, in_folder, index, chosen[np.argsort(index[chosen])])
     if not files:
         raise ValueError(f"{base} holds none of the {len(manifest.index):,} images of its manifest, {place / FILENAME}")
-    first = {file.split: file.index for file in reversed(files)}
+    by_split = {split: files.of_split(split) for split in {folder.split for folder, _ in files.counts()}}
+    first = {split: int(part.indices[0]) for split, part in by_split.items()}
     order = sorted(first, key=lambda split: (TEST_INDEX // 2 <= first[split] < TEST_INDEX, first[split]))
-    files.sort(key=lambda file: order.index(file.split))
+    files = ImageFiles.joined([by_split[split] for split in order])
     return Listing(base, manifest.classes, files, received=(place, manifest))
 
 
-def _files(base: Folder, classes: list[str], split: str = "", first: int = 0) -> list[ImageFile]:
+def _files(bases: list[tuple[Folder, str, int]], classes: list[str]) -> ImageFiles:
+    """Return the images of folders of class folders, each with its split and its first index."""
     labels = {name: label for label, name in enumerate(classes)}
-    found = [(path, folder) for folder in class_folders(base) for path in folder.all_images]
-    return [
-        ImageFile(path, split, labels[folder.label], number, path.relative_to(folder.path).as_posix())
-        for number, (path, folder) in enumerate(found, first)
-    ]
+    found, index = list[tuple[ClassFolder, Texts]](), list[range]()
+    for base, split, first in bases:
+        folders = class_folders(base)
+        found += [(ClassFolder(folder.path, split, labels[folder.label]), folder.all_images) for folder in folders]
+        index.append(range(first, first + sum(len(folder.all_images) for folder in folders)))
+    return ImageFiles.of(found, chain.from_iterable(index))
 
 
 def _loose(base: Folder) -> Counter[str]:
@@ -209,14 +207,15 @@ def _notes_on_classes(top: Folder) -> list[str]:
     ]
 
 
-def _notes_on_splits(top: Folder, splits: dict[str, Folder], classes: list[str], files: list[ImageFile]) -> list[str]:
+def _notes_on_splits(top: Folder, splits: dict[str, Folder], classes: list[str], files: ImageFiles) -> list[str]:
     renamed = [f"{folder.name}/ for {role}" for role, folder in splits.items() if folder.name != role]
     others = [folder for folder in top.content.folders if folder not in splits.values()]
     beside = shortened([f"{folder.name}/ ({layout.count_files(folder.path):,} files)" for folder in others])
     notes = [f"takes {', '.join(renamed)}"] if renamed else []
     notes += [f"left out beside {', '.join(splits)}: {beside}"] if others else []
-    for split in dict.fromkeys(file.split for file in files):
-        absent = set(range(len(classes))) - {file.label for file in files if file.split == split}
+    counts = files.counts()
+    for split in dict.fromkeys(folder.split for folder, _ in counts):
+        absent = set(range(len(classes))) - {folder.label for folder, _ in counts if folder.split == split}
         if absent:
             notes.append(f"no {split} image of {shortened([classes[label] for label in sorted(absent)])}")
     return notes

@@ -6,24 +6,30 @@ It is all that a provider needs to know, and it is read in processes that never 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from vitcrypt.data.archive import open_archive
+from vitcrypt.data.columns import Index
+from vitcrypt.data.entries import Entries, File, cut_out, written
 from vitcrypt.encryption import Scheme
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted import documents
 from vitcrypt.untrusted.documents import MAX_SIDE, Document, Sha256
-from vitcrypt.untrusted.files import open_regular, read_regular
+from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.scheme import SchemeValues
 
 FORMAT = "vitcrypt folder, version 1"
@@ -34,14 +40,6 @@ MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
 MAX_PACKED = 32
 """How many times as large as an .npz file its manifest may be when it is unpacked; checksums cannot be compressed."""
-NUMBERS = 2**63
-"""Indices are below it: they are int64."""
-
-
-class _File(Document):
-    index: Annotated[int, Field(ge=0, lt=NUMBERS)]
-    sha256: Sha256 | None = None
-    origin: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
 
 
 class _Contents(Document):
@@ -57,7 +55,7 @@ class _Contents(Document):
     classes: list[Any]
     source: Sha256
     bounds: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    files: dict[Any, _File]
+    files: dict[Any, File]
     checksum: Sha256
 
 
@@ -93,9 +91,9 @@ class Manifest:
     public_test_key: str | None
     classes: list[str]
     source: str
-    index: dict[str, int] = field(repr=False)
-    sha256: dict[str, str] = field(default_factory=dict, repr=False)
-    origin: dict[str, str] = field(default_factory=dict, repr=False)
+    index: Mapping[str, int] = field(repr=False)
+    sha256: Mapping[str, str] = field(default_factory=dict, repr=False)
+    origin: Mapping[str, str] = field(default_factory=dict, repr=False)
     bounds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,8 +113,13 @@ class Manifest:
                 raise ValueError(f"{name!r:.200} names no {self.suffix} file inside of the folder: rename it")
             if len(folders) <= depth or folders[depth] not in classes:
                 raise ValueError(f"{name!r:.200} lies in no class folder")
-        if not self.index or len(set(self.index.values())) != len(self.index):
+        if not self.index or not np.diff(np.sort(self.column.array)).all():
             raise ValueError("files: at least one, and no index twice")
+
+    @cached_property
+    def column(self) -> Index:
+        """`index` in arrays."""
+        return Index.of(self.index)
 
     @property
     def encrypted(self) -> bool:
@@ -140,12 +143,14 @@ class Manifest:
             return ".npy"
         return ".png" if self.scheme.jpeg_quality is None else ".jpg"
 
-    @property
+    @cached_property
     def split(self) -> bool:
         """Whether class folders lie in folders of splits, such as train/ and test/."""
-        classes, parts = set(self.classes), [str(name).split("/") for name in self.index]
-        within = all(len(part) > 2 and part[1] in classes for part in parts)
-        return within or not all(part[0] in classes for part in parts)
+        classes, within, bare = set(self.classes), True, True
+        for name in self.index:
+            part = str(name).split("/")
+            within, bare = within and len(part) > 2 and part[1] in classes, bare and part[0] in classes
+        return within or not bare
 
     @property
     def max_file_bytes(self) -> int:
@@ -154,10 +159,13 @@ class Manifest:
             return 4 * math.prod(self.stored[0]) + 2**10
         return 2 * self.image_size * (1 + 3 * self.image_size) + 2**16
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of all that it says: equal for equal folders only."""
-        return hashlib.sha256(json.dumps(self._content(), sort_keys=True, allow_nan=False).encode()).hexdigest()
+        whole = hashlib.sha256()
+        for piece in self._pieces({**self._settings(), "files": {}}, None, in_order=True):
+            whole.update(piece.encode())
+        return whole.hexdigest()
 
     def __str__(self) -> str:
         block = f", blocks of {self.scheme.block_size}" if self.scheme.block_size > 1 else ""
@@ -168,8 +176,7 @@ class Manifest:
 
     def summary(self) -> dict[str, Any]:
         """Return it as plain values without the single files."""
-        content = self._content()
-        return {**content, "files": len(content["files"]), "digest": self.digest}
+        return {**self._settings(), "files": len(self.index), "digest": self.digest}
 
     def check_bounds(self) -> None:
         """Raise ValueError if other bounds are stated than follow from the scheme and its numbers."""
@@ -182,7 +189,7 @@ class Manifest:
         """Say in which settings another manifest differs; checksums do not count."""
         left = ("index", "sha256", "origin", "source", "bounds")  # bounds follow from the scheme
         named = [entry.name for entry in fields(self) if entry.name not in left]
-        here, there = self._content(), other._content()
+        here, there = self._settings(), other._settings()
         lines = [f"{name}: {here[name]} and {there[name]}" for name in named if here[name] != there[name]]
         same_key = self.fingerprint == other.fingerprint  # else `source` differs anyway
         if self.index != other.index or (same_key and self.source != other.source):
@@ -198,22 +205,32 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write it completely or not at all."""
         with atomic_write(path) as file:
-            file.write(f"{self.text(indent=1)}\n".encode())
+            file.writelines(piece.encode() for piece in self._all(indent=1))
+            file.write(b"\n")
 
     def text(self, indent: int | None = None) -> str:
         """Return it as JSON."""
-        content = {"format": FORMAT, **self._content(), "checksum": self.digest}
-        return json.dumps(content, indent=indent, allow_nan=False)
+        return "".join(self._all(indent))
 
-    def _content(self) -> dict[str, Any]:
+    def _all(self, indent: int | None) -> Iterator[str]:
+        content = {"format": FORMAT, **self._settings(), "files": {}, "checksum": self.digest}
+        return self._pieces(content, indent)
+
+    def _pieces(self, content: dict[str, Any], indent: int | None, in_order: bool = False) -> Iterator[str]:
+        """Yield JSON with the files, which are not all in memory as text at once."""
+        frame = json.dumps(content, indent=indent, sort_keys=in_order, allow_nan=False)
+        before, after = frame.split('"files": {}')  # no other place of JSON can say so
+        yield f'{before}"files": '
+        yield from written(Entries(self.column, self.sha256, self.origin), bool(indent), in_order)
+        yield after
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all that it says but for the files."""
         plain = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        index, noted = plain.pop("index"), {name: plain.pop(name) for name in ("sha256", "origin")}
-        files = {
-            name: {"index": number, **{what: of[name] for what, of in noted.items() if name in of}}
-            for name, number in index.items()
-        }
+        for name in ("index", "sha256", "origin"):
+            del plain[name]
         bounds = {"bounds": proved} if (proved := plain.pop("bounds")) else {}  # older folders have none
-        return {**plain, **bounds, "scheme": self.scheme.to_dict(), "files": files}
+        return {**plain, **bounds, "scheme": self.scheme.to_dict()}
 
     @classmethod
     def read(cls, path: Path | str, data: bytes | None = None) -> Manifest:
@@ -224,7 +241,8 @@ class Manifest:
             ValueError: It is a link or no file, damaged, of another version, or a field is not what it must be.
         """
         try:
-            return cls._parsed(read_regular(Path(path), MAX_BYTES, below=Path(path).parent) if data is None else data)
+            with open_regular(Path(path), MAX_BYTES, Path(path).parent) if data is None else io.BytesIO(data) as file:
+                return cls._parsed(file)
         except FileNotFoundError:
             raise
         except ValidationError as error:
@@ -233,9 +251,12 @@ class Manifest:
             raise ValueError(f"cannot use {path}: {error}; take it from its owner again") from error
 
     @classmethod
-    def _parsed(cls, data: bytes) -> Manifest:
-        content = documents.parse_json(data, "it")
-        found = content.get("format") if _is_ours(data) and isinstance(content, dict) else None
+    def _parsed(cls, file: BinaryIO) -> Manifest:
+        if (cut := cut_out(file)) is None:
+            file.seek(0)
+        frame, entries = cut or (file.read(MAX_BYTES), None)
+        content = documents.parse_json(frame, "it")
+        found = content.get("format") if _is_ours(frame) and isinstance(content, dict) else None
         if not str(found).startswith("vitcrypt folder, version "):
             raise ValueError("it is not the manifest of a vitcrypt folder")
         if found != FORMAT:
@@ -246,9 +267,7 @@ class Manifest:
             **{name: getattr(read, name) for name in same},
             scheme=Scheme.from_dict(read.scheme),
             bounds=read.bounds,
-            index={name: entry.index for name, entry in read.files.items()},
-            sha256={name: entry.sha256 for name, entry in read.files.items() if entry.sha256 is not None},
-            origin={name: entry.origin for name, entry in read.files.items() if entry.origin is not None},
+            **vars(entries or Entries.of(read.files)),
         )
         if manifest.encrypted != (read.fingerprint is not None):
             raise ValueError("fingerprint: encrypted images have one, and no others")

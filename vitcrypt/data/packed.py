@@ -64,10 +64,8 @@ def shards(
     places = _places(files, manifest)
     parts = {}
     for split, images in by_manifest(base, base, manifest).splits(test_fraction, split_seed).items():
-        index = torch.tensor([image.index for image in images])
-        labels = torch.tensor([image.label for image in images])
-        chosen = places[np.searchsorted(places["index"], index.numpy())]
-        dataset = ShardDataset(files, chosen, labels, manifest)
+        chosen = places[np.searchsorted(places["index"], images.indices)]
+        dataset = ShardDataset(files, chosen, torch.from_numpy(images.labels), manifest)
         parts[split] = held(dataset, manifest.stored, in_memory_gib, f"decoding {split} images of {base}")
     return Splits(parts["train"], parts["test"], manifest.classes, parts.get("val"))
 
@@ -148,8 +146,8 @@ def _places(files: Shards, manifest: Manifest) -> NDArray[Any]:
 
     parts = list(map_files(within, range(len(files.names)), f"reading headers in {files.folder}"))
     places: NDArray[Any] = np.sort(np.concatenate(parts), order="index")
-    wanted = sorted(manifest.index.values())
-    if places["index"].tolist() != wanted:
+    wanted = np.sort(manifest.column.array)
+    if not np.array_equal(places["index"], wanted):
         raise ValueError(
             f"{files.folder} holds {len(places):,} images in {len(files.names):,} tar files, and its manifest has "
             f"{len(wanted):,}: some are missing, or there twice; {_again(files.folder)}"

@@ -33,23 +33,30 @@ SYSTEM_FILES |= {"icon\r", ".apdisk", ".volumeicon.icns", ".com.apple.timemachin
 
 @dataclass
 class Contents:
-    """What lies in a folder, by its path there: files with their kind and size, folders, what file managers left."""
+    """What lies in a folder, by its path there: files with their kind and size, folders, what file managers left.
+
+    Images that are as a manifest says are in `sound` alone, a truth value for each file of it.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     junk: list[str] = field(default_factory=list)
+    sound: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def complaints(self, manifest: Manifest) -> dict[str, str]:
         """Return what does not agree with a manifest, by its path."""
-        known = {name[:end] for name in manifest.index for end, letter in enumerate(name) if letter == "/"}
-        wrong = dict.fromkeys(sorted(manifest.index.keys() - self.files.keys()), "missing")
-        for name in sorted(self.files.keys() & manifest.index.keys()):
+        index, names = manifest.index, manifest.column.names
+        inner = {name.rpartition("/")[0] for name in names}
+        known = {f"{name}/"[:end] for name in inner for end, letter in enumerate(f"{name}/") if letter == "/"}
+        left = names if not len(self.sound) else map(names.at, np.flatnonzero(~self.sound).tolist())
+        wrong = dict.fromkeys(sorted(name for name in left if name not in self.files), "missing")
+        for name in sorted(name for name in self.files if name in index):
             if self.files[name] != "a regular file":
                 wrong[name] = f"{self.files[name]}, not a regular file"
             elif self.sizes[name] > manifest.max_file_bytes:
                 wrong[name] = f"larger than an image can be: {self.sizes[name]:,} bytes"
-        foreign = self.folders - known | self.files.keys() - manifest.index.keys() - {FILENAME, ".lock"}
+        foreign = self.folders - known | {name for name in self.files if name not in index} - {FILENAME, ".lock"}
         return wrong | dict.fromkeys(sorted(foreign), "foreign: the manifest does not know it")
 
     @property
@@ -60,13 +67,16 @@ class Contents:
         return f"passed over: {len(self.junk):,} entries that file managers left ({shortened(self.junk, 3)})"
 
 
-def contents(folder: Path) -> Contents:
-    """Return what lies in a folder. Links are not followed.
+def contents(folder: Path, manifest: Manifest | None = None) -> Contents:
+    """Return what lies in a folder; images of a manifest, if one is given, as `Contents.sound`. Links are not followed.
 
     Raises:
         OSError: A folder cannot be read; nothing is passed over for that.
     """
     found, waiting = Contents(), [(folder, "")]
+    if manifest is not None:
+        found.sound, names = np.zeros(len(manifest.index), bool), manifest.column.names
+        most = manifest.max_file_bytes
     while waiting:
         place, prefix = waiting.pop()
         with os.scandir(place) as entries:
@@ -81,7 +91,10 @@ def contents(folder: Path) -> Contents:
                     waiting.append((Path(entry.path), f"{name}/"))
                 else:
                     status = entry.stat(follow_symlinks=False)
-                    found.files[name], found.sizes[name] = kind_of_file(status.st_mode), status.st_size
+                    if manifest is not None and regular and status.st_size <= most and (at := names.find(name)) >= 0:
+                        found.sound[at] = True
+                    else:
+                        found.files[name], found.sizes[name] = kind_of_file(status.st_mode), status.st_size
     found.junk.sort()
     return found
 
@@ -92,7 +105,7 @@ def check_names(folder: Path, manifest: Manifest) -> Contents:
     Raises:
         ValueError: An image of the manifest is missing or no regular file, or something is there that it does not know.
     """
-    found = contents(folder)
+    found = contents(folder, manifest)
     if wrong := found.complaints(manifest):
         kinds: dict[str, list[str]] = {}
         for name, complaint in wrong.items():

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from vitcrypt.data.archive import Header, open_archive
 from vitcrypt.data.datasets import ArrayDataset, DecodedDataset, FileDataset, ImageDataset, Splits, stratified_split
 from vitcrypt.data.decode import read_pixels
-from vitcrypt.data.listing import ImageFile, list_folder
+from vitcrypt.data.image_files import ImageFiles
+from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.received import read_listed_pixels
 from vitcrypt.data.stratified import TEST_INDEX
@@ -83,8 +84,7 @@ def folder(
         place, manifest = listing.received
         stored, read = manifest.stored, partial(read_listed_pixels, folder=place, manifest=manifest)
     else:
-        paths = [file.path for split in files.values() for file in split]
-        found = survey(paths, f"reading headers in {base}", transparency)
+        found = survey(listing.files.paths, f"reading headers in {base}", transparency)
         width, height = next(iter(found.sizes))
         side = min(width, image_size) if len(found.sizes) == 1 and width == height else image_size
         stored = (3, side, side), "uint8"
@@ -94,12 +94,10 @@ def folder(
 
 
 def _from_files(
-    files: list[ImageFile], stored: tuple[Shape, str], read: Callable[[Path], NDArray[Any]], gib: float
+    files: ImageFiles, stored: tuple[Shape, str], read: Callable[[Path], NDArray[Any]], gib: float
 ) -> ImageDataset:
-    paths = [file.path for file in files]
-    labels = torch.tensor([file.label for file in files])
-    index = torch.tensor([file.index for file in files])
-    return held(FileDataset(paths, labels, index, read), stored, gib, f"decoding {paths[0].parents[1]}")
+    dataset = FileDataset(files.paths, torch.from_numpy(files.labels), torch.from_numpy(files.indices), read)
+    return held(dataset, stored, gib, f"decoding {files[0].path.parents[1]}")
 
 
 def held(dataset: DecodedDataset, stored: tuple[Shape, str], gib: float, what: str) -> ImageDataset:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from vitcrypt.data.archive import open_archive
-from vitcrypt.data.listing import by_manifest, list_folder
+from vitcrypt.data.columns import Numbers
+from vitcrypt.data.listing import Listing, by_manifest, list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.remote import manifest_near
 from vitcrypt.jobs.place import expanded, is_address
+from vitcrypt.jobs.turns import in_turn
 from vitcrypt.untrusted.documents import Document, Sha256
 from vitcrypt.untrusted.files import open_regular
 
@@ -89,24 +93,37 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
         if isinstance(stamp, DataStamp):
             return stamp
         return DataStamp(**stamp.model_dump(), images=_labelled(root) if source["_target_"] in NPZ else {})
+    paths: Sequence[Path]
     if source["_target_"] in FOLDER:
         listing = list_folder(root)
-        found = [(file.path, file.split, _name(listing.classes[file.label])) for file in listing.files]
+        paths, classes = listing.files.paths, [_name(name) for name in listing.classes]
+        labels: Iterable[str] = (classes[label] for label in Numbers(listing.files.labels))
+        images = _counts(listing)
     else:  # a source of one's own: nobody here knows which files are images
-        found = [(path, "", "file") for path in sorted(root.rglob("*")) if path.is_file()]
-    paths = [path for path, _, _ in found]
-    names = [_name(path.relative_to(root)) for path in paths]
-    quick = _digest([f"{name}\0{_on_disk(path)}" for name, path in zip(names, paths, strict=True)])
+        paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
+        labels, images = repeat("file"), {"": {"file": len(paths)}}
+    quick = _digest(f"{_name(path.relative_to(root))}\0{_on_disk(path)}" for path in paths)
     if before is not None and before.quick == quick:
         return before
+    files: dict[str, str] = {}
+
+    def lines(contents: Iterator[str]) -> Iterator[str]:
+        for path, digest, label in zip(paths, contents, labels, strict=False):
+            name = _name(path.relative_to(root))
+            if len(paths) <= NAMED:
+                files[name] = digest[:16]
+            yield f"{name}\0{digest}\0{label}"
+
     with ThreadPoolExecutor() as pool:
-        contents = dict(zip(names, pool.map(_contents, paths), strict=True))
+        sha256 = _digest(lines(in_turn(pool, _contents, paths)))
+    return DataStamp(sha256=sha256, quick=quick, images=images, files=files)
+
+
+def _counts(listing: Listing) -> Counts:
     images: Counts = {}
-    for _, split, label in found:
-        images.setdefault(split, Counter())[label] += 1
-    lines = [f"{name}\0{contents[name]}\0{label}" for name, (_, _, label) in zip(names, found, strict=True)]
-    files = {name: digest[:16] for name, digest in contents.items()} if len(contents) <= NAMED else {}
-    return DataStamp(sha256=_digest(lines), quick=quick, images=images, files=files)
+    for folder, count in listing.files.counts():
+        images.setdefault(folder.split, {})[_name(listing.classes[folder.label])] = count
+    return images
 
 
 def _of_shards(root: str) -> DataStamp:
@@ -115,10 +132,7 @@ def _of_shards(root: str) -> DataStamp:
     if not (folder / FILENAME).exists():
         raise FileNotFoundError(f"data.root={root} holds no {FILENAME}")
     manifest = Manifest.read(folder / FILENAME)
-    images: Counts = {}
-    for file in by_manifest(folder, folder, manifest).files:
-        images.setdefault(file.split, Counter())[_name(manifest.classes[file.label])] += 1
-    return DataStamp(sha256=manifest.digest, images=images)
+    return DataStamp(sha256=manifest.digest, images=_counts(by_manifest(folder, folder, manifest)))
 
 
 def _labelled(path: Path) -> Counts:
@@ -147,5 +161,8 @@ def _contents(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest(lines: list[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+def _digest(lines: Iterable[str]) -> str:
+    whole = hashlib.sha256()
+    for number, line in enumerate(lines):
+        whole.update(b"\n" * bool(number) + line.encode(errors="surrogateescape"))
+    return whole.hexdigest()

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from vitcrypt.data.decode import has_more_pages, is_deep, refuse_unfit, used_bits, with_image
 from vitcrypt.data.formats import UnfitError
 from vitcrypt.jobs.forked import can_fork, forked
+from vitcrypt.jobs.turns import in_turn
 from vitcrypt.untrusted.text import error_console
 
 SHOWN = 10
@@ -76,7 +77,7 @@ class _Header(NamedTuple):
     paged: bool
 
 
-def survey(paths: list[Path], what: str = "reading headers", transparency: Transparency = "white") -> Survey:
+def survey(paths: Sequence[Path], what: str = "reading headers", transparency: Transparency = "white") -> Survey:
     """Open each image file without decoding it.
 
     Raises:
@@ -91,12 +92,16 @@ def survey(paths: list[Path], what: str = "reading headers", transparency: Trans
             raise UnfitError("it has transparency; lay it on a ground of your choice, or set transparency=white")
         return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
 
-    headers = list(map_files(partial(with_image, use=header), paths, what, by="processes"))
-    deep = [path for path, header in zip(paths, headers, strict=True) if header.deep][:LOOKED_INTO]
+    sizes, transparent, paged, deep = set(), 0, 0, list[Path]()
+    headers = map_files(partial(with_image, use=header), paths, what, by="processes")
+    for position, found in enumerate(headers):  # in order, as none is left out of those that it ends with
+        sizes.add(found.size)
+        transparent, paged = transparent + found.transparent, paged + found.paged
+        if found.deep and len(deep) < LOOKED_INTO:
+            deep.append(paths[position])
     bits = map_files(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
     dark = [used for used in bits if used <= FEW_BITS]
-    transparent, paged = sum(header.transparent for header in headers), sum(header.paged for header in headers)
-    return Survey(frozenset(header.size for header in headers), transparent, paged, len(dark), max(dark, default=0))
+    return Survey(frozenset(sizes), transparent, paged, len(dark), max(dark, default=0))
 
 
 def map_files(function: Callable[[S], T], items: Sequence[S], what: str, by: Workers = "one") -> Iterator[T]:
@@ -142,7 +147,7 @@ def _mapping(function: Callable[[S], T], by: Workers) -> Iterator[Callable[[Iter
             yield mapped
     elif by == "threads":
         with ThreadPoolExecutor() as pool:
-            yield lambda items: pool.map(function, items)
+            yield lambda items: in_turn(pool, function, items)
     else:
         yield lambda items: map(function, items)
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vitcrypt.data.columns import Column, Index, Names
 from vitcrypt.data.decode import FILTERS
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
@@ -84,8 +85,7 @@ def encrypt_folder(
     if not scheme.has_files:
         raise ValueError(f"{scheme.name} makes 8-bit images of another size, so no folder of PNG files can hold them")
     suffix = ".npy" if scheme.properties.dtype == "float32" else ".png" if scheme.jpeg_quality is None else ".jpg"
-    names = kept_names(listing, suffix) if keep_names else numbers(listing, suffix)
-    files = dict(zip(names, listing.files, strict=True))
+    names = Names(kept_names(listing, suffix) if keep_names else numbers(listing, suffix))
     wanted = Manifest(
         scheme=scheme,
         image_size=image_size,
@@ -95,11 +95,11 @@ def encrypt_folder(
         public_test_key=key.test_name if key is not None else None,
         classes=listing.classes,
         source=names_digest(listing, key),
-        index={name: file.index for name, file in files.items()},
+        index=Index(names, listing.files.indices),
         bounds=scheme.bounds(shape),
     )
-    sources = {name: file.path for name, file in files.items()}
-    found = survey(list(sources.values()), f"reading headers in {source}", transparency)
+    sources = Column(names, listing.files.paths)
+    found = survey(listing.files.paths, f"reading headers in {source}", transparency)
     tell(listing.lines() + found.lines())
     making = Encrypting(wanted, sources, key)
     if isinstance(out, Store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +14,8 @@ from vitcrypt.data.decode import read_pixels
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.encryption import ArrayEncryption, KeyScope
 from vitcrypt.encryption.float_files import write_npy
-from vitcrypt.folders.job import Entry, Groups, write_one
+from vitcrypt.folders.job import Groups, write_one
+from vitcrypt.folders.journal import Entry
 from vitcrypt.folders.origins import contents_value
 from vitcrypt.jobs.ray import connected
 from vitcrypt.untrusted.png import write_png
@@ -34,7 +35,7 @@ class Encrypting:
         key: The owner's key; None: images are resized alone.
     """
 
-    def __init__(self, manifest: Manifest, sources: dict[str, Path], key: Key | None) -> None:
+    def __init__(self, manifest: Manifest, sources: Mapping[str, Path], key: Key | None) -> None:
         self.manifest, self.sources, self.key = manifest, sources, key
         self.encryption = encryption_of(manifest, key) if key is not None else None
 

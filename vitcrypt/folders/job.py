@@ -15,29 +15,32 @@ from __future__ import annotations
 import dataclasses
 import errno
 import hashlib
-import json
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from vitcrypt.data.columns import Texts
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents
 from vitcrypt.data.survey import first_ones
+from vitcrypt.folders.journal import Entry, Journal, line
 from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
 from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
+from vitcrypt.jobs.turns import batches, in_turn
 from vitcrypt.untrusted.text import shortened
 
 MANY = 256  # images from which on processes are faster than threads, which wait for each other
 GROUP = 16  # images that one of them makes and the journal takes at once: the fewer, the more time goes into waiting
 LEFT = ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part")  # beside a finished folder
-Entry = dict[str, str]
-Groups = Callable[[list[list[str]]], Iterator["list[Entry | ValueError]"]]
+NAMED = "named by the manifest"
+Groups = Callable[[Iterable[list[str]]], Iterator["list[Entry | ValueError]"]]
 """From groups of names to what was written of each, or why not, in order."""
 
 Advance = Callable[[int, int, int], None]
@@ -60,7 +63,7 @@ class Made:
 def make_folder(
     out: Path,
     wanted: Manifest,
-    sources: dict[str, Path],
+    sources: Mapping[str, Path],
     make: Callable[[str], bytes],
     origin: Callable[[str], str] | None = None,
     workers: int | None = None,
@@ -115,18 +118,20 @@ class _Job:
     out: Path
     part: Path
     wanted: Manifest
-    sources: dict[str, Path]
+    sources: Mapping[str, Path]
     make: Callable[[str], bytes]
     origin: Callable[[str], str] | None
     pool: ThreadPoolExecutor
     advance: Advance
     elsewhere: Callable[[Path], AbstractContextManager[Groups]] | None
     workers: int | None
-    entries: dict[str, Entry] = field(default_factory=dict)
-    """Of each file that is written: its name, its "sha256", and "from", the value of what it is made from."""
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.part / "journal", self.wanted.column.names, NAMED if self.origin is None else None)
 
     def state(self) -> str:
-        return f"{len(self.entries)} of {len(self.wanted.index)} images are done and kept"
+        return f"{self.journal.count} of {len(self.wanted.index)} images are done and kept"
 
     def finished(self) -> Made | None:
         """Return the folder if it is finished, None if nothing is there; FileExistsError if something else is."""
@@ -146,7 +151,7 @@ class _Job:
             note = "an earlier version made it and noted no contents: whether pictures changed since cannot be told"
             return Made(found, 0, note)
         changed = []
-        for count, (name, value) in enumerate(zip(names, self.pool.map(self.origin, names), strict=True), start=1):
+        for count, (name, value) in enumerate(zip(names, in_turn(self.pool, self.origin, names), strict=True), start=1):
             if value != found.origin.get(name):
                 changed.append(str(self.sources[name]))
             self.advance(count, 0, len(names))
@@ -168,25 +173,22 @@ class _Job:
         images = self.part / "images"
         self.begin()
         self.resume()
-        before = len(self.entries)
+        before = self.journal.count
         self.write_missing()
-        if foreign := sorted(contents(images).files.keys() - self.wanted.index.keys() - {FILENAME}):
+        there, names = contents(images, self.wanted).files, self.wanted.column.names
+        if foreign := sorted(name for name in there if name not in self.wanted.index and name != FILENAME):
             raise FileExistsError(f"{images / foreign[0]} is none of the images that are made here; remove it")
         os.sync()  # at once, so that little is left to wait for below, which reports errors
-        for _ in self.pool.map(fsync_file, (images / name for name in self.wanted.index)):
+        for _ in in_turn(self.pool, fsync_file, (images / name for name in names)):
             pass
-        for folder in {(images / name).parent for name in self.wanted.index}:
-            fsync_dir(folder)
-        entries = {name: self.entries[name] for name in self.wanted.index}
-        made = dataclasses.replace(
-            self.wanted,
-            sha256={name: entry["sha256"] for name, entry in entries.items()},
-            origin={name: entry["from"] for name, entry in entries.items() if self.origin is not None},
-        )
+        for folder in self.folders():
+            fsync_dir(images / folder)
+        sha256, origin = self.journal.columns()
+        made = dataclasses.replace(self.wanted, sha256=sha256, origin=origin)
         made.write(self.part / FILENAME)
         (self.part / FILENAME).rename(images / FILENAME)
         rename_folder(images, self.out)
-        return Made(made, len(entries) - before)
+        return Made(made, len(names) - before)
 
     def begin(self) -> None:
         note = self.part / "job.json"
@@ -200,50 +202,47 @@ class _Job:
 
     def resume(self) -> None:
         """Take what is written and still made from what is there now from the journal, and tidy that up."""
-        found, journal = {}, self.part / "journal"
-        for line in journal.read_text(errors="replace").splitlines() if journal.exists() else ():
-            try:
-                entry = json.loads(line)
-                found[entry["name"]] = {key: str(entry[key]) for key in ("name", "sha256", "from")}
-            except (ValueError, TypeError, KeyError):
-                continue  # torn off
-        known = [found[name] for name in self.wanted.index if name in found]
-        kept = [entry for entry, good in zip(known, self.pool.map(self.is_written, known), strict=True) if good]
-        tidy = journal.with_name("journal.new")
-        tidy.write_text(_lines(kept))
-        tidy.replace(journal)
-        self.entries.update({entry["name"]: entry for entry in kept})
+        self.journal.read()
+        for name in in_turn(self.pool, self.lost, self.journal):
+            if name is not None:
+                self.journal.drop(name)
+        self.journal.tidy()
 
-    def is_written(self, entry: Entry) -> bool:
+    def lost(self, entry: Entry) -> str | None:
+        """Return the name of an entry that is not true any more."""
+        name = entry["name"]
         try:
-            data = (self.part / "images" / entry["name"]).read_bytes()
+            data = (self.part / "images" / name).read_bytes()
             same = hashlib.sha256(data).hexdigest() == entry["sha256"]
-            return same and self.value_of(entry["name"]) == entry["from"]
+            return None if same and self.value_of(name) == entry["from"] else name
         except (FileNotFoundError, ValueError):
-            return False
+            return name
+
+    def folders(self) -> set[str]:
+        return {name.rpartition("/")[0] for name in self.wanted.index}
 
     def write_missing(self) -> None:
-        before, names = len(self.entries), [name for name in self.wanted.index if name not in self.entries]
-        for folder in {name.rpartition("/")[0] for name in self.wanted.index}:
+        before, names = self.journal.count, Texts(self.journal.missing())
+        for folder in self.folders():
             (self.part / "images" / folder).mkdir(parents=True, exist_ok=True)
         unreadable: list[str] = []
-        with (self.part / "journal").open("a") as journal:
+        with self.journal.path.open("a") as journal:
             try:
-                groups = [names[first : first + GROUP] for first in range(0, len(names), GROUP)]
                 with (self.elsewhere or self.here)(self.part) as writing:
-                    for results in writing(groups):
+                    for results in writing(batches(names, GROUP)):
                         written = [entry for entry in results if isinstance(entry, dict)]
                         unreadable += [str(entry) for entry in results if isinstance(entry, ValueError)]
-                        journal.write(_lines(written))
+                        journal.writelines(map(line, written))
                         journal.flush()
-                        self.entries.update({entry["name"]: entry for entry in written})
-                        self.advance(len(self.entries), before, len(self.wanted.index))
+                        for entry in written:
+                            self.journal.note(entry)
+                        self.advance(self.journal.count, before, len(self.wanted.index))
             except BaseException:
                 self.pool.shutdown(cancel_futures=True)
                 raise
         if unreadable:
             raise ValueError(
-                f"{first_ones(unreadable)}\nthe other {len(self.entries)} are done: with those replaced, the same "
+                f"{first_ones(unreadable)}\nthe other {self.journal.count} are done: with those replaced, the same "
                 "command goes on. Without those the numbers of the others change: then start over with "
                 f"rm -r {shlex.quote(str(self.part))}"
             )
@@ -255,14 +254,14 @@ class _Job:
         def write(group: list[str]) -> list[Entry | ValueError]:
             return [write_one(part, name, self.sources[name], self.make, self.value_of) for name in group]
 
-        if len(self.wanted.index) - len(self.entries) < MANY or not can_fork():
-            yield lambda groups: self.pool.map(write, groups)
+        if len(self.wanted.index) - self.journal.count < MANY or not can_fork():
+            yield lambda groups: in_turn(self.pool, write, groups)
             return
         with forked(write, self.workers) as mapped:
             yield mapped
 
     def value_of(self, name: str) -> str:
-        return self.origin(name) if self.origin is not None else "named by the manifest"
+        return self.origin(name) if self.origin is not None else NAMED
 
 
 def write_one(
@@ -288,10 +287,6 @@ def made_one(
     except OSError as error:
         return ValueError(f"cannot read {source}: {error.strerror or error}")
     return {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "from": came_from}, data
-
-
-def _lines(entries: list[Entry]) -> str:
-    return "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries)
 
 
 @contextmanager

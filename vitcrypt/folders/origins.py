@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vitcrypt.data.decode import MAX_BYTES
-from vitcrypt.data.listing import ImageFile, Listing, list_folder
+from vitcrypt.data.image_files import ImageFile
+from vitcrypt.data.listing import Listing, list_folder
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import shortened
@@ -42,15 +44,18 @@ def contents_value(path: Path, index: int, key: Key | None) -> str:
 
 def names_digest(listing: Listing, key: Key | None) -> str:
     """Return the value of the names of all files, `Manifest.source` of an encrypted folder."""
-    names = "\n".join(str(file.path.relative_to(listing.base)) for file in listing.files)
     subkey = key.derive("names of a folder") if key is not None else b"plain"
-    return hmac.new(subkey, names.encode(errors="surrogateescape"), "sha256").hexdigest()
+    whole = hmac.new(subkey, digestmod="sha256")
+    for number, file in enumerate(listing.files):
+        name = str(file.path.relative_to(listing.base))
+        whole.update(b"\n" * bool(number) + name.encode(errors="surrogateescape"))
+    return whole.hexdigest()
 
 
-def numbers(listing: Listing, suffix: str = ".png") -> list[str]:
+def numbers(listing: Listing, suffix: str = ".png") -> Iterator[str]:
     """Return the path of each file in a folder of image files whose names say nothing and sort as they count."""
     digits = max(6, len(str(len(listing.files) - 1)))
-    return [_placed(listing, file, f"{number:0{digits}}{suffix}") for number, file in enumerate(listing.files)]
+    return (_placed(listing, file, f"{number:0{digits}}{suffix}") for number, file in enumerate(listing.files))
 
 
 def kept_names(listing: Listing, suffix: str = ".png", *, longer: bool = False) -> list[str]:

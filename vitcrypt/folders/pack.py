@@ -14,9 +14,8 @@ import os
 import shlex
 import tarfile
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitcrypt.data.columns import Texts
 from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_pixels
@@ -33,6 +33,7 @@ from vitcrypt.folders.job import Advance, disk_errors, quiet, refuse_nesting
 from vitcrypt.folders.upload import make_shards, member, room_in, taken
 from vitcrypt.jobs.atomic import atomic_folder, atomic_write, remove_left
 from vitcrypt.jobs.lock import alone_in
+from vitcrypt.jobs.turns import in_turn
 
 AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
 AHEAD_BYTES = 2**29
@@ -88,7 +89,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
             _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
             _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
         names = (image.path.relative_to(folder).as_posix() for image in chain(*splits.values()))
-        images, done = _in_turn(pool, pixels, names, manifest), count(1)
+        images, done = in_turn(pool, pixels, names, _ahead(manifest)), count(1)
         for split, files in splits.items():
             kind = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (len(files), *of_each)}
             with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
@@ -119,7 +120,8 @@ def pack_shards(
         The errors of `pack_npz`.
     """
     manifest = _manifest(folder, out if isinstance(out, Path) else None)
-    names = sorted(manifest.index)
+    column = manifest.column
+    names = Texts(column.names.at(position) for position in column.names.in_order())
 
     def read(name: str) -> bytes:
         data = read_checked(folder, name, manifest)
@@ -131,7 +133,7 @@ def pack_shards(
         sources = {name: folder / name for name in names}
         make_shards(out, manifest, sources, read, manifest.sha256.__getitem__, shard_mib, workers, advance)
         return manifest
-    shards = {f"{number:06}.tar": members for number, members in enumerate(_planned(folder, names, shard_mib))}
+    shards = {f"{number:06}.tar": size for number, size in enumerate(_planned(folder, names, shard_mib))}
     if os.path.lexists(out):
         found = Manifest.read(out / FILENAME) if (out / FILENAME).is_file() and not out.is_symlink() else None
         _refuse_other(out, found, manifest)
@@ -143,10 +145,10 @@ def pack_shards(
         _tidy(out)
         return manifest
     with _alone(folder, out), ThreadPoolExecutor(workers) as pool, atomic_folder(out, OURS) as part:
-        files, done = _in_turn(pool, read, names, manifest), count(1)
-        for shard_name, members in shards.items():
+        files, done = zip(names, in_turn(pool, read, names, _ahead(manifest)), strict=True), count(1)
+        for shard_name, size in shards.items():
             with (part / shard_name).open("wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
-                for name, data in zip(members, files, strict=False):
+                for name, data in islice(files, size):
                     shard.addfile(member(name, len(data)), io.BytesIO(data))
                     advance(next(done), 0, len(names))
         manifest.write(part / FILENAME)
@@ -199,18 +201,8 @@ def _lock_of(out: Path) -> Path:
     return out.absolute().with_name(f"{out.absolute().name}.part")
 
 
-def _in_turn(
-    pool: ThreadPoolExecutor, function: Callable[[str], bytes], names: Iterable[str], manifest: Manifest
-) -> Iterator[bytes]:
-    """Map in threads and in order, with at most `AHEAD` results, or `AHEAD_BYTES`, that wait for their turn."""
-    ahead = max(1, min(AHEAD, AHEAD_BYTES // manifest.max_file_bytes))
-    waiting: deque[Future[bytes]] = deque()
-    for name in names:
-        waiting.append(pool.submit(function, name))
-        if len(waiting) == ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _ahead(manifest: Manifest) -> int:
+    return max(1, min(AHEAD, AHEAD_BYTES // manifest.max_file_bytes))
 
 
 def _write_array(
@@ -222,15 +214,15 @@ def _write_array(
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _planned(folder: Path, names: list[str], mib: int) -> list[list[str]]:
-    """Distribute files over tar files of at most so many MiB, in order."""
-    shards: list[list[str]] = []
+def _planned(folder: Path, names: Iterable[str], mib: int) -> list[int]:
+    """Distribute files over tar files of at most so many MiB, in order; return how many go into each."""
+    shards: list[int] = []
     left = 0
     for name in names:
         takes = taken(name, (folder / name).stat().st_size, mib)
         if takes > left:
-            shards.append([])
+            shards.append(0)
             left = room_in(mib)
-        shards[-1].append(name)
+        shards[-1] += 1
         left -= takes
     return shards

@@ -17,7 +17,7 @@ import io
 import math
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +29,8 @@ from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.remote import near
 from vitcrypt.data.store import Store
 from vitcrypt.data.survey import first_ones
-from vitcrypt.folders.job import GROUP, MANY, Advance, Entry, Made, made_one, quiet
+from vitcrypt.folders.job import GROUP, MANY, Advance, Made, made_one, quiet
+from vitcrypt.folders.journal import Entry
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
 from vitcrypt.jobs.lock import alone_in
@@ -58,7 +59,7 @@ class _Note(Document):
 def make_shards(
     store: Store,
     wanted: Manifest,
-    sources: dict[str, Path],
+    sources: Mapping[str, Path],
     make: Callable[[str], bytes],
     origin: Callable[[str], str],
     shard_mib: int = 1024,
@@ -94,7 +95,7 @@ def make_shards(
 class _Upload:
     store: Store
     wanted: Manifest
-    sources: dict[str, Path]
+    sources: Mapping[str, Path]
     make: Callable[[str], bytes]
     origin: Callable[[str], str]
     mib: int
@@ -182,7 +183,7 @@ class _Upload:
                 f"{self.store} holds another job; there and requested now:\n{lines}\nname another address"
             )
 
-    def refuse_changed(self, origins: dict[str, str]) -> None:
+    def refuse_changed(self, origins: Mapping[str, str]) -> None:
         now = zip(origins, self.pool.map(self.origin, origins), strict=True)
         if changed := [str(self.sources[name]) for name, value in now if value != origins[name]]:
             raise FileExistsError(
@@ -236,7 +237,7 @@ class _Upload:
     @contextmanager
     def mapping(
         self, count: int
-    ) -> Iterator[Callable[[list[list[str]]], Iterator[list[tuple[Entry, bytes] | ValueError]]]]:
+    ) -> Iterator[Callable[[Iterable[list[str]]], Iterator[list[tuple[Entry, bytes] | ValueError]]]]:
         def made(group: list[str]) -> list[tuple[Entry, bytes] | ValueError]:
             return [made_one(name, self.sources[name], self.make, self.origin) for name in group]
 

@@ -10,11 +10,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
+from vitcrypt.data.columns import Texts
 from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import Contents, contents, image_complaint
 from vitcrypt.data.store import Store
 from vitcrypt.folders.job import Advance, quiet
+from vitcrypt.jobs.turns import in_turn
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.text import printable
 
@@ -43,7 +45,8 @@ def verify_folder(folder: Path, workers: int | None = None, advance: Advance = q
         part = folder.parent / f"{folder.name}.part"  # with_name refuses "." and "/"
         begun = f"; {part} was begun and not finished: repeat the command that made it" if part.is_dir() else ""
         raise FileNotFoundError(f"{folder / FILENAME} does not exist, so nothing says what should be there{begun}")
-    manifest, found = Manifest.read(folder / FILENAME), contents(folder)
+    manifest = Manifest.read(folder / FILENAME)
+    found = contents(folder, manifest)
     shards = sorted(name for name in found.files if name.endswith(".tar")) if not found.folders else []
 
     def opened(name: str) -> BinaryIO:
@@ -95,8 +98,8 @@ def _wrong(
             wrong = _wrong_in_shards(opened, shards, manifest, pool, advance)
             return wrong + [f"{name}: foreign: no shard" for name in foreign]
         complaints, wrong = found.complaints(manifest), []
-        names = [name for name in manifest.index if name not in complaints]
-        results = pool.map(lambda name: _complaint(read, name, manifest), names)
+        names = Texts(name for name in manifest.index if name not in complaints)
+        results = in_turn(pool, lambda name: _complaint(read, name, manifest), names)
         for count, (name, complaint) in enumerate(zip(names, results, strict=True), start=1):
             if complaint is not None:
                 wrong.append(f"{name}: {complaint}")

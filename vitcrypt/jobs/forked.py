@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 from vitcrypt.jobs.pool import end_with_parent
+from vitcrypt.jobs.turns import batches, in_turn
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -44,7 +46,7 @@ def forked(
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers or os.cpu_count(), context, _begin, (function, os.getpid())) as pool:
         try:
-            yield lambda items: pool.map(_call, items, chunksize=chunk)
+            yield lambda items: chain.from_iterable(in_turn(pool, _call, batches(items, chunk)))
         except BrokenProcessPool:
             raise ChildProcessError(
                 "a process that worked here was killed, perhaps as memory ran out; lower --workers and repeat"
@@ -79,5 +81,5 @@ def _begin(function: Callable[[Any], Any], parent: int) -> None:
         torch.set_num_threads(1)  # its other threads have not been forked
 
 
-def _call(item: Any) -> Any:
-    return _function(item)
+def _call(items: list[Any]) -> list[Any]:
+    return [_function(item) for item in items]

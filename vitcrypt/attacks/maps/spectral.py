@@ -2,8 +2,9 @@
 
 The leading eigenvectors of the correlations of natural images are smooth maps over the image: brightness, a gradient
 down, a gradient across. Paired by rank they place every series roughly; from there a functional map is fitted between
-ever more eigenvectors and read off as places again ("ZoomOut", Melzi et al., ACM TOG 38(6), 2019). No block, no
-neighbourhood and no scheme is known.
+ever more eigenvectors and read off as places again ("ZoomOut", Melzi et al., ACM TOG 38(6), 2019). Signs of
+eigenvectors are unknown, and two of nearly one eigenvalue may change their ranks, so several starts are tried. No
+block, no neighbourhood and no scheme is known.
 """
 
 import itertools
@@ -18,6 +19,8 @@ from vitcrypt.attacks.statistics.correlations import standardised
 from vitcrypt.attacks.statistics.graph_matching import signs_along_tree
 
 GROWTH = 1.25
+STARTS, ENOUGH = 12, 128
+"""So many choices of signs are tried, up to so many eigenvectors, which tell the right ones from the wrong ones."""
 
 
 def signs_of_series(correlations: Floats, nearest: int = 12) -> Floats:
@@ -51,7 +54,7 @@ def spectral_places(ours: Floats, public: Floats, first: int = 8, most: int = 25
     Args:
         ours: [S, n], centred values of n images in an unknown order, signs right.
         public: [S, m], the same of public images, in order.
-        first: How many eigenvectors are paired by rank, their signs by trying.
+        first: How many eigenvectors are paired by rank at first, their signs by trying.
         most: How many are used at last; fewer than n and m.
     """
     most = min(most, *(min(series.shape) - 1 for series in (ours, public)))
@@ -59,18 +62,27 @@ def spectral_places(ours: Floats, public: Floats, first: int = 8, most: int = 25
     (_, vectors), (public_shares, public_vectors) = (spectrum(series, most) for series in (ours, public))
     start, expected = (_start(*pair) for pair in ((ours, vectors[:, :first]), (public, public_vectors[:, :first])))
     weights = np.sqrt(np.concatenate([public_shares[:first], [1.0, 1.0]]))
-    best = _best_signs(start * weights, expected * weights, first)
-    places: Ints = _assigned(start * best * weights, expected * weights)
-    size = float(first)
-    while True:
-        count = int(size)
-        left, _, right = np.linalg.svd(vectors[:, :count].T @ public_vectors[places, :count])
-        scale = public_shares[:count] ** 0.25
-        turned, target = vectors[:, :count] @ (left @ right) * scale, public_vectors[:, :count] * scale
-        if count >= most:
-            return _assigned(turned, target)
-        places = cKDTree(target).query(turned)[1] if count < 16 else _nearest(turned, target)
-        size = min(most, max(size + 1, size * GROWTH))
+    start, expected = start * weights, expected * weights
+
+    def grown(places: Ints, size: float, last: int) -> tuple[Floats, Floats]:
+        """Fit maps between more and more eigenvectors; return both sets of points at last."""
+        while True:
+            count = int(size)
+            left, _, right = np.linalg.svd(vectors[:, :count].T @ public_vectors[places, :count])
+            scale = public_shares[:count] ** 0.25
+            turned, target = vectors[:, :count] @ (left @ right) * scale, public_vectors[:, :count] * scale
+            if count >= last:
+                return turned, target
+            places = cKDTree(target).query(turned)[1] if count < 16 else _nearest(turned, target)
+            size = min(last, max(size + 1, size * GROWTH))
+
+    best, least, enough = np.arange(len(ours)), np.inf, min(most, ENOUGH)
+    for signs in _likely_signs(start, expected, first):
+        turned, target = grown(_nearest(start * signs, expected), first, enough)
+        places = _nearest(turned, target)
+        if (apart := float(((turned - target[places]) ** 2).sum())) < least:
+            best, least = places, apart
+    return _assigned(*grown(best, enough, most))
 
 
 def _start(series: Floats, vectors: Floats) -> Floats:
@@ -80,12 +92,11 @@ def _start(series: Floats, vectors: Floats) -> Floats:
     return np.concatenate([vectors, extra], 1)
 
 
-def _best_signs(ours: Floats, public: Floats, first: int) -> Floats:
-    """Choose the signs of eigenvectors beyond the first under which the two clouds of points are closest."""
+def _likely_signs(ours: Floats, public: Floats, first: int) -> list[Floats]:
+    """Choose signs of the eigenvectors beyond the first: those under which the two clouds of points are closest."""
     tree, some = cKDTree(public), ours[:: max(1, len(ours) // 768)]
     tried = [np.array([1, *signs, 1, 1]) for signs in itertools.product((1, -1), repeat=first - 1)]
-    best: Floats = min(tried, key=lambda signs: float((tree.query(some * signs)[0] ** 2).mean()))
-    return best
+    return sorted(tried, key=lambda signs: float((tree.query(some * signs)[0] ** 2).mean()))[:STARTS]
 
 
 def _costs(ours: Floats, public: Floats) -> Floats:
