@@ -16,7 +16,9 @@ from vitcrypt.service.limits import Limits
 SCHEME, GRAY = EtCJPEG(block_size=8), GrayscaleEtC(table="planes")
 
 
-@pytest.fixture(scope="module", params=[(SCHEME, VIT), (GRAY, RESNET)], ids=["etc_jpeg", "grayscale_etc"])
+@pytest.fixture(
+    scope="module", params=[(SCHEME, VIT), (GRAY, RESNET | {"adaptation": "none"})], ids=["etc_jpeg", "grayscale_etc"]
+)
 def service(request, tmp_path_factory):
     scheme, model = request.param
     bundle = written(tmp_path_factory.mktemp("jpeg") / "bundle", scheme=scheme.to_dict(), model=model)
