@@ -57,8 +57,9 @@ package: ## the wheel and the sdist in dist/, checked as before an upload
 	build/package/bin/twine check --strict dist/*
 	build/package/bin/check-wheel-contents --toplevel vitcrypt,hydra_plugins dist/*.whl
 
-bench: install ## speed of encryption, pipeline, step and training on this machine (10 minutes on 2 cores)
+bench: install ## speed of encryption, pipeline, training and of what an owner waits for (15 minutes on 2 cores)
 	PYTHONPATH=experiments $(BIN)/python -m benchmarks.speed
+	PYTHONPATH=experiments $(BIN)/python -m benchmarks.owner
 
 clean: ## remove the environment and all that was built; results stay
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage

@@ -1,11 +1,11 @@
-"""What an owner waits for: start-up, keys of single images, encrypting and reading folders, set-up at 1024 pixels.
+"""What an owner waits for: start-up, keys of single images, folders, resizing, set-up at 1024 pixels.
 
     PYTHONPATH=experiments python -m benchmarks.owner [PART ...] [--beside CHECKOUT] [--output owner.json]
     python experiments/benchmarks/owner.py --table experiments/benchmarks/owner.json
 
-Parts: startup, keys, folder, encrypt, setup. Everything runs in processes of its own, in turns with what it is compared
-with: Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds counts. Keys and set-up
-are measured in CPU seconds of one thread, which other work on the machine changes little.
+Parts: startup, keys, folder, encrypt, setup, resize. Everything runs in processes of its own, in turns with what it is
+compared with: Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds counts. Keys,
+set-up and resizing are measured in CPU seconds of one thread, which other work on the machine changes little.
 """
 
 import argparse
@@ -60,9 +60,29 @@ for scheme in (Proposed(16), PE(), EtC(16), LE(16), ELE(16)):
     made = best(lambda number: ImageEncryption(scheme, Key.test("test-0"), (3, 1024, 1024)), 3)
     print(json.dumps([scheme.name, made]))
 """
+RESIZE = """
+import torch
+torch.set_num_threads(1)
+from vitcrypt.data import ArrayDataset, ImageDataModule, Splits, resize
+from vitcrypt.encryption import ImageEncryption, Proposed
+from vitcrypt.keys import Key
+for count, side, size, how in ((128, 32, 224, "bilinear"), (128, 32, 224, "bicubic"), (128, 256, 224, "bilinear"),
+                               (8, 1024, 224, "bicubic"), (1, 32, 224, "bilinear"), (512, 28, 32, "bilinear")):
+    images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
+    print(json.dumps([f"{count} {how}, {side} to {size}", best(lambda number: resize(images, size, how), 9)]))
+some = ArrayDataset(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.zeros(1).long(), torch.zeros(1).long())
+images, index = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8), torch.arange(64)
+encryption = ImageEncryption(Proposed(16), Key.test("test-0"), (3, 224, 224))
+data = ImageDataModule(Splits(some, some, ["0"]), 224, batch_size=1, crop_padding=4, flip=True, encryption=encryption)
+print(json.dumps(["64 from crop to normalised, 32 to 224",
+                  best(lambda number: data.prepare(images, index, training=True), 9)]))
+"""
 FOLDER = """
 from vitcrypt.data import folder
-print(json.dumps(["vitcrypt", best(lambda number: folder("photos", 32), 1)]))
+def read(number):
+    splits = folder("photos", 32)
+    return splits.train[0], splits.test[0]  # decodes all, if it did not before
+print(json.dumps(["vitcrypt", best(read, 1)]))
 """
 ENCRYPT = """
 from pathlib import Path
@@ -156,6 +176,11 @@ def setup(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
     return best_of(lambda path: ran(SETUP, place, path, clock="process_time"), checkouts, rounds, ("seconds",), min)
 
 
+def resizing(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
+    """Seconds of resizing batches, and of all that happens to one before the network."""
+    return best_of(lambda path: ran(RESIZE, place, path, clock="process_time"), checkouts, rounds, ("seconds",), min)
+
+
 def best_of(call, checkouts: dict[str, Path], rounds: int, names: tuple[str, ...], better) -> list[dict]:
     """Call for all checkouts in turns; return the best of each figure."""
     found: dict[tuple[str, str], list[list[float]]] = {}
@@ -211,13 +236,14 @@ def pictures(folder: Path, count: int, side: int, splits: bool = True) -> None:
         small.resize((side, side), Image.Resampling.BICUBIC).save(path)
 
 
-PARTS = {"startup": startup, "keys": keys, "folder": folder, "encrypt": encrypt, "setup": setup}
+PARTS = {"startup": startup, "keys": keys, "folder": folder, "encrypt": encrypt, "setup": setup, "resize": resizing}
 TITLES = {
     "startup": "start-up on three images",
     "keys": "images a CPU second, a key each (first time, again)",
     "folder": "reading a folder",
     "encrypt": "encrypting a folder at 224",
     "setup": "set-up at 1024 x 1024, CPU seconds",
+    "resize": "resizing, CPU seconds",
 }
 
 

@@ -1,5 +1,7 @@
 """Jigsaw and second-order statistics: keys from ciphertexts alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from vitcrypt.attacks.jigsaw.etc import likeliest
 from vitcrypt.attacks.jigsaw.pixel_order import map_to_grid, symmetries
 from vitcrypt.attacks.jigsaw.puzzle import solve
 from vitcrypt.attacks.jigsaw.turned import INVERSE, turned
+from vitcrypt.attacks.statistics.graph_matching import match_graphs
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Proposed
 from vitcrypt.encryption.primitives import CHANNEL_ORDERS
 from vitcrypt.keys import Key
@@ -104,6 +107,18 @@ def test_propagation_of_ciphertexts_under_keys_of_their_own_goes_one_by_one():
 
 
 # --- statistics ---
+
+
+def test_graphs_are_matched_as_well_as_by_trying_all_assignments():
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        graphs, unary = [tuple(random.normal(size=(2, 6, 6))) for _ in range(2)], random.normal(size=(6, 6))
+
+        def gain(p, graphs=graphs, unary=unary):
+            return sum((a * b[np.ix_(p, p)]).sum() for a, b in graphs) + unary[np.arange(6), p].sum()
+
+        best = max(map(list, itertools.permutations(range(6))), key=gain)
+        assert gain(match_graphs(graphs, unary, starts=4, patience=20)) == pytest.approx(gain(best))
 
 
 @pytest.mark.slow

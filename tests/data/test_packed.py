@@ -116,7 +116,7 @@ def test_an_image_that_the_checksum_fits_but_is_another_kind_is_refused(tars):
     checksum = hashlib.sha256(bytes(member.size)).hexdigest()
     described(tars, lambda content: content["files"][member.name].update(sha256=checksum))
     with pytest.raises(ValueError, match="is no PNG image that can be read"):
-        shards(str(tars))
+        shards(str(tars)).loaded()
 
 
 def longer(path):

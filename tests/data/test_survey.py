@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from image_bytes import LONG, png, saved, tiff
 from PIL import Image
 from samples import class_folders, noise
 
 import vitcrypt.data.survey as module
-from vitcrypt.data import folder
+from vitcrypt.data import folder, sources
+from vitcrypt.data.decode import read_pixels
 from vitcrypt.data.survey import map_files, survey
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encrypt_folder
@@ -105,7 +107,7 @@ def test_images_that_fail_only_when_they_are_decoded_are_named_together(tmp_path
         data = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(ValueError, match="truncated") as caught:
-        folder(str(tmp_path), 8)
+        folder(str(tmp_path), 8).loaded()
     assert [line.split(": ")[0][-7:] for line in str(caught.value).splitlines()] == ["001.png", "002.png"]
 
 
@@ -126,3 +128,17 @@ def test_transparency_is_refused_where_it_is_not_wanted_in_training_and_encrypti
             read("refuse")
         with pytest.raises(ValueError, match="transparency is one of white, refuse; got black"):
             read("black")
+
+
+def test_of_a_subset_that_was_chosen_before_no_other_image_is_decoded(tmp_path, monkeypatch):
+    for split in ("train", "test"):
+        class_folders(tmp_path / split, {"ant": 6, "bee": 6}, side=16)
+    whole = folder(str(tmp_path), 8).loaded().limit(5, 2, seed=0)
+    decoded = []
+    monkeypatch.setattr(sources, "read_pixels", lambda *a, **k: decoded.append(a[0]) or read_pixels(*a, **k))
+    taken = folder(str(tmp_path), 8).limit(5, 2, seed=0)
+    assert not decoded
+    for part in ("train", "test"):
+        for name in ("images", "labels", "index"):
+            assert torch.equal(getattr(getattr(taken.loaded(), part), name), getattr(getattr(whole, part), name))
+    assert len(decoded) == 7

@@ -31,15 +31,15 @@ def test_processes_write_the_folder_that_threads_write(tmp_path, monkeypatch, sc
 
 def test_processes_read_the_folder_that_one_thread_reads_and_name_what_is_damaged(tmp_path, monkeypatch):
     photos = class_folders(tmp_path / "photos", {"cat": 90, "dog": 60}, side=12)
-    alone = folder(str(photos), 8)
+    alone = folder(str(photos), 8).loaded()
     monkeypatch.setattr(survey, "MANY", 1)
-    together = folder(str(photos), 8)
+    together = folder(str(photos), 8).loaded()
     for part in ("train", "test"):
         for name in ("images", "labels", "index"):
             assert torch.equal(getattr(getattr(alone, part), name), getattr(getattr(together, part), name))
     (damaged := min(photos.rglob("*.png"))).write_bytes(damaged.read_bytes()[:-60])
     with pytest.raises(ValueError, match=rf"cannot read {damaged}"):
-        folder(str(photos), 8)
+        folder(str(photos), 8).loaded()
 
 
 def test_one_that_is_killed_is_an_error_and_not_a_wait():

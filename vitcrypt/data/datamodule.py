@@ -78,7 +78,7 @@ class ImageDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.splits, self.encryption, self.received = splits, encryption, received
+        self.splits, self.encryption, self.received = splits.loaded(), encryption, received
         self.image_size, self.interpolation = image_size, interpolation
         self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
         self.crop_padding, self.flip = crop_padding, flip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -62,6 +63,9 @@ class ImageDataset(Dataset[Batch]):
         """Return the data set of these positions alone."""
         raise NotImplementedError
 
+    def load(self) -> None:
+        """Do beforehand what reading all images takes, where they are to be in memory."""
+
 
 class ArrayDataset(ImageDataset):
     """Images that are in memory, uint8 [N, C, h, w]; received ciphertexts also float32."""
@@ -93,6 +97,38 @@ class DecodedDataset(ImageDataset):
     def pixels(self, position: int) -> NDArray[Any]:
         """Return one image, uint8 [3, size, size], or a ciphertext as its manifest says."""
         raise NotImplementedError
+
+    def subset(self, positions: Tensor) -> DecodedDataset:
+        """Choose, and decode nothing."""
+        raise NotImplementedError
+
+
+class HeldDataset(ArrayDataset):
+    """Images that are decoded, all of them, into memory when the first is asked for; a subset of it only its own.
+
+    Args:
+        dataset: The same images, decoded one by one.
+        decode: From it to uint8 [N, C, h, w].
+    """
+
+    def __init__(self, dataset: DecodedDataset, decode: Callable[[DecodedDataset], Tensor]) -> None:
+        ImageDataset.__init__(self, dataset.labels, dataset.index)
+        self.dataset, self.decode = dataset, decode
+
+    @cached_property
+    def images(self) -> Tensor:  # type: ignore[override]
+        """All of them."""
+        return self.decode(self.dataset)
+
+    def load(self) -> None:
+        """Decode."""
+        _ = self.images
+
+    def subset(self, positions: Tensor) -> ArrayDataset:
+        """Gather what is decoded; else choose what will be."""
+        if "images" in vars(self):
+            return super().subset(positions)
+        return HeldDataset(self.dataset.subset(positions), self.decode)
 
 
 class FileDataset(DecodedDataset):
@@ -126,6 +162,12 @@ class Splits:
     val: ImageDataset | None = None
     notes: tuple[str, ...] = ()
     content: str | None = None
+
+    def loaded(self) -> Splits:
+        """Return the same, with the images decoded that are to be in memory; ValueError if one cannot be."""
+        for part in filter(None, (self.train, self.test, self.val)):
+            part.load()
+        return self
 
     def usable(self) -> Splits:
         """Return the same; ValueError unless there are images to train and test on, and classes to tell apart."""

@@ -15,9 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vitcrypt.data.archive import Header, open_archive
-from vitcrypt.data.datasets import ArrayDataset, DecodedDataset, FileDataset, ImageDataset, Splits, stratified_split
+from vitcrypt.data.datasets import (
+    ArrayDataset,
+    DecodedDataset,
+    FileDataset,
+    HeldDataset,
+    ImageDataset,
+    Splits,
+    stratified_split,
+)
 from vitcrypt.data.decode import read_pixels
 from vitcrypt.data.image_files import ImageFiles
 from vitcrypt.data.listing import list_folder
@@ -67,7 +76,8 @@ def folder(
 
     ROOT/val becomes the validation split; without ROOT/test it is what is tested on, as in ImageNet's layout.
     Any size and mode will do. Images that are all square, of one size and at most `image_size` stay as they are; others
-    are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once.
+    are centre-cropped and resized to `image_size`. What then fits into `in_memory_gib` is decoded once, when the first
+    image is asked for: of a subset that was chosen before, its own images alone.
     Transparency is laid on white, or ("refuse") an error.
 
     Raises:
@@ -101,19 +111,26 @@ def _from_files(
 
 
 def held(dataset: DecodedDataset, stored: tuple[Shape, str], gib: float, what: str) -> ImageDataset:
-    """Return images of this shape and dtype decoded, in memory, if they take at most so many GiB; else as they are."""
-    shape, dtype = (len(dataset), *stored[0]), np.dtype(stored[1])
-    if (size := math.prod(shape) * dtype.itemsize) > gib * 2**30:
+    """Return images of this shape and dtype as they are held in memory, if they take at most so many GiB; else as is.
+
+    They are decoded when the first is asked for, or by `load`: `what` says so.
+    """
+    if math.prod((len(dataset), *stored[0])) * np.dtype(stored[1]).itemsize > gib * 2**30:
         return dataset
+    return HeldDataset(dataset, partial(_decoded, stored=stored, what=what))
+
+
+def _decoded(dataset: DecodedDataset, stored: tuple[Shape, str], what: str) -> Tensor:
+    shape, dtype = (len(dataset), *stored[0]), np.dtype(stored[1])
     # shared with the processes that decode
-    images = np.ndarray(shape, dtype, mmap.mmap(-1, max(1, size)))
+    images = np.ndarray(shape, dtype, mmap.mmap(-1, max(1, math.prod(shape) * dtype.itemsize)))
 
     def decode(position: int) -> None:
         images[position] = dataset.pixels(position)
 
     for _ in map_files(decode, range(len(dataset)), what, by="processes"):
         pass
-    return ArrayDataset(torch.from_numpy(images), dataset.labels, dataset.index)
+    return torch.from_numpy(images)
 
 
 def npz(root: str | None) -> Splits:

@@ -2,7 +2,7 @@
 
 An encrypted image must be an 8-bit image, so resizing comes before encryption and its rounding is part of the data.
 Pillow resamples the rows, rounds to 8 bits, resamples the columns and rounds again, with weights in units of 2^-22.
-Here the same two passes are matrix products in float64, in which those integers are exact: no byte differs.
+Here the same two passes are sums of a few rows times those integers, in int32: no byte differs.
 
 Each random transform takes `of`: of how many images a batch is which part. Then random numbers are drawn for all of
 them and the batch uses its own, so that an image gets the same crop however a step is divided.
@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-UNIT = 2**22  # Pillow's fixed point: 32 bits less 8 for the pixel and 2 for overflow
-CACHED = 2**19  # values in float64 that stay in a CPU's cache between the two passes
+BITS = 22  # Pillow's fixed point: 32 bits less 8 for the pixel and 2 for overflow
+UNIT = 2**BITS
+CACHED = 2**18  # values in int32 that stay in a CPU's cache between the passes
 Part = tuple[int, slice]
 
 
@@ -67,27 +68,46 @@ def resize(image: Tensor, size: int, interpolation: str = "bilinear") -> Tensor:
         raise ValueError(f"only square images are resized here, got {list(image.shape)}; crop them first")
     if image.shape[-1] == size:
         return image
-    weights = _weights(image.shape[-1], size, interpolation).to(image.device)
+    taps = _taps(image.shape[-1], size, interpolation, image.device)
     rows = image.reshape(-1, *image.shape[-2:])
-    parts = torch.split(rows, len(rows) if image.is_cuda else max(1, CACHED // size**2))
-    resized = torch.cat([_resample(_resample(part, weights).mT, weights).mT for part in parts])
+    resized = rows.new_empty(len(rows), size, size)
+    step = max(1, len(rows) if image.is_cuda else CACHED // size**2)
+    for first in range(0, len(rows), step):
+        part = rows[first : first + step].mT.to(torch.int32, memory_format=torch.contiguous_format)
+        resized[first : first + step] = _resample(_resample(part, *taps).mT.contiguous(), *taps)
     return resized.view(*image.shape[:-2], size, size)
 
 
-def _resample(image: Tensor, weights: Tensor) -> Tensor:
-    """Resample the last dimension and round to 8 bits (what the clamp leaves is not negative: the cast rounds down)."""
-    rows = image.reshape(-1, image.shape[-1]).double()
-    exact = torch.addmm(weights.new_full((1,), 0.5), rows, weights)
-    return exact.clamp_(0, 255).to(torch.uint8).view(*image.shape[:-1], -1)
+def _resample(image: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+    """Resample the last dimension but one of int32 [N, h, w] and round to 8 bits; no sum leaves int32."""
+    total = image.index_select(1, places[0])
+    taken = torch.empty_like(total)
+    total.mul_(weights[0])
+    for place, weight in zip(places[1:], weights[1:], strict=True):
+        total.addcmul_(torch.index_select(image, 1, place, out=taken), weight)
+    return total.add_(UNIT // 2).bitwise_right_shift_(BITS).clamp_(0, 255)
 
 
 @lru_cache(maxsize=32)
+def _taps(length: int, size: int, interpolation: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return which place each output takes for each of its at most K taps, int64 [K, size], and with what weight.
+
+    Weights are int32 [K, size, 1], in units of 2^-22; an output of fewer taps takes neighbours with weight 0.
+    """
+    weights = _weights(length, size, interpolation)
+    used = (weights != 0).int()
+    first, last = used.argmax(0), length - 1 - used.flip(0).argmax(0)
+    count = int((last - first).max()) + 1
+    places = first.clamp(max=length - count) + torch.arange(count)[:, None]
+    return places.to(device), weights.gather(0, places)[..., None].to(device)
+
+
 def _weights(length: int, size: int, interpolation: str) -> Tensor:
-    """Return Pillow's resampling weights as a matrix [length, size] of multiples of 2^-22."""
+    """Return Pillow's resampling weights as a matrix int32 [length, size], in units of 2^-22."""
     radius, kernel = KERNELS[interpolation]
     scale = length / size
     stretch = max(scale, 1.0)
-    weights = torch.zeros(length, size, dtype=torch.float64)
+    weights = torch.zeros(length, size, dtype=torch.int32)
     for out in range(size):
         centre = (out + 0.5) * scale
         first = max(int(centre - radius * stretch + 0.5), 0)
@@ -96,7 +116,7 @@ def _weights(length: int, size: int, interpolation: str) -> Tensor:
         total = sum(taps)
         for x, tap in zip(range(first, last), taps, strict=True):
             exact = tap / total * UNIT
-            weights[x, out] = math.trunc(exact + math.copysign(0.5, exact)) / UNIT
+            weights[x, out] = math.trunc(exact + math.copysign(0.5, exact))
     return weights
 
 

@@ -25,7 +25,9 @@ def splits_of(config: Config) -> Splits:
         splits: Splits = build("data.source", data.source, config.allow_targets).usable()
     splits = replace(splits, content=content_of(splits))
     splits = splits.limit(data.limit_train, data.limit_test, data.split_seed, data.skip_train)
-    return splits.hold_out(data.validation, data.split_seed)
+    splits = splits.hold_out(data.validation, data.split_seed)
+    with blame("data.source", data.source):
+        return splits.loaded()  # only now: of the images that are taken, and of no others
 
 
 def data_module_of(job: Job[Config], splits: Splits) -> ImageDataModule:

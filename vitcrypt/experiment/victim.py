@@ -53,7 +53,7 @@ class Victim:
         data = self.config.data
         splits: Splits = build("data.source", data.source, self.config.allow_targets)
         splits = replace(splits, content=content_of(splits))
-        return splits.limit(data.limit_train, data.limit_test, data.split_seed)
+        return splits.limit(data.limit_train, data.limit_test, data.split_seed).loaded()
 
     @property
     def truth(self) -> Truth:
