@@ -1,10 +1,14 @@
 """Training from tar files where they are: the images of the folder, and of another party's no more than these."""
 
 import hashlib
+import json
 import pickle
+import re
 import tarfile
+from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 import torch
 from batches import Recorder, module_of
@@ -224,6 +228,9 @@ def test_an_address_stays_what_it_is():
 # Other programs
 
 
+DOCS = Path(__file__).parents[2] / "docs"
+
+
 def test_webdataset_reads_what_pack_writes(packed):
     webdataset = pytest.importorskip("webdataset", reason="needs webdataset")
     of_folder = every(folder(str(packed / "enc"), 32).train)
@@ -237,8 +244,24 @@ def test_webdataset_reads_what_pack_writes(packed):
     assert torch.equal(torch.stack(images), of_folder["image"])
 
 
-def test_hugging_face_datasets_reads_what_pack_writes(packed):
-    datasets = pytest.importorskip("datasets", reason="needs datasets")
-    files = {"train": str(packed / "tars" / "*.tar")}
-    stream = datasets.load_dataset("webdataset", data_files=files, split="train", streaming=True)
-    assert len({sample["__key__"] for sample in stream}) == 21
+@pytest.mark.parametrize(
+    ("package", "document"),
+    [("webdataset", "object-stores"), ("webdataset", "owner-and-provider"), ("datasets", "object-stores")],
+)
+def test_the_examples_of_the_documents_read_what_pack_writes(packed, tmp_path, monkeypatch, package, document):
+    found = {"json": json, package: pytest.importorskip(package, reason=f"needs {package}")}
+    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / f"{document}.md").read_text(), re.DOTALL | re.MULTILINE)
+    (example,) = [block for block in blocks if "shards" in block and f"{package}." in block]
+    of_folder, kind = folder(str(packed / "enc"), 32), next((packed / "enc").rglob("0*")).suffix[1:]
+    (tmp_path / "shards").symlink_to(packed / "tars")
+    monkeypatch.chdir(tmp_path)
+    exec(example.replace("000009", "000002").replace('"png"', f'"{kind}"'), found)
+    if package == "datasets":
+        assert found["name"].startswith("test/ant/")
+        pixels = torch.from_numpy(np.asarray(found["image"]).transpose(2, 0, 1).copy())
+        assert torch.equal(pixels, of_folder.test.batch([0])["image"][0])
+        assert len(list(found["images"])) == 21
+    elif document == "object-stores":  # one tar file
+        assert {label for _, label in found["images"]} <= {0, 1}
+    else:
+        assert sorted(label for _, label in found["dataset"]) == sorted(of_folder.train.labels.tolist())

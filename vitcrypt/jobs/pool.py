@@ -193,6 +193,13 @@ def start(job: Job, slot: dict[str, str], again: bool = False) -> subprocess.Pop
         )
 
 
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of a job that a cluster runs here; return its exit code."""
+    while (code := process.poll()) is None:  # so that what a signal raises is raised soon
+        time.sleep(POLL_SECONDS)
+    return code
+
+
 def end(process: Running) -> None:
     """Let a job finish its checkpoint, then kill it."""
     process.send_signal(signal.SIGINT)

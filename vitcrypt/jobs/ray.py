@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vitcrypt.jobs.pool import POLL_SECONDS, Job, end, run_jobs, start
+from vitcrypt.jobs.pool import Job, end, ended, run_jobs, start
 
 
 @contextmanager
@@ -100,8 +99,7 @@ def on_node(job: Job, folder: str) -> None:
     os.chdir(folder)
     process = start(job, {}, again=True)
     try:
-        while (code := process.poll()) is None:
-            time.sleep(POLL_SECONDS)
+        code = ended(process)
     except BaseException:  # cancelled
         end(process)
         raise

@@ -16,7 +16,7 @@ import submitit
 from submitit.core.utils import FailedSubmissionError, UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
-from vitcrypt.jobs.pool import POLL_SECONDS, Job, end, run_jobs, start
+from vitcrypt.jobs.pool import Job, end, ended, run_jobs, start
 
 LOOK_SECONDS = 15
 """Between two looks at the queue; as long a result may take to arrive over a shared disk."""
@@ -90,9 +90,7 @@ class OnNode:
         if rank != "0":
             job = replace(job, log=job.log.with_suffix(f".{rank}.log"), value=None)
         self.process = start(job, {"OMP_NUM_THREADS": cores} if cores else {}, self.again)
-        while (code := self.process.poll()) is None:
-            time.sleep(POLL_SECONDS)
-        return code
+        return ended(self.process)
 
     def checkpoint(self, job: Job) -> DelayedSubmission:
         """End the process before SLURM does; return what to do when the job begins again."""
