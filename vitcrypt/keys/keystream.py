@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
 
-FEW, MANY = 24, 512
-"""Permutations that are faster made one by one than together, and so many that others are better made after them."""
+FEW, MANY = 24, 500
+"""Permutations that are faster made one by one than together, and so many that others are better made after them: no
+power of two, at which columns push each other out of the cache."""
 NEAR = 2**15
 """Words that are worked on together, as they stay in a core's cache."""
 
