@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ def measured(scheme: EtCJPEG | GrayscaleEtC, images: Tensor, gallery: Tensor) ->
     encryption = ImageEncryption(scheme, KEY, shape)
     files, plain = encryption.files(images), [encode(image, quality) for image in images]
     sizes = sum(map(len, files)), sum(map(len, plain))
-    row: dict[str, Any] = {"scheme": scheme.name, "block": scheme.block_size, "side": shape[1], "quality": quality}
+    row: dict[str, Any] = {"scheme": scheme.name, "table": getattr(scheme, "table", "standard")}
+    row |= {"block": scheme.block_size, "side": shape[1], "quality": quality}
     row |= {"images": len(images), "bytes": sizes[0] / len(images), "plain": sizes[1] / len(images)}
     row["restored"] = ssim(images, encryption.decrypt(encryption(images))).median().item()
     if quality in ATTACKED:
@@ -74,7 +76,7 @@ if __name__ == "__main__":
     for path, candidates in ((sys.argv[1], 2000), (sys.argv[2], 200)):
         gallery = images_of(path, candidates)
         some = gallery[:: candidates // 200]
-        for kind in (EtCJPEG, GrayscaleEtC):
+        for kind in (EtCJPEG, GrayscaleEtC, partial(GrayscaleEtC, table="planes")):
             for quality in QUALITIES:
                 rows.append(measured(kind(quality=quality), some, gallery))
                 print(rows[-1], file=sys.stderr, flush=True)

@@ -82,20 +82,22 @@ def described(**changes) -> Bundle:
 
 def network_of(bundle: Bundle) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_network(bundle.model, bundle.image_size, len(bundle.classes), shape=bundle.floats).eval()
+    return build_network(bundle.model, bundle.image_size, len(bundle.classes), shape=bundle.shape).eval()
 
 
 def written(folder: Path, **changes) -> Bundle:
     """Write such a bundle; the graph of a network that a test exported before, in any process, is copied."""
     bundle = described(**changes)
-    known = json.dumps([bundle.model, bundle.image_size, len(bundle.classes)], sort_keys=True)
+    known = json.dumps([bundle.model, *bundle.accepts[0], len(bundle.classes)], sort_keys=True)
     graph = Path(os.environ["VITCRYPT_TEST_GRAPHS"], hashlib.sha256(known.encode()).hexdigest())
     if not graph.exists():
         made = bundle.write(folder, network_of(bundle))
         own = shutil.copyfile(folder / "model.onnx", graph.with_suffix(f".{os.getpid()}"))
         own.replace(graph)
         return made
-    with mock.patch("vitcrypt.service.graph.write_onnx", lambda network, path, size: shutil.copyfile(graph, path)):
+    with mock.patch(
+        "vitcrypt.service.graph.write_onnx", lambda network, path, shape, dtype: shutil.copyfile(graph, path)
+    ):
         return bundle.write(folder, network_of(bundle))
 
 

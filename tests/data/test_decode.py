@@ -96,6 +96,23 @@ def test_the_formats_are_named_to_pillow_and_none_of_them_starts_programs(monkey
 
 # Orientation, and metadata that are damaged
 
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shape", [(9, 14), (14, 9), (10, 15), (8, 12), (7, 7)])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "RGBA"), ("TIFF", "RGB")]
+)
+def test_a_square_that_is_cut_first_is_that_of_the_upright_image(orientation, shape, kind, mode):
+    tags = Image.Exif()
+    tags[274] = orientation
+    data = saved(Image.fromarray(noise(*shape, 4)).convert(mode), kind, exif=tags)
+    height, width, _ = (upright := read(data)).shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    expected = Image.fromarray(upright[top : top + side, left : left + side]).resize((5, 5), Image.Resampling.BILINEAR)
+    assert np.array_equal(read_image(io.BytesIO(data), 5).permute(1, 2, 0), np.asarray(expected))
+
+
 ODD = {
     "a negative denominator": (282, 10, 1, b"\xff\xff\xff\xff\0\0\0\0"),
     "a directory of positions that is nowhere": (0x8825, 4, 1, 0xFFFFFFF0),

@@ -1,10 +1,14 @@
 """Schemes that lose information: what JPEG, pixelisation and noise make of images, and what they declare."""
 
+import io
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from cases import SHAPE, cipher_of, drawn, each, noise
+from PIL import Image
 from torch.nn.functional import interpolate
 
 from vitcrypt.encryption import EtC, EtCJPEG, GrayscaleEtC, ImageEncryption, Noise, PEViTRS, Pixelise, Scheme
@@ -13,7 +17,7 @@ from vitcrypt.encryption.jpeg_files import decode
 from vitcrypt.keys import Key
 
 KEY = Key.test("test-0")
-COMPRESSED = [EtCJPEG(8), EtCJPEG(), GrayscaleEtC()]
+COMPRESSED = [EtCJPEG(8), EtCJPEG(), GrayscaleEtC(), GrayscaleEtC(table="planes")]
 LOST = [*COMPRESSED, GrayscaleEtC(quality=None), Pixelise(), Noise()]
 
 
@@ -59,7 +63,7 @@ def test_the_ciphertext_is_what_the_jpeg_file_holds(scheme, scope):
 def test_a_compressed_ciphertext_decrypts_nearly_and_the_nearer_the_higher_the_quality(scheme):
     images, lost = scenes(4), {}
     for quality in (20, 80, 100):
-        encrypt = ImageEncryption(type(scheme)(scheme.block_size, quality), KEY, SHAPE)
+        encrypt = ImageEncryption(replace(scheme, quality=quality), KEY, SHAPE)
         lost[quality] = distance(encrypt.decrypt(encrypt(images)), images)
     assert 0 < lost[100] < lost[80] < lost[20]
     assert lost[80] < 5
@@ -86,6 +90,20 @@ def test_planes_are_those_of_jpeg_and_come_back_but_for_rounding():
     assert int((colours(planes(images)).int() - images.int()).abs().max()) <= 1
     encrypt = ImageEncryption(GrayscaleEtC(quality=None), KEY, SHAPE)
     assert int((encrypt.decrypt(encrypt(images)).int() - images.int()).abs().max()) <= 1
+
+
+def test_one_table_for_three_planes_lies_between_theirs_and_makes_smaller_files():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", quality=80)
+    luma, colour = (np.array(table) for table in Image.open(file).quantization.values())
+    made = [
+        ImageEncryption(GrayscaleEtC(table=table), KEY, SHAPE).files(scenes(8)) for table in ("luminance", "planes")
+    ]
+    found = np.array(Image.open(io.BytesIO(made[1][0])).quantization[0])
+    assert ((np.minimum(luma, colour) <= found) & (found <= np.maximum(luma, colour))).all()
+    costs = [np.log(table).sum() for table in (luma, colour, found)]
+    assert costs[2] == pytest.approx((costs[0] + 2 * costs[1]) / 3, rel=0.01), "together they cost what each would"
+    assert sum(map(len, made[1])) < 0.95 * sum(map(len, made[0]))
 
 
 def test_grayscale_etc_has_three_times_the_blocks_and_as_many_keys():
@@ -139,6 +157,7 @@ def test_invariants_of_a_ciphertext_are_those_of_its_image_or_nearest_to_them(sc
     [
         (lambda: EtCJPEG(quality=0), "quality.*1 to 100; got 0"),
         (lambda: GrayscaleEtC(quality=101), "got 101"),
+        (lambda: GrayscaleEtC(table="own"), "table is luminance or planes; got 'own'"),
         (lambda: Noise(sigma=-1), "sigma.*from 0 on; got -1"),
         (lambda: Noise(sigma=math.inf), "got inf"),
         (lambda: Noise(distribution="cauchy"), "gaussian or laplace; got 'cauchy'"),

@@ -10,38 +10,41 @@ from samples import class_folders
 
 from vitcrypt.data import Manifest, folder, npz, read_image
 from vitcrypt.data.received import read_checked_pixels
-from vitcrypt.encryption import EtCJPEG, ImageEncryption, Noise
+from vitcrypt.encryption import EtCJPEG, GrayscaleEtC, ImageEncryption, Noise
 from vitcrypt.encryption.jpeg_files import decode_foreign, encode
 from vitcrypt.folders import decrypt_folder, encrypt_folder, pack_npz, pack_shards, rotate_folder, verify_folder
 from vitcrypt.keys import Key
 
-KEY, SCHEME, SIDE = Key.from_bytes(bytes(range(32))), EtCJPEG(block_size=8), 32
+KEY, SIDE = Key.from_bytes(bytes(range(32))), 32
+MADE = [(EtCJPEG(8), "shared"), (EtCJPEG(8), "per_image"), (GrayscaleEtC(table="planes"), "shared")]
 
 
-@pytest.fixture(scope="module", params=["shared", "per_image"])
+@pytest.fixture(scope="module", params=MADE, ids=lambda made: f"{made[0].name}-{made[1]}")
 def made(request, tmp_path_factory):
-    root = tmp_path_factory.mktemp("jpeg")
+    root, (scheme, scope) = tmp_path_factory.mktemp("jpeg"), request.param
     class_folders(root / "photos", {"ant": 6, "bee": 4})
-    return root, encrypt_folder(root / "photos", root / "enc", SCHEME, KEY, SIDE, key_scope=request.param).manifest
+    manifest = encrypt_folder(root / "photos", root / "enc", scheme, KEY, SIDE, key_scope=scope).manifest
+    assert Manifest.read(root / "enc" / "manifest.json").scheme == scheme
+    return root, manifest
 
 
 def test_files_are_jpeg_and_hold_what_the_training_cipher_makes(made):
     root, manifest = made
     assert sorted(manifest.index) == [f"{c}/{i:06}.jpg" for i, c in enumerate(["ant"] * 6 + ["bee"] * 4)]
-    assert Manifest.read(root / "enc" / "manifest.json").scheme == SCHEME
-    encryption = ImageEncryption(SCHEME, KEY, (3, SIDE, SIDE), manifest.key_scope)
+    encryption = ImageEncryption(manifest.scheme, KEY, (3, SIDE, SIDE), manifest.key_scope)
     photos = sorted((root / "photos").rglob("*.png"))
     for photo, (name, index) in zip(photos, sorted(manifest.index.items()), strict=True):
         expected = encryption(read_image(photo, SIDE), torch.tensor([index]))
         assert np.array_equal(read_checked_pixels(root / "enc", name, manifest), expected)
         with Image.open(root / "enc" / name) as file:
-            assert (file.format, file.size) == ("JPEG", (SIDE, SIDE))
-            assert np.array_equal(np.asarray(file).transpose(2, 0, 1), expected.numpy())
+            assert (file.format, file.size) == ("JPEG", (expected.shape[2], SIDE))
+            assert np.array_equal(np.atleast_3d(file).transpose(2, 0, 1), expected.numpy())
 
 
 def test_training_verifying_and_packing_take_them(made, tmp_path):
     root, manifest = made
     splits = folder(str(root / "enc"), SIDE)
+    assert tuple(splits.train.images.shape[1:]) == manifest.stored[0]
     assert verify_folder(root / "enc") == (manifest, [])
     pack_npz(root / "enc", tmp_path / "x.npz")
     packed = npz(str(tmp_path / "x.npz"))
@@ -51,7 +54,7 @@ def test_training_verifying_and_packing_take_them(made, tmp_path):
     name = min(manifest.index)
     file = root / "enc" / name
     kept = file.read_bytes()
-    file.write_bytes(encode(torch.zeros(3, SIDE, SIDE, dtype=torch.uint8), 80))
+    file.write_bytes(encode(torch.zeros(manifest.stored[0], dtype=torch.uint8), 80))
     wrong = verify_folder(root / "enc")[1]
     file.write_bytes(kept[:-9])
     wrong += verify_folder(root / "enc")[1]
@@ -77,6 +80,8 @@ def test_what_cannot_be_undone_is_said_before_anything_is_written(made, tmp_path
     encrypt_folder(made[0] / "photos", tmp_path / "enc", Noise(), KEY, SIDE, key_scope="per_image")
     with pytest.raises(ValueError, match="cannot be undone"):
         decrypt_folder(tmp_path / "enc", tmp_path / "dec", KEY)
+    with pytest.raises(ValueError, match="of another size, so no folder of PNG files"):
+        encrypt_folder(made[0] / "photos", tmp_path / "dec", GrayscaleEtC(quality=None), KEY, SIDE)
     assert not list(tmp_path.glob("dec*"))
 
 

@@ -19,7 +19,7 @@ from vitcrypt.encryption.float_files import read_npy, write_npy
 from vitcrypt.folders import encrypt_folder, pack_npz, pack_shards, verify_folder
 from vitcrypt.keys import Key
 from vitcrypt.models import ImageClassifier
-from vitcrypt.untrusted.scheme import float_shape, scheme_values
+from vitcrypt.untrusted.scheme import is_float, own_shape, scheme_values
 
 KEY = Key.test("test-0")
 SHAPE = (3, 16, 16)
@@ -160,8 +160,10 @@ def test_npy_files_are_numpy_s():
 def test_shapes_of_ciphertexts_follow_from_descriptions_as_from_schemes(name):
     described = {"name": name, "block_size": 1 if name in ("pe", "plain") else 4}
     scheme, shape = SCHEMES[name](described["block_size"]), (3, 32, 32)
-    expected = scheme.output_shape(shape) if scheme.properties.dtype == "float32" else None
-    assert float_shape(scheme_values(described), 32) == expected
+    made, floats = scheme.output_shape(shape), scheme.properties.dtype == "float32"
+    assert is_float(scheme_values(described)) == floats
+    expected = made if floats or made != shape else None
+    assert own_shape(scheme_values(described), 32) == expected
 
 
 @pytest.mark.parametrize("made", ["network"], indirect=True)
@@ -215,7 +217,7 @@ def test_served_answers_are_the_network_s_on_the_vectors_of_the_owner(made, tmp_
             Client("http://127.0.0.1:1", KEY, network=scheme.weights)
         with pytest.raises(ValueError, match="give its file, --network FILE"):
             Client("http://127.0.0.1:1", KEY, tmp_path / "bundle" / "client.json")
-        shape = (len(files), *served.floats)
+        shape = (len(files), *served.shape)
         for values, told in ((np.ones((1, 1)), "whole number of images"), (np.full(shape, np.nan), "not finite")):
             with pytest.raises(ValueError, match=told):
                 owner.ask(values)

@@ -5,22 +5,29 @@ import urllib.request
 
 import pytest
 import torch
-from bundles import KEY, network_of, written
+from bundles import KEY, RESNET, VIT, network_of, written
 from serving import served
 
-from vitcrypt.encryption import EtCJPEG, ImageEncryption
+from vitcrypt.encryption import EtCJPEG, GrayscaleEtC, ImageEncryption, Scheme
 from vitcrypt.service import Client
 from vitcrypt.service.graph import Served, sample_images
 from vitcrypt.service.limits import Limits
 
-SCHEME = EtCJPEG(block_size=8)
+SCHEME, GRAY = EtCJPEG(block_size=8), GrayscaleEtC(table="planes")
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    bundle = written(tmp_path_factory.mktemp("jpeg") / "bundle", scheme=SCHEME.to_dict())
+@pytest.fixture(
+    scope="module", params=[(SCHEME, VIT), (GRAY, RESNET | {"adaptation": "none"})], ids=["etc_jpeg", "grayscale_etc"]
+)
+def service(request, tmp_path_factory):
+    scheme, model = request.param
+    bundle = written(tmp_path_factory.mktemp("jpeg") / "bundle", scheme=scheme.to_dict(), model=model)
     with served(bundle, Limits(max_images=4)) as url:
         yield url, bundle
+
+
+def scheme_of(bundle):
+    return Scheme.from_dict(bundle.scheme)
 
 
 def posted(url, kind, body):
@@ -34,7 +41,7 @@ def posted(url, kind, body):
 
 def test_the_client_sends_jpeg_files_and_gets_the_answers_to_what_they_hold(service):
     url, bundle = service
-    images, encryption = sample_images(16)[:6], ImageEncryption(SCHEME, KEY, (3, 16, 16))
+    images, encryption = sample_images(16)[:6], ImageEncryption(scheme_of(bundle), KEY, (3, 16, 16))
     client = Client(url, KEY, bundle.folder / "client.json")
     with torch.inference_mode():
         labels = Served(network_of(bundle))(encryption(images)).argmax(1).tolist()
@@ -45,10 +52,15 @@ def test_the_client_sends_jpeg_files_and_gets_the_answers_to_what_they_hold(serv
 
 
 def test_what_is_no_such_jpeg_is_refused(service):
-    file = ImageEncryption(SCHEME, KEY, (3, 16, 16)).files(sample_images(16)[0])[0]
-    assert posted(service[0], "image/jpeg", file[:-2])[0] == 422
-    other = ImageEncryption(SCHEME, KEY, (3, 32, 32)).files(sample_images(32)[0])[0]
-    assert posted(service[0], "image/jpeg", other) == (422, {"detail": "image is 32 x 32, not 16 x 16"})
+    url, bundle = service
+    scheme, width = scheme_of(bundle), bundle.accepts[0][2]
+    file = ImageEncryption(scheme, KEY, (3, 16, 16)).files(sample_images(16)[0])[0]
+    assert posted(url, "image/jpeg", file[:-2])[0] == 422
+    other = ImageEncryption(scheme, KEY, (3, 32, 32)).files(sample_images(32)[0])[0]
+    assert posted(url, "image/jpeg", other) == (422, {"detail": f"image is {2 * width} x 32, not {width} x 16"})
+    if scheme == GRAY:
+        told = "Content-Type is image/png; send image/jpeg or application/octet-stream (uint8 [N, 1, 16, 48])"
+        assert posted(url, "image/png", file) == (415, {"detail": f"{told} or multipart/form-data"})
 
 
 def test_a_service_of_another_scheme_takes_no_jpeg(tmp_path):

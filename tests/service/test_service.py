@@ -223,12 +223,12 @@ def test_counts_lengths_and_types_have_limits(http):
 
 
 def test_images_that_unfold_have_a_common_limit():
-    limits = Limits(max_bytes=2**20, max_images=256)
+    limits, accepts = Limits(max_bytes=2**20, max_images=256), ((3, 224, 224), np.dtype(np.uint8))
     files = [png_of(224, 224, chunk(b"IDAT", zlib.compress(bytes(673 * 224), 9)))] * 28
     with pytest.raises(HTTPException, match="28 images of 224 x 224 are too many"):
-        count_of("image/png", files, 224, limits)
-    assert count_of("image/png", files[:27], 224, limits) == 27
-    assert count_of("image/png", files[:1], 4096, limits) == 1
+        count_of("image/png", files, accepts, limits)
+    assert count_of("image/png", files[:27], accepts, limits) == 27
+    assert count_of("image/png", files[:1], ((3, 4096, 4096), np.dtype(np.uint8)), limits) == 1
 
 
 HEAD = f"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nX-Key-Fingerprint: {KEY.fingerprint}\r\n"

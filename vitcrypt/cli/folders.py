@@ -60,7 +60,9 @@ def encrypt(
     image_size: Annotated[int, typer.Option(min=1, help="Side that images are resized to first: the model's.")] = 224,
     block_size: Annotated[int | None, typer.Option(help="Side of a block; default: 16. A ViT's patch size.")] = None,
     channel_shuffle: Annotated[bool, typer.Option(help="Only for PE: also shuffle the channels of a pixel.")] = True,
-    quality: Annotated[int | None, typer.Option(help="Only for etc_jpeg: of JPEG, 1 to 100; default: 80.")] = None,
+    quality: Annotated[
+        int | None, typer.Option(help="Of etc_jpeg, grayscale_etc: of JPEG, 1 to 100; default: 80.")
+    ] = None,
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another value of the scheme: sigma=0.5.")
     ] = None,
@@ -72,7 +74,7 @@ def encrypt(
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This machine, or processes of Ray.")] = "local",
     shard_mib: ShardMib = None,
 ) -> None:
-    """Encrypt a folder into PNG files (etc_jpeg: JPEG; features: .npy). Run it again to finish a broken job."""
+    """Encrypt a folder into PNG files (etc_jpeg, grayscale_etc: JPEG; features: .npy). Run it again to go on."""
     key = key_of(key_file)
     from vitcrypt.data.store import place_of
     from vitcrypt.folders import encrypt_folder

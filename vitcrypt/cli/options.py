@@ -28,7 +28,18 @@ KeyFile = Annotated[
 OldKey = Annotated[str, typer.Option(metavar="FILE", help="The key of now.")]
 NewKey = Annotated[str, typer.Option(metavar="FILE", help="The key of the result.")]
 SchemeName = Literal[
-    "proposed", "le", "ele", "etc", "pe", "etc_jpeg", "horio", "pevit_rs", "pixelise", "noise", "features"
+    "proposed",
+    "le",
+    "ele",
+    "etc",
+    "pe",
+    "etc_jpeg",
+    "grayscale_etc",
+    "horio",
+    "pevit_rs",
+    "pixelise",
+    "noise",
+    "features",
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
@@ -54,10 +65,10 @@ def scheme_of(
         name: Of the scheme.
         block_size: None: its usual one.
         channel_shuffle: Of PE.
-        quality: Of etc_jpeg.
+        quality: Of etc_jpeg and grayscale_etc.
         values: What else it takes, as NAME=VALUE.
     """
-    from vitcrypt.encryption import PE, EtCJPEG
+    from vitcrypt.encryption import PE
     from vitcrypt.encryption.scheme import SCHEMES
 
     if name == "pe":
@@ -66,14 +77,12 @@ def scheme_of(
         return PE(channel_shuffle=channel_shuffle)
     if not channel_shuffle:
         raise ValueError(f"--no-channel-shuffle is for --encryption pe; {name} has no such step")
-    if name == "etc_jpeg":
-        return EtCJPEG(16 if block_size is None else block_size, 80 if quality is None else quality)
-    if quality is not None:
-        raise ValueError(f"--quality is for --encryption etc_jpeg; {name} is kept to the byte")
-    usual = {"noise": 1, "features": 8}.get(name, 16)
+    usual = {"noise": 1, "features": 8, "grayscale_etc": 8}.get(name, 16)
     scheme = SCHEMES[name]
     takes = {field.name for field in fields(scheme)} - {"block_size", "network", "values"}
-    given = {}
+    given: dict[str, Any] = {} if quality is None else {"quality": quality}
+    if not given.keys() <= takes:
+        raise ValueError(f"--quality is for --encryption etc_jpeg or grayscale_etc; {name} is kept to the byte")
     for value in values:
         option, equals, text = value.partition("=")
         if not equals or option not in takes:

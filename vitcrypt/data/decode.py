@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -40,6 +41,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What undoes each orientation of EXIF."""
+MIRRORED = (TURNS[2], TURNS[3], TURNS[7], TURNS[8]), (TURNS[3], TURNS[4], TURNS[6], TURNS[7])
+"""Of these, what mirrors columns, and what mirrors rows."""
 SIXTEEN_BIT_GREY = ("PNG", "PPM")
 """Formats whose images of mode I are unsigned 16-bit grey; elsewhere they are 32-bit or signed integers."""
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, SUB_IFDS = 254, 255, 330
@@ -67,16 +70,18 @@ def read_pixels(path: Path | BinaryIO, size: int | None, interpolation: str = "b
     Raises:
         ValueError: The file cannot be read; the message names it and says why.
     """
-    image = with_image(path, _upright)
-    if size is not None:
-        image = crop_square(image).resize((size, size), FILTERS[interpolation])
+    if size is None:
+        image = with_image(path, _upright)
+    else:
+        image = with_image(path, partial(_upright, square=True)).resize((size, size), FILTERS[interpolation])
     return np.asarray(image).transpose(2, 0, 1).copy()
 
 
-def crop_square(image: Image.Image) -> Image.Image:
-    """Crop the largest square around the centre."""
+def crop_square(image: Image.Image, turn: Image.Transpose | None = None) -> Image.Image:
+    """Crop the largest square around the centre: of two that are, the one that is left, or upper, when it is turned."""
     side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
+    left = (image.width - side + (turn in MIRRORED[0])) // 2
+    top = (image.height - side + (turn in MIRRORED[1])) // 2
     return image.crop((left, top, left + side, top + side))
 
 
@@ -141,16 +146,23 @@ def _reason(path: Path | BinaryIO, error: Exception) -> str:
     return f"{'it' + reason.removeprefix(str(path)) if reason.startswith(f'{path} ') else reason}; {REPLACE}"
 
 
-def _upright(image: ImageFile) -> Image.Image:
-    """Return the pixels, turned as the orientation says, whatever else is in the metadata."""
-    rgb = _to_rgb(image)
-    turn = None if image.format == "TIFF" else TURNS.get(formats.orientation(image.info))  # Pillow has turned TIFF
+def _upright(image: ImageFile, square: bool = False) -> Image.Image:
+    """Return the pixels, or a square of them, turned as the orientation says, whatever else is in the metadata."""
+    refuse_unfit(image)
+    if square and image.mode == "RGB" and not image.has_transparency_data:
+        image.load()
+        rgb: Image.Image = image  # copied by cropping alone: large photographs are of this kind
+    else:
+        rgb = _to_rgb(image)
+    # Pillow has turned TIFF; where a PNG is turned can stand behind its pixels
+    turn = None if image.format == "TIFF" else TURNS.get(formats.orientation(image.info))
+    if square:
+        rgb = crop_square(rgb, turn)
     return rgb if turn is None else rgb.transpose(turn)
 
 
 def _to_rgb(image: ImageFile) -> Image.Image:
     """Return the pixels of an image that is open and not loaded yet; UnfitError if they are of a kind not read."""
-    refuse_unfit(image)
     if image.mode.startswith("I"):
         return _high_byte(image)
     if not image.has_transparency_data:

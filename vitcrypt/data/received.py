@@ -178,7 +178,7 @@ def decode_image(data: bytes, manifest: Manifest) -> NDArray[Any]:
     try:
         if manifest.suffix == ".npy":
             return read_npy(data, manifest.stored[0])
-        return decode_foreign(data, manifest.shape)
+        return decode_foreign(data, manifest.stored[0])
     except ValueError as error:
         raise ImageError(str(error)) from None
 

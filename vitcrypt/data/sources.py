@@ -148,16 +148,17 @@ def npz(root: str | None) -> Splits:
     path = existing(root, "npz", "a .npz file with train_images, train_labels, test_images, test_labels")
     received = Manifest.of(path)
     try:
-        named, arrays = _arrays(path, received[1] if received is not None else None)
+        manifest = received[1] if received is not None else None
+        named, arrays = _arrays(path, manifest)
         labels = {split: arrays[f"{split}_labels"].reshape(-1) for split in named}
         names, notes = _class_names(path, labels, arrays.get("classes"))
-        splits = {split: _from_arrays(arrays, split) for split in named}
+        splits = {split: _from_arrays(arrays, split, manifest) for split in named}
     except MemoryError:
         raise ValueError(f"{path} does not fit into memory; pack fewer or smaller images") from None
-    if received is not None:
-        _check_packed(path, splits, names, received[1])
-        if received[1].suffix == ".npy":
-            _check_values(path, splits, received[1])
+    if manifest is not None:
+        _check_packed(path, splits, names, manifest)
+        if manifest.suffix == ".npy":
+            _check_values(path, splits, manifest)
     return Splits(splits["train"], splits["test"], names, splits.get("val"), tuple(notes))
 
 
@@ -260,10 +261,12 @@ def _absent(found: set[int], count: int, names: list[str] | None = None) -> str:
     return ", ".join(first) + (f" and {more:,} more" if more else "")
 
 
-def _from_arrays(arrays: dict[str, NDArray[Any]], split: str) -> ArrayDataset:
+def _from_arrays(arrays: dict[str, NDArray[Any]], split: str, manifest: Manifest | None) -> ArrayDataset:
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].reshape(-1)
     if images.dtype == np.float32:  # ciphertexts that are no images
         square = torch.from_numpy(images)
+    elif manifest is not None and images.ndim == 4:
+        square = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     else:
         tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
         side = min(tensor.shape[2:])

@@ -16,16 +16,17 @@ class Compressed(Cipher):
     Args:
         before: Makes uint8 images of one or three channels.
         quality: Of the files.
+        table: By which they are quantised; None: by the standard ones.
     """
 
-    def __init__(self, before: Cipher, quality: int) -> None:
+    def __init__(self, before: Cipher, quality: int, table: list[int] | None = None) -> None:
         super().__init__()
-        self.before, self.quality = before, quality
+        self.before, self.quality, self.table = before, quality, table
 
     def files(self, image: Tensor) -> list[bytes]:
         """Return the ciphertext of each image, uint8 [C, H, W] or [B, C, H, W], as a JPEG file."""
         made = self.before(image)
-        return [encode(each, self.quality) for each in (made if made.dim() == 4 else made[None]).cpu()]
+        return [encode(each, self.quality, self.table) for each in (made if made.dim() == 4 else made[None]).cpu()]
 
     def forward(self, image: Tensor) -> Tensor:
         """Return what these files hold; files cannot be compiled."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vitcrypt.encryption import invariants
 from vitcrypt.encryption.arrays import A
@@ -71,8 +71,10 @@ class GrayscaleEtC(Scheme):
 
     Args:
         block_size: 8 in the publication.
-        quality: Of gray JPEG, 1 to 100; null: the ciphertext is kept to the byte. The publication has a quantisation
-            table of its own, which is not used here.
+        quality: Of gray JPEG, 1 to 100; null: the ciphertext is kept to the byte.
+        table: By which JPEG quantises: "luminance", as any gray image, so that colours are kept as finely as
+            brightness; or "planes", `jpeg_files.of_planes`. A later publication (arXiv 1810.13067) has a table of its
+            own, whose values could not be had.
 
     Subkeys (row = source block, 3N of them):
         symmetry: int64 [3N] in 0..7, as in `EtC`.
@@ -84,13 +86,16 @@ class GrayscaleEtC(Scheme):
 
     block_size: int = 8
     quality: int | None = 80
+    table: Literal["luminance", "planes"] = "luminance"
     properties = Properties(invertible=False)
     batched = True
 
     def __post_init__(self) -> None:
-        """Check the quality."""
+        """Check quality and table."""
         super().__post_init__()
         check_quality(self.quality)
+        if self.table not in ("luminance", "planes"):
+            raise ValueError(f"table is luminance or planes; got {self.table!r}")
 
     @property
     def name(self) -> str:
@@ -128,10 +133,13 @@ class GrayscaleEtC(Scheme):
     def apply(self, subkeys: dict[str, Tensor], shape: Shape) -> Cipher:
         """Lay out the planes, encrypt them as one image, compress."""
         from vitcrypt.encryption.compressed import Compressed, OfPlanes
+        from vitcrypt.encryption.jpeg_files import of_planes
         from vitcrypt.encryption.permutation import SignedPermutation
 
         cipher = OfPlanes(SignedPermutation.of(self.moves(subkeys, self.output_shape(shape))))
-        return cipher if self.quality is None else Compressed(cipher, self.quality)
+        if self.quality is None:
+            return cipher
+        return Compressed(cipher, self.quality, of_planes(self.quality) if self.table == "planes" else None)
 
     def invariants(self, images: Tensor) -> Tensor:
         """Contrasts within blocks of all planes, as of `EtC`; approximately, where ciphertexts are compressed."""

@@ -90,6 +90,13 @@ class Scheme:
         """The quality of the JPEG files that keep its ciphertexts; None: to the byte, as PNG."""
         return None
 
+    @property
+    def has_files(self) -> bool:
+        """Whether files can keep its ciphertexts: PNG those that are images as before, JPEG, or .npy float32."""
+        image = (3, 224, 224)
+        kept = self.jpeg_quality is not None or self.properties.dtype == "float32"
+        return kept or self.output_shape(image) == image
+
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """Return which subkeys there are at this image shape; none where a scheme draws its own in `subkeys`."""
         return {}

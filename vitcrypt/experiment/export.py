@@ -66,7 +66,7 @@ def export(run: Path, out: Path, hub: Path | None = None) -> Bundle:
     )
     if hub is not None:
         check_for_hub(result, bundle, hub)
-    what = bundle.described.model, bundle.image_size, len(bundle.classes), bundle.floats
+    what = bundle.described.model, bundle.image_size, len(bundle.classes), bundle.shape
     expected, path = state_of(*what), run / "last.ckpt"
     state = trained_tensors(path, run, result.identity)
     check_state(state, expected, path)
@@ -106,7 +106,6 @@ def _scheme(node: dict[str, Any]) -> dict[str, Any] | None:
     except (TypeError, ValueError) as error:
         told = f"{one_line(error)}; a client builds no other scheme than {', '.join(SCHEMES)}"
         raise ValueError(told) from error
-    image = (3, 224, 224)
-    if scheme.properties.dtype == "uint8" and scheme.output_shape(image) != image:
+    if not scheme.has_files:
         raise ValueError(f"{scheme.name} makes 8-bit images of another size; it can be trained, not served")
     return scheme.to_dict()

@@ -60,6 +60,8 @@ def identity(config: Config | AttackConfig, fingerprint: str | None, received: s
     encryption = dict(config.encryption)
     if (network := config.weight_files["encryption.weights"]) is not None:
         encryption["weights"] = sha256(expanded(network))
+    if encryption.get("table") == "luminance":  # an option that came later: as LATER
+        del encryption["table"]
     what |= {"encryption": encryption, "key_scope": config.key_scope, "seed": config.seed, "key": fingerprint}
     what |= {"keys": config.keys} if config.keys else {}
     return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()[:8]

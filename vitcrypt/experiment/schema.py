@@ -42,6 +42,11 @@ class JPEGSchemeConf(BlockSchemeConf):  # noqa: D101
 
 
 @dataclass
+class GrayJPEGConf(JPEGSchemeConf):  # noqa: D101
+    table: str = "luminance"
+
+
+@dataclass
 class NoiseConf(BlockSchemeConf):  # noqa: D101
     sigma: float = 32.0
     distribution: str = "gaussian"
@@ -92,6 +97,7 @@ def register() -> None:
         ("encryption", "horio", HorioConf),
         ("encryption", "neuracrypt", NeuraCryptConf),
         ("encryption", "jpeg", JPEGSchemeConf),
+        ("encryption", "gray_jpeg", GrayJPEGConf),
         ("encryption", "noise", NoiseConf),
         ("encryption", "features", FeaturesConf),
         ("encryption", "received", ReceivedConf),

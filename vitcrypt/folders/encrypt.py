@@ -82,8 +82,8 @@ def encrypt_folder(
     listing = list_folder(source)
     shape = (3, image_size, image_size)
     scheme.check_shape(shape)
-    if scheme.properties.dtype == "uint8" and scheme.output_shape(shape) != shape:
-        raise ValueError(f"{scheme.name} makes 8-bit images of another size, so no folder of image files can hold them")
+    if not scheme.has_files:
+        raise ValueError(f"{scheme.name} makes 8-bit images of another size, so no folder of PNG files can hold them")
     suffix = ".npy" if scheme.properties.dtype == "float32" else ".png" if scheme.jpeg_quality is None else ".jpg"
     names = Names(kept_names(listing, suffix) if keep_names else numbers(listing, suffix))
     wanted = Manifest(

@@ -162,7 +162,7 @@ def create_app(
         return answer(request, 200, {"status": "ok"})
 
     served = {name: bundle.origin.get(name) for name in ("identity", "names", "test_accuracy", "test_images")}
-    jpeg, floats = keeps_jpeg(bundle.described.scheme), bundle.floats
+    jpeg = keeps_jpeg(bundle.described.scheme)
     allowed = {"max_images": limits.max_images, "max_bytes": limits.max_bytes}
     described = {"format": CLIENT_FORMAT, **bundle.for_clients(), "served": served, "limits": allowed}
     description = JSONResponse(described).body
@@ -194,17 +194,17 @@ def create_app(
         if expected is not None and sent != expected:
             detail = f"the images are under key {str(sent)[:64]}, this network was trained under {expected}"
             raise HTTPException(409, detail)
-        kind = kind_of(request, jpeg, floats)
+        kind = kind_of(request, bundle.accepts, jpeg)
         if places.crowded:
             raise FullError
         async with body_of(request, limits, memory) as body:
             files = [body]
             if kind == FORM:
                 files = await _worked(len(body), files_of, request.headers["content-type"], body, limits)
-            count = count_of(kind, files, bundle.image_size, limits, floats)
+            count = count_of(kind, files, bundle.accepts, limits)
             async with places.hold(count, limits.wait_seconds):
                 work = 0 if kind == RAW else max(len(body), count * each)
-                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.image_size, jpeg, floats))
+                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.accepts, jpeg))
         seconds.observe(time.perf_counter() - started)
         return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
 

@@ -33,7 +33,7 @@ from vitcrypt.service.documents import (
 )
 from vitcrypt.untrusted.documents import explain, read_document
 from vitcrypt.untrusted.files import open_regular
-from vitcrypt.untrusted.scheme import float_shape
+from vitcrypt.untrusted.scheme import is_float, own_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -86,15 +86,15 @@ class Bundle:
             raise ValueError(f"no bundle may hold this: {explain(error)}") from None
 
     @property
-    def floats(self) -> tuple[int, int, int] | None:
-        """(C', H', W') of ciphertexts that are float32; None where they are images."""
-        return float_shape(self.described.scheme, self.image_size)
+    def shape(self) -> tuple[int, int, int] | None:
+        """(C', H', W') of ciphertexts of another shape than the images, or float32; None where they are as images."""
+        return own_shape(self.described.scheme, self.image_size)
 
     @property
     def accepts(self) -> tuple[tuple[int, int, int], np.dtype[Any]]:
         """(C', H', W') and dtype of what the network takes."""
-        image = (3, self.image_size, self.image_size)
-        return (self.floats, np.dtype("<f4")) if self.floats else (image, np.dtype(np.uint8))
+        floats = is_float(self.described.scheme)
+        return self.shape or (3, self.image_size, self.image_size), np.dtype("<f4" if floats else np.uint8)
 
     @classmethod
     def read(cls, folder: str | Path) -> Bundle:
@@ -127,7 +127,7 @@ class Bundle:
         from vitcrypt.models.networks import network_of, read_exactly, state_of
 
         assert self.folder is not None, "only a bundle that was read or written has weights"
-        what = self.described.model, self.image_size, len(self.classes), self.floats
+        what = self.described.model, self.image_size, len(self.classes), self.shape
         state = read_exactly(self.folder / "model.safetensors", state_of(*what))  # before memory is taken for it
         network = network_of(*what)
         network.load_state_dict(state)
@@ -165,7 +165,7 @@ class Bundle:
                 state = network.cpu().state_dict()
                 weights = {name: value.contiguous().clone() for name, value in state.items()}
                 save_file(weights, partial / "model.safetensors")
-                write_onnx(network, partial / "model.onnx", self.floats or self.image_size)
+                write_onnx(network, partial / "model.onnx", *self.accepts)
                 _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
                 files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
                 _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})

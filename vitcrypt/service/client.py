@@ -114,7 +114,7 @@ class Client:
             ConnectionError: The service does not answer.
             ValueError: An image cannot be read, or the service refuses.
         """
-        each = 4 * math.prod(self._shape) if self.floats else 3 * self.image_size**2
+        each = math.prod(self.shape) * (4 if self.floats else 1)
         at_once = max(1, min(self.max_images, self.max_bytes // each))
         chunks = (self.plain(images[start : start + at_once]) for start in range(0, len(images), at_once))
         if self.scheme.jpeg_quality is None:
@@ -133,7 +133,8 @@ class Client:
         return np.stack([read_pixels(file, self.image_size, self.interpolation) for file in files])
 
     @property
-    def _shape(self) -> Shape:
+    def shape(self) -> Shape:
+        """(C', H', W') of what is sent."""
         return self.scheme.output_shape((3, self.image_size, self.image_size))
 
     @property
@@ -174,8 +175,8 @@ class Client:
 
     def _check(self, key: Key | None) -> None:
         """Raise ValueError unless this key belongs to this service, and what it makes can be sent."""
-        plain, shape = self.scheme.is_plain, (3, self.image_size, self.image_size)
-        if not self.floats and self._shape != shape:
+        plain = self.scheme.is_plain
+        if not self.scheme.has_files:
             raise ValueError(f"{self.url} names {self.scheme.name}, which makes images of another size: none are sent")
         if key is None and not plain:
             raise ValueError(f"{self.url} classifies encrypted images: give the key {self.fingerprint or ''}".rstrip())

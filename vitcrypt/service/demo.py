@@ -49,9 +49,10 @@ def create_demo(client: Client, secret: str, restore: Restore | None = None) -> 
     Raises:
         ValueError: What is sent to the service are no images.
     """
-    if client.floats:
+    if client.floats or client.shape[0] != 3:
         raise ValueError(
-            f"the demo shows ciphertexts as pictures, and {client.scheme.name} makes none; use: vitcrypt predict"
+            f"the demo shows ciphertexts as pictures in colour, and {client.scheme.name} makes none; "
+            "use: vitcrypt predict"
         )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])

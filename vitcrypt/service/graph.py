@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,20 +33,23 @@ class Served(nn.Module):
         return logits
 
 
-def write_onnx(network: nn.Module, path: Path, size: int | Shape) -> None:
+def write_onnx(network: nn.Module, path: Path, shape: Shape, dtype: np.dtype[Any]) -> None:
     """Write a network as ONNX, any batch size, and compare the file with the network on photographs and noise.
 
     Args:
-        network: float [B, 3, S, S] -> logits [B, K]; it is put into evaluation mode.
-        path: The .onnx file. Input `image`, uint8 [batch, 3, S, S]; output `logits`, float [batch, K].
-        size: S; or (C', H', W') of float32 ciphertexts, which the input then is.
+        network: float [B, C, H, W] -> logits [B, K]; it is put into evaluation mode.
+        path: The .onnx file. Input `image`, [batch, C, H, W]; output `logits`, float [batch, K].
+        shape: (C, H, W).
+        dtype: Of the input: uint8, which is normalised, or float32.
 
     Raises:
         RuntimeError: The network has no equal in ONNX.
     """
     served = Served(network).eval()
-    noise = torch.Generator().manual_seed(0)
-    images = sample_images(size) if isinstance(size, int) else torch.randn(9, *size, generator=noise)
+    if dtype == np.uint8:
+        images = sample_images(shape[1]).reshape(9, *shape)  # gray: three planes
+    else:
+        images = torch.randn(9, *shape, generator=torch.Generator().manual_seed(0))
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

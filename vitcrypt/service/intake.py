@@ -7,10 +7,10 @@ not exactly an 8-bit RGB image of the right size is refused with the reason. JPE
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ BOUNDARY = re.compile(
 )
 FILE = re.compile(rb"(?i)\r\ncontent-disposition:[^\r\n]*;\s*filename\*?=")
 MAX_PART_HEAD = 2**13
+Accepts = tuple[Shape, np.dtype[Any]]
 UNPACKED = 4
 """How many times longer than a body may be the images in it may be together."""
 
@@ -65,23 +66,19 @@ async def body_of(request: Request, limits: Limits, memory: Room) -> AsyncIterat
         memory.leave(len(body))
 
 
-def kind_of(request: Request, jpeg: bool, floats: Shape | None = None) -> str:
-    """Return the media type of what is sent: PNG, RAW, FORM, or JPEG where ciphertexts may be kept so; RAW of float32.
+def kind_of(request: Request, accepts: Accepts, jpeg: bool) -> str:
+    """Return the media type of what is sent: RAW, and of images FORM, PNG of colours, JPEG where they may be kept so.
 
     Raises:
         HTTPException: 415, another one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    allowed = (PNG, JPEG, RAW, FORM) if jpeg else (PNG, RAW, FORM)
-    if floats is not None and kind != RAW:
-        raise HTTPException(
-            415, f"Content-Type is {kind[:64] or 'missing'}; send {RAW} (float32 [N, {', '.join(map(str, floats))}])"
-        )
-    if kind not in allowed:
-        first = f"{PNG}, {JPEG}" if jpeg else PNG
-        raise HTTPException(
-            415, f"Content-Type is {kind[:64] or 'missing'}; send {first}, {RAW} (uint8 [N, 3, S, S]) or {FORM}"
-        )
+    shape, dtype = accepts
+    raw = f"{RAW} ({dtype.name} [N, {', '.join(map(str, shape))}])"
+    files = {PNG: shape[0] == 3, JPEG: jpeg, raw: True, FORM: True}
+    allowed = [raw] if dtype.kind == "f" else [name for name, taken in files.items() if taken]
+    if kind != RAW and kind not in allowed:
+        raise HTTPException(415, f"Content-Type is {kind[:64] or 'missing'}; send {' or '.join(allowed)}")
     return kind
 
 
@@ -120,50 +117,54 @@ def files_of(header: str, body: bytes, limits: Limits) -> list[bytes]:
     return files
 
 
-def count_of(kind: str, files: list[bytes], size: int, limits: Limits, floats: Shape | None = None) -> int:
+def count_of(kind: str, files: list[bytes], accepts: Accepts, limits: Limits) -> int:
     """Return the number of images that these files hold, before any is decoded.
 
     Raises:
         HTTPException: 413, too many, or too large when they are unpacked; 422, bare bytes that are no whole number.
     """
-    length, each = len(files[0]), 4 * math.prod(floats) if floats else 3 * size * size
+    (channels, height, width), dtype = accepts
+    length, each = len(files[0]), channels * height * width * dtype.itemsize
     if kind != RAW:
         if len(files) > 1 and len(files) * each > UNPACKED * limits.max_bytes:
-            raise HTTPException(413, f"{len(files)} images of {size} x {size} are too many; send fewer at once")
+            raise HTTPException(413, f"{len(files)} images of {width} x {height} are too many; send fewer at once")
         return len(files)
     if not length or length % each:
-        what = f"float32 {list(floats)}" if floats else f"uint8 [3, {size}, {size}]"
+        what = f"{dtype.name} [{channels}, {height}, {width}]"
         raise HTTPException(422, f"{length} bytes are no whole number of images; each is {what}, {each}")
     if length // each > limits.max_images:
         raise HTTPException(413, f"{length // each} images; at most {limits.max_images} in one request")
     return length // each
 
 
-def decode_all(
-    kind: str, files: list[bytes], size: int, jpeg: bool, floats: Shape | None = None
-) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Return all images, uint8 [N, 3, S, S] or float32 [N, C', H', W'].
+def decode_all(kind: str, files: list[bytes], accepts: Accepts, jpeg: bool) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Return all images, of the shape and dtype that are accepted.
 
     Args:
         kind: What was sent, as `kind_of` names it.
         files: Its files.
-        size: S.
+        accepts: (C', H', W') and dtype of one.
         jpeg: Whether ciphertexts may be JPEG files.
-        floats: (C', H', W') of ciphertexts that are float32.
 
     Raises:
         HTTPException: 415 or 422, of `decode_png` and `decode_jpeg`; 422, values that no scheme makes.
     """
-    if floats is not None:
-        values = np.frombuffer(files[0], "<f4").reshape(-1, *floats)
+    shape, dtype = accepts
+    if kind == RAW:
+        values = np.frombuffer(files[0], dtype).reshape(-1, *shape)
+        if dtype == np.uint8:
+            return values
         try:
             check_floats(values)
         except ValueError as error:
             raise HTTPException(422, f"the request {error}") from None
         return values
-    if kind == RAW:
-        return np.frombuffer(files[0], np.uint8).reshape(-1, 3, size, size)
     named = ((f"image {i}" if len(files) > 1 else "image", data) for i, data in enumerate(files))
     return np.stack(
-        [(decode_jpeg if jpeg and data.startswith(SIGNATURE) else decode_png)(data, size, name) for name, data in named]
+        [
+            decode_jpeg(data, shape, name)
+            if jpeg and (data.startswith(SIGNATURE) or shape[0] != 3)
+            else decode_png(data, shape[1], name)
+            for name, data in named
+        ]
     )

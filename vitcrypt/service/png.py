@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 
-from vitcrypt.untrusted.jpeg import check_jpeg
+from vitcrypt.encryption import Shape
+from vitcrypt.encryption.jpeg_files import decode_foreign
 from vitcrypt.untrusted.png import SIGNATURE, parts_of
 
 KINDS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -40,26 +41,25 @@ def decode_png(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]
     if depth != 8 or colour != 2:
         mode = MODES.get(colour, "RGB")
         raise HTTPException(422, f"{name} is {depth}-bit {mode}; an encrypted image is 8-bit RGB without transparency")
-    return _pixels(bare, "PNG", size, name)
+    return _pixels(bare, size, name)
 
 
-def decode_jpeg(data: bytes, size: int, name: str = "image") -> NDArray[np.uint8]:
-    """Decode one JPEG of S x S pixels as `vitcrypt encrypt` writes them: uint8 [3, S, S].
+def decode_jpeg(data: bytes, shape: Shape, name: str = "image") -> NDArray[np.uint8]:
+    """Decode one JPEG as `vitcrypt encrypt` writes them: uint8 [C, H, W], as `shape` says.
 
     Raises:
         HTTPException: 422, any other.
     """
     try:
-        check_jpeg(data, size, size, 3)
+        return decode_foreign(data, shape)
     except ValueError as error:
         raise HTTPException(422, f"{name} {error}") from None
-    return _pixels(data, "JPEG", size, name)
 
 
-def _pixels(data: bytes, kind: str, size: int, name: str) -> NDArray[np.uint8]:
-    """Decode a file that was checked."""
+def _pixels(data: bytes, size: int, name: str) -> NDArray[np.uint8]:
+    """Decode a PNG that was checked."""
     try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if (image.size, image.mode) != ((size, size), "RGB"):  # what will be unpacked, as its reader sees it
                 raise ValueError(f"its reader takes it for {image.mode} of {image.size}")
             return np.asarray(image).transpose(2, 0, 1)

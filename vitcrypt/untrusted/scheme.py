@@ -57,6 +57,7 @@ class GrayscaleEtCScheme(Document):  # noqa: D101
     name: Literal["grayscale_etc"]
     block_size: Side
     quality: Quality | None = 80
+    table: Literal["luminance", "planes"] = "luminance"
 
 
 class NoiseScheme(Document):  # noqa: D101
@@ -105,8 +106,15 @@ def keeps_jpeg(values: SchemeValues | None) -> bool:
     return getattr(values, "quality", None) is not None
 
 
-def float_shape(values: SchemeValues | None, image_size: int) -> tuple[int, int, int] | None:
-    """Return (C', H', W') of ciphertexts that are float32, of images of this side; None where they are images."""
+def is_float(values: SchemeValues | None) -> bool:
+    """Say whether ciphertexts of a scheme are float32, and no images."""
+    return getattr(values, "name", None) in ("features", "neuracrypt", "orthogonal")
+
+
+def own_shape(values: SchemeValues | None, image_size: int) -> tuple[int, int, int] | None:
+    """Return (C', H', W') of ciphertexts that are float32 or images of another shape; None where they are as images."""
+    if isinstance(values, GrayscaleEtCScheme):
+        return 1, image_size, 3 * image_size
     if isinstance(values, FeaturesScheme):
         return values.values or 3 * (image_size // values.block_size) ** 2, 1, 1
     if isinstance(values, NeuraCryptScheme):
