@@ -155,25 +155,28 @@ def main() -> None:
 def table(found: dict[str, dict[str, dict[str, float]]], killed: bool = False) -> None:
     """Print each step at each size, and how it grew since the size before; or what a kill costs."""
     if killed:
-        print("| images | killed | images kept | processor seconds until it goes on | seconds |\n|" + " --- |" * 5)
-        for size, sizes in sorted(found.items(), key=lambda item: int(item[0])):
-            for name in filter(sizes.__contains__, KILLED):
-                one = sizes[name]
-                row = f"{int(size):,} | {name.partition(',')[0]} | {one['kept'] * int(size):,.0f}"
-                print(f"| {row} | {one['cpu_seconds']:.1f} | {one['seconds']:.1f} |")
-        return
-    print("| images | step | images a processor second | peak MiB | exponent of time | of memory |\n|" + " --- |" * 6)
+        header = "| images | killed | images kept | processor seconds until it goes on | seconds |"
+    else:
+        header = "| images | step | processor seconds | seconds | images a processor second | peak MiB |"
+        header += " bytes more an image | exponent of time | of memory |"
+    print(f"{header}\n|{' --- |' * (header.count('|') - 1)}")
     sizes = sorted(map(int, found))
     for before, size in zip([None, *sizes], sizes, strict=False):
         for name, one in found[str(size)].items():
-            if name in KILLED:
+            times = f"{one['cpu_seconds']:.1f} | {one['seconds']:.1f}"
+            if (name in KILLED) != killed:
                 continue
-            grown = ["", ""]
+            if killed:
+                print(f"| {size:,} | {name.partition(',')[0]} | {one['kept'] * size:,.0f} | {times} |")
+                continue
+            grown = ["", "", ""]
             if before is not None and name in found[str(before)]:
                 other, ratio = found[str(before)][name], math.log(size / before)
-                grown = [f"{math.log(one[k] / other[k]) / ratio:.2f}" for k in ("cpu_seconds", "peak_mib")]
-            rate = f"{size / one['cpu_seconds']:,.0f}"
-            print(f"| {size:,} | {name} | {rate} | {one['peak_mib']:.0f} | {' | '.join(grown)} |")
+                more = (one["peak_mib"] - other["peak_mib"]) * 2**20 / (size - before)
+                exponents = (math.log(one[k] / other[k]) / ratio for k in ("cpu_seconds", "peak_mib"))
+                grown = [f"{more:.0f}", *(f"{exponent:.2f}" for exponent in exponents)]
+            rate = f"{size / one['cpu_seconds']:,.0f} | {one['peak_mib']:.0f}"
+            print(f"| {size:,} | {name} | {times} | {rate} | {' | '.join(grown)} |")
 
 
 if __name__ == "__main__":

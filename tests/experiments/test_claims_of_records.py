@@ -6,6 +6,7 @@ import claims
 import pytest
 
 from vitcrypt.benchmark.claims import read_claims
+from vitcrypt.benchmark.measured import claims_of
 from vitcrypt.encryption import SCHEMES
 from vitcrypt.report.results import attacked, read_results
 
@@ -43,6 +44,17 @@ def test_every_measured_claim_has_a_command_of_a_configuration_here(made):
                 assert words[:2] == ["vitcrypt", "attack"]
                 continue
             assert (claims.ROOT / "experiments" / f"{words[words.index('--config-name') + 1]}.yaml").exists()
+
+
+def test_claims_of_several_owners_name_their_number_and_are_apart():
+    results = read_results(claims.ROOT / "experiments" / "records" / "owners")[0]
+    said = {"by": "measured", "commit": "0123abc", "hardware": "a machine", "command": "vitcrypt run keys=5"}
+    found = [each for each in claims_of(results, {}, lambda _: said) if each.kind == "accuracy"]
+    assert {(each.scheme.values.get("keys"), each.key_scope, each.keys) for each in found} == {
+        *((number, "per_client", number) for number in (1, 2, 5, 20)),
+        (None, "per_image", 1),
+    }
+    assert len({each.path for each in found}) == len(found)
 
 
 def test_a_changed_number_is_found_and_claims_of_others_stay(made, tmp_path, monkeypatch, capsys):

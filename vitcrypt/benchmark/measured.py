@@ -65,8 +65,10 @@ def _method(result: AttackResult) -> Part:
 
 
 def _scheme(result: TrainingResult | AttackResult, families: Mapping[str, str]) -> Part:
-    name = result.config.names.encryption
-    return {"name": name, "family": families.get(name, "other"), "values": _plain(result.config.encryption or {})}
+    name, values = result.config.names.encryption, _plain(result.config.encryption or {})
+    if result.config.keys:  # so many owners are another case than one, or a key for each image
+        values["keys"] = result.config.keys
+    return {"name": name, "family": families.get(name, "other"), "values": values}
 
 
 def _case(group: list[Any]) -> Part:
@@ -75,10 +77,10 @@ def _case(group: list[Any]) -> Part:
     keys = {each.key.fingerprint for each in group} - {None}
     return {
         "data": {"name": data_of(first), "image_size": first.config.image_size},
-        "key_scope": first.config.key_scope if keys else "none",
+        "key_scope": ("per_client" if first.config.keys else first.config.key_scope) if keys else "none",
         "n": first.metrics.images,
         "seeds": len({each.config.seed for each in group}),
-        "keys": len(keys) or None,
+        "keys": len(keys) * (first.config.keys or 1) or None,
     }
 
 
