@@ -5,9 +5,10 @@
     python experiments/attack_trials.py photographs               # six photographs, alone and under one key
     python experiments/attack_trials.py statistics cifar10.npz pe:50:10 pe:10:10 le:50:6 le:10:6 etc:1000:9 ele:100:10
 
-`statistics` takes scheme:ciphertexts:trials (also ele:50:10, ele:1000:3), with 2,000 public images. Of each trial: the least share
-of a subkey that was found (1: the key is exact), the median SSIM of the best version of its images (the first 100), and
-seconds. Recorded in experiments/records/trials; trials_table.py prints the table of docs/threat-model.md.
+`statistics` takes scheme:ciphertexts:trials (also ele:50:10, ele:1000:3), with 2,000 public images. Of each trial: the
+least share of a subkey that was found (1: the key is exact), the median SSIM of the best version of its images (the
+first 100), and seconds. Recorded in experiments/records/trials; trials_table.py prints the table of
+docs/threat-model.md.
 
 The .npz file holds `train_images` and `test_images`, uint8 [N, 32, 32, 3].
 """
