@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from samples import class_folders
 
-from vitcrypt.data import Manifest, folder, npz, read_image
+from vitcrypt.data import ImageDataModule, Manifest, folder, npz, read_image
 from vitcrypt.data.received import read_checked_pixels
 from vitcrypt.encryption import EtCJPEG, GrayscaleEtC, ImageEncryption, Noise
 from vitcrypt.encryption.jpeg_files import decode_foreign, encode
@@ -45,6 +45,9 @@ def test_training_verifying_and_packing_take_them(made, tmp_path):
     root, manifest = made
     splits = folder(str(root / "enc"), SIDE)
     assert tuple(splits.train.images.shape[1:]) == manifest.stored[0]
+    data = ImageDataModule(splits, SIDE, None, manifest, augment="none")
+    held = splits.train.batch([0, 1])["image"]
+    assert torch.equal(data.encrypted(held, torch.arange(2)), held), "nothing is resized"
     assert verify_folder(root / "enc") == (manifest, [])
     pack_npz(root / "enc", tmp_path / "x.npz")
     packed = npz(str(tmp_path / "x.npz"))
