@@ -84,7 +84,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.append(node.module)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "importorskip":
-            names.append(node.args[0].value)
+            names += [named.value for named in node.args if isinstance(named, ast.Constant)]
     return {name.split(".")[0] for name in names}
 
 

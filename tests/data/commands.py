@@ -24,7 +24,7 @@ COMMANDS = {
     "rotate": lambda enc, out: rotate_folder(enc, out, KEY, NEW),
     "pack": lambda enc, out: pack_npz(enc, out.with_suffix(".npz")),
     "pack into tar files": lambda enc, out: pack_shards(enc, out),
-    "run": lambda enc, out: folder(str(enc), 16),
+    "run": lambda enc, out: folder(str(enc), 16).loaded(),
     "run, images in files": lambda enc, out: list(map(every, some(folder(str(enc), 16, in_memory_gib=0.0)))),
 }
 

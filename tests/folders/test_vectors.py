@@ -145,7 +145,7 @@ def test_a_tampered_vector_of_a_folder_is_found(made, tmp_path, provider):
             (wrong,) = verify_folder(root / "enc")[1]
             assert f"val/ant/{path.name}: {told}" in wrong
             with pytest.raises(ValueError, match=f"{path.name} is not the file of the manifest"):
-                folder(str(root / "enc"), 16)
+                folder(str(root / "enc"), 16).loaded()
     finally:
         path.write_bytes(original)
 
