@@ -45,9 +45,9 @@ class Records(NamedTuple):
 
 RECORDS = (
     Records("table1_small", "70d642f"),
-    Records("fig4", "ae7b4c3"),
-    Records("linkage", "be36f06"),
     Records("break_curve", "70d642f"),
+    Records("fig4", "cd1b056"),
+    Records("linkage", "be36f06"),
     Records("orbit", "6fe94c4"),
     Records("benchmark", "2bf8b09"),
     Records("benchmark_each", "eb8490f"),
@@ -66,8 +66,8 @@ CONFIGURATIONS = {
     ("linkage", "link"): "linkage",
 }
 """By folder of records and attack, the file in `experiments/` that runs it."""
-ANEW = {("break_curve", "statistics"): "cd1b056"}
-"""By folder of records and attack, the commit with which they were made again, after those of the folder."""
+OTHERWISE = {("break_curve", "statistics"): "cd1b056", ("fig4", "itn", "proposed"): "ae7b4c3"}
+"""By folder of records and attack, and perhaps scheme, the commit of those that another one made than the rest."""
 
 
 def command(folder: str, group: list[Any]) -> str:
@@ -112,12 +112,14 @@ def measured() -> Iterator[Claim]:
         def said(group: list[Any], start: tuple[str, str, str] = (folder, commit, hardware)) -> Measured:
             place = f"experiments/records/{start[0]}"
             line = command(start[0], group)
-            commit = ANEW.get((start[0], getattr(group[0].config.names, "attack", "")), start[1])
+            names = group[0].config.names
+            of = (start[0], getattr(names, "attack", ""), names.encryption)
+            commit = OTHERWISE.get(of, OTHERWISE.get(of[:2], start[1]))
             return Measured(by="measured", commit=commit, hardware=start[2], command=line, records=place)
 
         for claim in claims_of(results, FAMILIES, said):
-            # what an experiment of its own says with more seeds and keys goes before a card
-            if claim.path not in seen or (claim.kind != "keyspace" and not folder.startswith("benchmark")):
+            # what an experiment of its own says with more seeds and keys goes before a single run, or a card
+            if claim.path not in seen:
                 yield claim
             seen.add(claim.path)
 

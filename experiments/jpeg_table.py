@@ -24,7 +24,8 @@ def trained(folder: Path) -> dict[tuple[str, str, int], float]:
         record = json.loads(path.read_text())
         names, scheme = record["config"]["names"], record["config"]["encryption"]
         if scheme.get("quality") is not None and names["model"] == NETWORK:
-            of = names["encryption"], scheme.get("table", "standard"), scheme["quality"]
+            usual = "luminance" if names["encryption"] == "grayscale_etc" else "standard"
+            of = names["encryption"], scheme.get("table", usual), scheme["quality"]
             found[of] = 100 * record["metrics"]["acc"]
     return found
 
