@@ -23,10 +23,10 @@ run: install ## train on encrypted digits and on plain ones, and compare (3 minu
 	OMP_NUM_THREADS=1 $(BIN)/vitcrypt run -m encryption=proposed,plain data=digits model=vit_micro # so small: one thread is faster
 	$(BIN)/vitcrypt report results/digits
 
-test: install ## all tests (14 minutes on 2 cores)
+test: install ## all tests (6 to 14 minutes on 2 cores)
 	$(TEST) -n 3 --maxschedchunk 3
 
-test-fast: install ## those that take less than a second each (4 minutes on 2 cores)
+test-fast: install ## those that take less than a second each (2 to 4 minutes on 2 cores)
 	$(TEST) -n auto --maxschedchunk 3 -m "not slow"
 
 lint: install ## ruff and mypy
