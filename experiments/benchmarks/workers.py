@@ -2,9 +2,9 @@
 
     PYTHONPATH=experiments python -m benchmarks.workers [--seconds 10] [--rounds 5] [--json FILE]
 
-The network computes for 5 ms of processor time on one thread, beside the GIL as networks do. Rounds with one and with two
-workers take turns, each with 16 clients that wait for every answer, as of `benchmarks.service`; they need a core too, so
-that two workers want a machine that does nothing else.
+The network computes for 5 ms of processor time on one thread, beside the GIL as networks do. Rounds with one and with
+two workers take turns, each with 16 clients that wait for every answer, as of `benchmarks.service`; they need a core
+too, so that two workers want a machine that does nothing else.
 """
 
 import hashlib
