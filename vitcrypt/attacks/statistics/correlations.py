@@ -93,8 +93,7 @@ def block_layout(means: Floats, public: Floats, starts: int) -> tuple[Ints, Floa
     `public` are those [N, m] of public images, at their places; `starts` is for the graph matching. Returns the place
     of each block, int64 [N], and its sign, [N].
     """
-    unit, expected = standardised(means, 1), standardised(public, 1)
-    correlations, template = unit @ unit.T / unit.shape[1], expected @ expected.T / expected.shape[1]
+    correlations, template = _correlations(means), _correlations(public)
     signs = brighter(signs_of(correlations), means, public)
     brightness = (means.mean(1) * signs)[:, None] - public.mean(1)[None]
     unary = -0.5 * brightness**2 / public.var(1).mean() * len(means)
@@ -107,12 +106,18 @@ def value_layout(values: Floats, public: Floats, starts: int) -> tuple[Ints, Flo
     Means alone place few blocks right from 100 images; where blocks touch, their values tell more.
     """
     means = values.mean(1)
-    unit = standardised(means, 1)
-    signs = brighter(signs_of(unit @ unit.T / unit.shape[1]), means, public.mean(1))
+    signs = brighter(signs_of(_correlations(means)), means, public.mean(1))
     few = values.shape[2]
     graphs = zip(_nearness(values * signs[:, None, None], few), _nearness(public, few), strict=True)
     # matched once for all blocks, so it may take longer
     return match_graphs(list(graphs), starts=starts, patience=200), signs
+
+
+def _correlations(series: Floats) -> Floats:
+    """Return the correlations of series [S, n]: [S, S]."""
+    unit = standardised(series, 1)
+    made: Floats = unit @ unit.T / unit.shape[1]
+    return made
 
 
 def _nearness(values: Floats, few: int) -> list[Floats]:
