@@ -67,6 +67,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PathText = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]
 KeyScope = Annotated[str, one_of("shared", "per_image")]
+Embedding = Annotated[str, one_of("shared", "per_position", "shared_nibbles", "per_position_nibbles")]
 Copies = Annotated[str, one_of("exact", "jpeg90", "jpeg90_420", "jpeg50", "brightened", "cropped", "resized")]
 Limit = Annotated[Any, AfterValidator(batch_limit)]
 
@@ -91,8 +92,7 @@ class DataConf(Strict):
     root: PathText | None = None
     image_size: Side = "${model.image_size}"  # type: ignore[assignment]
     interpolation: Annotated[str, one_of("bilinear", "bicubic")] = "bilinear"
-    # share of the training images, where no validation images come along; 0: none
-    validation: Share = 0.1
+    validation: Share = 0.1  # of the training images, where no validation images come along; 0: none
     split_seed: Seed = 0
     limit_train: Count | None = None
     limit_test: Count | None = None
@@ -125,9 +125,7 @@ class ModelConf(Strict):
     steps: OrAll = -1
     optimizer: dict[str, Any] = MISSING
     adaptation: Annotated[str, one_of("none", "le", "ele")] = "none"
-    patch_embedding: Annotated[str, one_of("shared", "per_position", "shared_nibbles", "per_position_nibbles")] = field(
-        default="shared", metadata=LATER
-    )
+    patch_embedding: Embedding = field(default="shared", metadata=LATER)
     fold_key: bool = field(default=False, metadata=LATER | {"hashed": "adapt_to_key"})
     schedule: Annotated[str, one_of("cosine", "constant", "multistep")] = "cosine"
     milestones: list[int] = field(default_factory=list)
@@ -229,6 +227,8 @@ class ObservationConf(Strict):
     public_images: NotNegative = 0
     gallery: Annotated[int, Field(ge=-1)] = field(default=0, metadata=LATER)
     gallery_copies: Copies = field(default="exact", metadata=LATER)
+    releases: Count = field(default=1, metadata=LATER)  # of private features, in copies that differ in a bit
+    rotation: bool = field(default=False, metadata=LATER)  # of private features: whether it is known
     known: NotNegative = 0
     queries: NotNegative = 0
     weights: str | None = None
