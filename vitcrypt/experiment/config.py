@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from omegaconf import MISSING
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from vitcrypt.experiment.blame import near
 from vitcrypt.untrusted.documents import MAX_SIDE
@@ -42,6 +43,16 @@ def _name(value: str) -> str:
     return value
 
 
+def _key_files(value: Any) -> Any:
+    several = isinstance(value, list)
+    files = [str(entry) for entry in (value if several else [value])]  # a name of digits comes as a number
+    if value is None or (several and len(files) < 2):
+        raise ValueError("the path of a key file, or to those of two owners and more: key=[a.txt,b.txt]")
+    if "" in files:
+        raise PydanticCustomError("string_too_short", "empty")
+    return files if several else files[0]
+
+
 def batch_limit(value: Any) -> Any:
     """Return a limit of batches if it is a number of them or a share."""
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
@@ -66,6 +77,7 @@ Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PathText = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]
+KeyFiles = Annotated[Any, AfterValidator(_key_files)]
 KeyScope = Annotated[str, one_of("shared", "per_image")]
 Copies = Annotated[str, one_of("exact", "jpeg90", "jpeg90_420", "jpeg50", "brightened", "cropped", "resized")]
 Limit = Annotated[Any, AfterValidator(batch_limit)]
@@ -188,7 +200,7 @@ class Names(Strict):
 class JobConf(Strict):
     """What trainings and attacks are both told."""
 
-    key: PathText = "test-0"
+    key: KeyFiles = "test-0"
     key_scope: KeyScope = "shared"
     keys: NotNegative = 0
     seed: Seed = 0
