@@ -38,7 +38,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "encryption": {
         "vitcrypt.encryption": (
             *("ELE", "LE", "PE", "EtC", "Plain", "Proposed"),
-            *("EtCJPEG", "Features", "GrayscaleEtC", "Horio", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS"),
+            *("EtCJPEG", "Features", "GrayscaleEtC", "Horio", "I2P", "NeuraCrypt", "Noise", "Orthogonal", "PEViTRS"),
             "Pixelise",
         )
     },

@@ -18,10 +18,9 @@ from vitcrypt.encryption import Features, ImageEncryption
 from vitcrypt.encryption.cipher import KeyScope
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.experiment.config import AttackConfig
-from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.job import Job, opened
 from vitcrypt.experiment.score import Truth
 from vitcrypt.jobs.place import expanded
-from vitcrypt.keys import open_key
 from vitcrypt.models.weight_files import check_finite, read_state
 from vitcrypt.targets import build
 
@@ -44,9 +43,10 @@ class Victim:
         config = self.config = job.config
         assert job.scheme is not None  # an attack without one was refused
         self.scheme, self.shape = job.scheme, (3, config.image_size, config.image_size)
-        key = job.key or open_key(config.key)
+        key = job.key or opened(config.key)
         self.encryption = ImageEncryption(self.scheme, key, self.shape, cast("KeyScope", config.key_scope), config.keys)
-        self.subkeys = self.scheme.subkeys(key, self.shape) if config.key_scope == "shared" else None
+        one = key if config.key_scope == "shared" and not isinstance(key, tuple) else None
+        self.subkeys = self.scheme.subkeys(one, self.shape) if one is not None else None
 
     @cached_property
     def splits(self) -> Splits:
