@@ -50,8 +50,8 @@ class Link:
         observation = pooled(observation)
         scheme = observation.scheme
         if isinstance(scheme, Features) and (vectors := turned_back(observation)) is not None:
-            parts = [torch.cdist(vectors, scheme.features(part)) for part in torch.split(gallery, self.chunk)]
-            return _nearest(gallery, torch.cat(parts, 1).float())
+            apart = [torch.cdist(vectors, scheme.features(part)) for part in torch.split(gallery, self.chunk)]
+            return _nearest(gallery, torch.cat(apart, 1).float())
         keyed = scheme.properties.keyed
         invariants = scheme.invariants if keyed else _values
         try:
