@@ -92,6 +92,10 @@ def score(
     plain, restored = truth.plain, reconstruction.images.cpu()
     if restored.shape != plain.shape:
         raise ValueError(f"the attack returned images {list(restored.shape)} for {list(plain.shape)}")
+    far, gallery = reconstruction.distances, observation.gallery
+    if far is not None and (gallery is None or far.shape != (len(plain), len(gallery))):
+        among = 0 if gallery is None else len(gallery)
+        raise ValueError(f"the attack returned distances {list(far.shape)} of {len(plain)} ciphertexts to {among}")
     ciphertexts = observation.pictures.cpu()
     measured, best = similarity(plain, restored, perceptual)
     turned = {"restored": common_symmetry(restored, plain), "ciphertext": common_symmetry(ciphertexts, plain)}
