@@ -57,6 +57,8 @@ def test_other_data_another_key_and_a_run_that_is_not_finished(run):
         (["model.nonsense=1"], "there is no model.nonsense"),
         (["data.root=nosuch.npz"], "nosuch.npz"),
         (["model.network.depth=2"], "weights of another network"),
+        (["results=elsewhere"], "makes no use of results"),
+        (["seed=1,2"], "give one value"),
     ],
 )
 def test_what_does_not_fit_is_refused(run, overrides, told):

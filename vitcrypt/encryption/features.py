@@ -20,6 +20,13 @@ from vitcrypt.encryption import primitives
 from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.text import one_line
+
+LARGEST = 10_000
+"""Of clip and sigma, and of clip / sigma: as far as the bounds are computed."""
+MAX_ONNX_BYTES = 2**31
+"""No protobuf is longer."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,11 @@ class Features(Scheme):
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0 or (name == "clip" and value == 0):
                 raise ValueError(f"{name} is a number {least}; got {value!r}")
+        if max(self.clip, self.sigma) > LARGEST or self.clip < LARGEST**-3 or 0 < self.sigma < self.clip / LARGEST:
+            raise ValueError(
+                f"no bounds are computed for clip={self.clip} and sigma={self.sigma}: set both up to {LARGEST:,}, and "
+                f"sigma to 0, or from clip / {LARGEST:,} on"
+            )
         if (self.network is None) != (self.values is None):
             raise ValueError("network (SHA-256 of a file) and values (the length of its vectors) belong together")
         if self.weights is not None and self.network not in (None, _network(self.weights).sha256):
@@ -222,12 +234,15 @@ def _loaded(path: str, _process: int) -> _Network:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     try:
-        data = Path(path).expanduser().read_bytes()
-        session = onnxruntime.InferenceSession(data, options)
+        data = read_regular(Path(path).expanduser(), MAX_ONNX_BYTES)
     except OSError:
         raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
+    except ValueError as error:
+        raise ValueError(f"encryption.weights={path} cannot be read: {error}") from None
+    try:
+        session = onnxruntime.InferenceSession(data, options)
     except Exception as error:  # ONNX Runtime raises its own
-        raise ValueError(f"encryption.weights={path} is no ONNX file: {error}") from error
+        raise ValueError(f"encryption.weights={path} is no ONNX file: {one_line(error)}") from error
     (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
     if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
         raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")

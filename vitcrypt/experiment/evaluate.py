@@ -44,6 +44,8 @@ FORMAT = "vitcrypt evaluation 1"
 MAX_CONFIG_BYTES = 2**20
 GROUPS = ("data", "encryption", "trainer")
 """What may be chosen anew; the network is the run's."""
+UNUSED = ("results", "resume", "callbacks", "logger", "debug", "hydra")
+"""Of no effect: what is found is written beside the run, of which nothing is kept or resumed."""
 
 
 def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
@@ -112,6 +114,11 @@ def _values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     """Return the configuration of a run with some values in place of its own."""
     values = _read(folder)
     parsed = OverridesParser.create().parse_overrides(renames.overrides(overrides))
+    for entry in parsed:
+        if entry.is_sweep_override():
+            raise ValueError(f"{entry.input_line}: vitcrypt evaluate tests once; give one value")
+        if (name := entry.key_or_group).partition(".")[0] in UNUSED:
+            raise ValueError(f"{entry.input_line}: a test makes no use of {name}; leave it out")
     chosen = {entry.key_or_group: entry.value() for entry in parsed}
     groups = {name: option for name, option in chosen.items() if name in GROUPS}
     if groups:
