@@ -1,9 +1,15 @@
 """ViTs whose random weights are large, so that a mistake shows in the logits, and images as they see them."""
 
+import atexit
+import tempfile
+from functools import cache
+
 import timm
 import torch
+from safetensors.torch import save_file
 
 from vitcrypt.encryption import ELE, LE, PE, EtC, Horio, Plain, Proposed
+from vitcrypt.encryption.unet import UNet
 
 KINDS = {  # the poorest patch embedding that can follow a scheme, for blocks of one patch
     Plain: "shared",
@@ -39,6 +45,19 @@ def small(seed=0, **options):
 def seen(image, dtype=torch.float64):
     """Normalise as `vitcrypt.data` does, in double precision."""
     return (image.double() * 2 - 255).div(255).to(dtype)
+
+
+@cache
+def unet_file():
+    """The file of a small U-Net of two levels, random but for its running statistics; it is gone with the process."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet(3, 4, 2)
+        network(torch.rand(16, 3, 8, 12) * 2 - 1)
+    save_file(network.state_dict(), path := f"{folder.name}/h.safetensors")
+    return path
 
 
 def linear_features(path, shape, length):

@@ -105,11 +105,12 @@ COMMANDS = {"build", "hatchling", "mypy", "pytest-cov", "pytest-timeout", "pytes
 @CHECKOUT
 def test_what_is_declared_is_imported_and_what_is_imported_is_declared():
     declared = requirements()
-    used = set().union(*(declared[group] for group in ("", "serve", "loggers", "s3", "slurm", "ray")))
+    used = set().union(*(declared[group] for group in ("", "serve", "fast", "loggers", "s3", "slurm", "ray")))
     assert third_party("vitcrypt", "hydra_plugins") == used - LOADED_BY_OTHERS.keys()
     rooms = [f"vitcrypt/{path.name}" for path in (ROOT / "vitcrypt").iterdir() if path.is_dir()]
     assert third_party(*(room for room in rooms if room != "vitcrypt/service")) == {
         *(declared[""].keys() - LOADED_BY_OTHERS.keys()),
+        "isal",
         "mlflow",
         "ray",
         "submitit",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vitcrypt.attacks.learned.memory import parameters
-from vitcrypt.attacks.learned.networks import BlockInverse, SmallDiscriminator, UNet, initialise_as_dcgan
+from vitcrypt.attacks.learned.networks import BlockInverse, SmallDiscriminator, initialise_as_dcgan
 from vitcrypt.attacks.learned.sia import (
     BlockMaps,
     BlockNorm,
@@ -19,6 +19,7 @@ from vitcrypt.attacks.learned.sia import (
     SIAGenerator,
     from_fixed_start,
 )
+from vitcrypt.encryption.unet import UNet
 
 SILENT = (nn.Flatten, nn.AdaptiveAvgPool2d, nn.Identity)
 

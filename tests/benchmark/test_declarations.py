@@ -10,6 +10,7 @@ from cases import label
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from networks import unet_file
 from samples import noise_tensor as noise
 
 from vitcrypt.benchmark import declarations
@@ -22,6 +23,7 @@ SCHEMES = Path(__file__).parent / "schemes"
 SHAPE = (3, 16, 16)
 IMAGES = noise(4, *SHAPE, seed=1) // 2 + torch.arange(16, dtype=torch.uint8) * 8
 SMALL = {"neuracrypt": {"hidden": 32}, "etc_jpeg": {"block_size": 8}}
+SMALL |= {"i2p": {"block_size": 2, "weights": unet_file()}}
 SMALL |= {name: {"block_size": 4} for name in ("proposed", "pevit_rs")}
 ALL = [cls(**SMALL.get(name, {})) for name, cls in CLASSES.items()]
 

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import gamma
 from scipy.stats import norm
 
-from vitcrypt.encryption import Features, ImageEncryption
+from vitcrypt.encryption import Features, ImageEncryption, features
 from vitcrypt.encryption.features import _loaded
 from vitcrypt.encryption.privacy import gaussian_delta, gaussian_epsilon, leakage_bits
 from vitcrypt.keys import Key
@@ -40,6 +40,16 @@ def test_ciphertexts_are_the_oracle_s_alone_and_in_batches_and_repeat():
     assert torch.equal(made[0], made[2])
     with pytest.raises(ValueError, match="cannot be undone"):
         encryption.decrypt(made)
+
+
+def test_vectors_are_kept_within_their_bound_and_the_same_beyond_it(monkeypatch):
+    images, scheme = noise(9, 3, 8, 8, seed=6), Features(4)
+    made = cipher_of(scheme, (3, 8, 8))(images)
+    monkeypatch.setattr(features, "KEPT", 4 * (features.OVERHEAD + 4 * 12) + 1)
+    bounded = scheme.cipher(drawn(scheme, (3, 8, 8)), (3, 8, 8))
+    for part in (images, images.flip(0)):
+        assert torch.equal(bounded(part), made if part is images else made.flip(0))
+        assert len(bounded._made) == 4
 
 
 def test_subkeys_never_change():

@@ -16,7 +16,20 @@ from cases import (
     noise,
 )
 
-from vitcrypt.encryption import ELE, LE, MASTER_KEY_BITS, PE, SCHEMES, EtC, ImageEncryption, Plain, Proposed, drawn
+from vitcrypt.encryption import (
+    ELE,
+    LE,
+    MASTER_KEY_BITS,
+    PE,
+    SCHEMES,
+    EtC,
+    EtCJPEG,
+    ImageEncryption,
+    Orthogonal,
+    Plain,
+    Proposed,
+    drawn,
+)
 from vitcrypt.keys import Key
 
 # Key space
@@ -128,6 +141,26 @@ def test_several_owners_have_a_key_each_and_images_are_dealt_to_them_by_index():
     assert torch.equal(encryption.decrypt(encrypted, index), images)
     with pytest.raises(ValueError, match='keys=3: a number, with key_scope="per_image"'):
         ImageEncryption(LE(block_size=4), key, SHAPE, keys=3)
+
+
+@each([*KEYED, Orthogonal(4), EtCJPEG(8), Plain()])
+def test_each_owner_s_images_are_what_the_owner_alone_would_make_of_them(scheme):
+    keys = [Key.test(f"test-{number}") for number in range(3)]
+    images, index = noise(6, *SHAPE, seed=9), torch.tensor([4, 0, 2**40, 3, 1, 6])
+    encryption = ImageEncryption(scheme, keys, SHAPE, "per_image")
+    encrypted = encryption(images, index)
+    for i, image, row in zip(index.tolist(), images, encrypted, strict=True):
+        alone = ImageEncryption(scheme, keys[i % 3], SHAPE)
+        assert torch.equal(row, alone(image))
+        assert torch.equal(encryption(image, torch.tensor([i])), row)
+        assert torch.equal(encryption.decrypt(row, torch.tensor([i])), alone.decrypt(row))
+    assert torch.equal(encryption.decrypt(encrypted, index)[5], encryption.decrypt(encrypted[5], index[5:]))
+    assert not encryption.state_dict()
+    for wrong in ({"key_scope": "shared"}, {"key_scope": "per_image", "keys": 2}):
+        with pytest.raises(ValueError, match=r'3 keys of so many owners are for key_scope="per_image"'):
+            ImageEncryption(scheme, keys, SHAPE, **wrong)
+    with pytest.raises(ValueError, match="each owner alone"):
+        encryption.files(images, index)
 
 
 def test_per_image_keys_need_an_index_of_the_right_kind():

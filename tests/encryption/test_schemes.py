@@ -9,6 +9,7 @@ from cases import LARGE, LOSSY, ORACLES, SHAPE, SMALL, by_oracle, case, cipher_o
 
 from vitcrypt.encryption import (
     ELE,
+    I2P,
     LE,
     PE,
     SCHEMES,
@@ -180,5 +181,5 @@ def test_the_ciphertext_of_a_fixed_image_never_changes(scheme, checksum):
 def test_every_scheme_has_a_golden_checksum():
     elsewhere = {EtCJPEG}  # whose bytes depend on Pillow's library, and before it are those of EtC
     elsewhere |= {Orthogonal, NeuraCrypt}  # floats: their subkeys have checksums in test_field.py
-    elsewhere |= {Features}  # test_features.py
-    assert {type(scheme) for scheme in GOLDEN} | elsewhere == set(SCHEMES.values()) == set(ORACLES)
+    elsewhere |= {Features, I2P}  # test_features.py, test_i2p.py
+    assert {type(scheme) for scheme in GOLDEN} | elsewhere == set(SCHEMES.values()) == set(ORACLES) | {I2P}

@@ -12,9 +12,10 @@ from samples import medmnist, written
 from vitcrypt.data import digits
 from vitcrypt.data.steps import Division
 from vitcrypt.experiment import devices
-from vitcrypt.experiment.config import Config, TrainerConf, batch_limit
+from vitcrypt.experiment.config import Config, TrainerConf
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import limited, planned, warnings_of
+from vitcrypt.experiment.ranges import batch_limit
 from vitcrypt.experiment.training_run import TrainingRun
 
 CNN = ["model=resnet18", "model.network.width=2", "model.image_size=8", "trainer=cpu", "data.validation=0"]

@@ -14,7 +14,7 @@ from torchvision.datasets import ImageFolder
 
 from vitcrypt.data import TEST_INDEX, Manifest, read_image
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed
-from vitcrypt.folders import decrypt_folder, encode_png, encrypt_folder, rotate_folder, verify_folder
+from vitcrypt.folders import decrypt_folder, encode_png, encrypt_folder, png, rotate_folder, verify_folder
 from vitcrypt.keys import Key
 
 KEY = Key.from_bytes(bytes(range(32)))
@@ -43,7 +43,9 @@ def photos(tmp_path):
 
 @pytest.mark.parametrize("side", [(7, 5), (1, 1), (16, 16), (3, 300)])
 @pytest.mark.parametrize("image", ["noise", "ramp", "flat"])
-def test_a_png_is_read_as_the_bytes_that_it_was_written_from(tmp_path, side, image):
+@pytest.mark.parametrize("deflate", [png.huffman, png.deflate], ids=["huffman", "fastest"])
+def test_a_png_is_read_as_the_bytes_that_it_was_written_from(tmp_path, monkeypatch, side, image, deflate):
+    monkeypatch.setattr(png, "deflate", deflate)
     values = {
         "noise": noise(3, *side),
         "ramp": np.arange(3 * side[0] * side[1]),

@@ -27,7 +27,7 @@ def owners(tmp_path, **changes):
     return path
 
 
-UNSENT = {"plain", "pixelise", "noise", "orthogonal", "neuracrypt", "pevit_rs", "features"}
+UNSENT = {"plain", "pixelise", "noise", "orthogonal", "neuracrypt", "pevit_rs", "features", "i2p"}
 """Of shared keys: no key at all, none that counts, no images (of the plain size), keys for each image only."""
 EACH = [*((name, "shared") for name in SCHEMES), ("ele", "per_image"), ("pevit_rs", "per_image")]
 

@@ -40,6 +40,7 @@ SchemeName = Literal[
     "pixelise",
     "noise",
     "features",
+    "i2p",
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once; default: one for each core.")]
 SILENCE = 10.0  # seconds between two lines of progress where there is no terminal

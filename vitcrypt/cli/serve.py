@@ -34,7 +34,8 @@ Described = Annotated[
     typer.Option("--client", help="The client.json of the export; without it, the service says how to encrypt."),
 ]
 Network = Annotated[
-    Path | None, typer.Option("--network", help="ONNX file of your public network, where its vectors are sent.")
+    Path | None,
+    typer.Option("--network", help="File of your own network, where what it makes is sent (features, i2p)."),
 ]
 Url = Annotated[str, typer.Option(help="Address of the service.")]
 

@@ -18,6 +18,7 @@ from vitcrypt.encryption.schemes import ELE, LE, PE, EtC, Plain, Proposed
 if TYPE_CHECKING:
     from vitcrypt.encryption.cipher import Cipher, as_pictures
     from vitcrypt.encryption.features import Features
+    from vitcrypt.encryption.i2p import I2P
     from vitcrypt.encryption.image_encryption import ImageEncryption
     from vitcrypt.encryption.neuracrypt import NeuraCrypt
     from vitcrypt.encryption.noise import Noise, Pixelise
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ELE",
+    "I2P",
     "LE",
     "MASTER_KEY_BITS",
     "PE",
@@ -57,9 +59,9 @@ __all__ = [
 
 
 def _load_others() -> None:
-    from vitcrypt.encryption import cipher, features, image_encryption, neuracrypt, noise, orthogonal, permutation
+    from vitcrypt.encryption import cipher, features, i2p, image_encryption, neuracrypt, noise, orthogonal, permutation
 
-    for module in (cipher, features, image_encryption, neuracrypt, noise, orthogonal, permutation, _scheme):
+    for module in (cipher, features, i2p, image_encryption, neuracrypt, noise, orthogonal, permutation, _scheme):
         globals().update({name: value for name, value in vars(module).items() if name in __all__})
 
 

@@ -68,6 +68,31 @@ class EachCipher(Cipher):
         return EachCipher([cipher.inverse() for cipher in self.ciphers if isinstance(cipher, Cipher)])
 
 
+class OwnersCipher(Cipher):
+    """Ciphers of several owners, and whose each image of a batch is.
+
+    Args:
+        ciphers: One for each owner.
+        owner: int64 [B], their numbers.
+    """
+
+    def __init__(self, ciphers: nn.ModuleList, owner: Tensor) -> None:
+        super().__init__()
+        self.ciphers, self.owner = ciphers, owner
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Apply to each image the cipher of its owner."""
+        images, owner = image if image.dim() == 4 else image[None], self.owner.to(image.device)
+        made = torch.cat([self.ciphers[i](images[owner == i]) for i in sorted(set(owner.tolist()))])
+        made = made[owner.argsort(stable=True).argsort()]  # from the order of owners back to that of images
+        return made if image.dim() == 4 else made[0]
+
+    def inverse(self) -> OwnersCipher:
+        """Undo each."""
+        inverses = (cipher.inverse() for cipher in self.ciphers if isinstance(cipher, Cipher))
+        return OwnersCipher(nn.ModuleList(inverses), self.owner)
+
+
 def symbols_of(images: Tensor, kind: Symbols) -> Tensor:
     """Return the symbols of each image: [n, S] out of uint8 [n, C, H, W], low nibbles before high ones.
 

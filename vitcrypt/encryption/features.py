@@ -28,6 +28,9 @@ LARGEST = 10_000
 MAX_ONNX_BYTES = 2**31
 """No protobuf is longer."""
 
+KEPT, OVERHEAD = 2**28, 1024
+"""Bytes of the vectors that are kept, and of each beside its values: 174,762 of 128 values, 43,690 of 1,280."""
+
 
 @dataclass(frozen=True)
 class Features(Scheme):
@@ -177,7 +180,11 @@ class Features(Scheme):
 
 
 class NoisyFeatures(Cipher):
-    """Features, turned and with noise. What was made of an image is kept: networks are slow, and it never changes."""
+    """Features, turned and with noise. What was made of an image is kept: networks are slow, and it never changes.
+
+    It is kept as long as there is room for it in `KEPT` bytes, and then no more: of images that come again epoch by
+    epoch, dropping the oldest would leave none that is still there when its turn comes.
+    """
 
     rotation: Tensor
 
@@ -185,6 +192,7 @@ class NoisyFeatures(Cipher):
         super().__init__()
         self.scheme, self._secret = scheme, secret
         self._made: dict[bytes, Tensor] = {}
+        self._room = KEPT // (OVERHEAD + 4 * len(rotation))
         self.register_buffer("rotation", rotation, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -193,12 +201,15 @@ class NoisyFeatures(Cipher):
             raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {image.dtype}")
         images = (image if image.dim() == 4 else image[None]).cpu()
         names = [sha256(each.numpy().tobytes()).digest() for each in images]
-        fresh = [place for place, name in enumerate(names) if name not in self._made]
+        here = {name: self._made[name] for name in names if name in self._made}
+        fresh = [place for place, name in enumerate(names) if name not in here]
         if fresh:
             turned = self.scheme.features(images[fresh]) @ self.rotation.cpu().mT
             for place, vector in zip(fresh, turned, strict=True):
-                self._made[names[place]] = (vector + self.scheme.sigma * self._noise(names[place], len(vector))).float()
-        made = torch.stack([self._made[name] for name in names]).to(image.device)
+                here[names[place]] = (vector + self.scheme.sigma * self._noise(names[place], len(vector))).float()
+                if len(self._made) < self._room:
+                    self._made[names[place]] = here[names[place]]
+        made = torch.stack([here[name] for name in names]).to(image.device)
         return made.view(*image.shape[:-3], -1, 1, 1)
 
     def _noise(self, name: bytes, count: int) -> Tensor:

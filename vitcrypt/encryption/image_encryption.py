@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from vitcrypt.encryption.cipher import Cipher, KeyScope
+from vitcrypt.encryption.cipher import Cipher, KeyScope, OwnersCipher
 from vitcrypt.encryption.compressed import Compressed
 from vitcrypt.encryption.drawn import DrawnSubkeys
 from vitcrypt.encryption.scheme import Scheme, Shape
@@ -23,12 +23,13 @@ class ImageEncryption(nn.Module):
 
     Args:
         scheme: The scheme.
-        key: The owner's key. It is used here and not kept, except with `key_scope="per_image"`.
+        key: The owner's key. It is used here and not kept, except with `key_scope="per_image"`. Or those of several
+            owners, with "per_image": image i is under key number i mod n, as its owner alone would encrypt it.
         shape: (C, H, W) of the images.
         key_scope: "shared" encrypts every image with the same key, as the paper does. "per_image" derives a key from
             the index of the image, which then must be given.
-        keys: With "per_image", how many keys there are, as of so many owners: image i is under the key of index
-            i mod keys. 0: each image has its own.
+        keys: With "per_image" and one key, how many are derived from it, as of so many owners: image i is under the key
+            of index i mod keys. 0: each image has its own.
 
     Shape:
         - image: uint8 [C, H, W] or [B, C, H, W]
@@ -48,12 +49,20 @@ class ImageEncryption(nn.Module):
 
     __call__: Callable[..., Tensor]
 
-    def __init__(self, scheme: Scheme, key: Key, shape: Shape, key_scope: KeyScope = "shared", keys: int = 0) -> None:
+    def __init__(
+        self, scheme: Scheme, key: Key | Sequence[Key], shape: Shape, key_scope: KeyScope = "shared", keys: int = 0
+    ) -> None:
         super().__init__()
-        scheme.check_use(shape, key_scope)
+        owners = key if isinstance(key, Sequence) else ()
+        scheme.check_use(shape, "shared" if owners else key_scope)  # each owner has one key for all of their images
         if keys < 0 or (keys and key_scope != "per_image"):
             raise ValueError(f'keys={keys}: a number, with key_scope="per_image"; 0 for a key for each image')
-        self.scheme, self.shape, self.key_scope, self.keys = scheme, shape, key_scope, keys
+        if owners and (key_scope != "per_image" or keys not in (0, len(owners))):
+            raise ValueError(f'{len(owners)} keys of so many owners are for key_scope="per_image", keys=0')
+        self.scheme, self.shape, self.key_scope, self.keys = scheme, shape, key_scope, len(owners) or keys
+        self.owners = nn.ModuleList(scheme.cipher(scheme.subkeys(each, shape), shape) for each in owners)
+        if isinstance(key, Sequence):
+            return
         self._drawn = DrawnSubkeys(scheme, key, shape) if key_scope == "per_image" else None
         if key_scope == "shared":
             self.cipher: Cipher = scheme.cipher(scheme.subkeys(key, shape), shape)
@@ -68,7 +77,7 @@ class ImageEncryption(nn.Module):
         self._check(image, self.shape)
         if self.key_scope == "shared":
             return self.cipher(image)
-        if not self.scheme.is_moves or self.scheme.jpeg_quality is not None:
+        if self.owners or not self.scheme.is_moves or self.scheme.jpeg_quality is not None:
             return self._of_each(image, index)(image)
         subkeys, images = self._subkeys(image, index), image.reshape(-1, *self.shape)
         if image.device.type == "cpu":  # where NumPy is faster, as what it moves is moved once
@@ -80,6 +89,8 @@ class ImageEncryption(nn.Module):
     def files(self, image: Tensor, index: Tensor | None = None) -> list[bytes]:
         """Encrypt to JPEG files, whose contents `forward` gives; for schemes with a `jpeg_quality`."""
         self._check(image, self.shape)
+        if self.owners:
+            raise ValueError("files are encrypted by each owner alone, under their own key")
         cipher = self.cipher if self.key_scope == "shared" else self._of_each(image, index)
         if not isinstance(cipher, Compressed):
             raise ValueError(f"ciphertexts of {self.scheme.name} are kept to the byte, and JPEG would change them")
@@ -104,16 +115,22 @@ class ImageEncryption(nn.Module):
             )
 
     def _of_each(self, image: Tensor, index: Tensor | None) -> Cipher:
+        if self.owners:
+            return OwnersCipher(self.owners, self._number(image, index)).to(image.device)
         return self.scheme.ciphers(self._subkeys(image, index), self.shape).to(image.device)
 
-    def _subkeys(self, image: Tensor, index: Tensor | None) -> dict[str, Tensor]:
+    def _number(self, image: Tensor, index: Tensor | None) -> Tensor:
+        """Return the number of each image's key."""
         if index is None:
             raise ValueError('key_scope="per_image" derives the key from the index of the image: pass index, int64 [B]')
         index = torch.as_tensor(index)
         if index.dtype != torch.int64 or index.numel() != (1 if image.dim() == 3 else len(image)):
             raise ValueError(f"index must be int64, one for each image, got {index.dtype} {list(index.shape)}")
+        return (index % self.keys if self.keys else index).flatten()
+
+    def _subkeys(self, image: Tensor, index: Tensor | None) -> dict[str, Tensor]:
         assert self._drawn is not None
-        return self._drawn.of((index % self.keys if self.keys else index).flatten().tolist())
+        return self._drawn.of(self._number(image, index).tolist())
 
     def extra_repr(self) -> str:
         """Name the scheme, and nothing of the key."""

@@ -12,63 +12,28 @@ from omegaconf import MISSING
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitcrypt.experiment.blame import near
+from vitcrypt.experiment.ranges import (
+    Amount,
+    Copies,
+    Count,
+    KeyFiles,
+    KeyScope,
+    Limit,
+    Name,
+    NotNegative,
+    OrAll,
+    PathText,
+    Seed,
+    Share,
+    Side,
+    one_of,
+    some_batches,
+)
 from vitcrypt.untrusted.documents import MAX_SIDE
 from vitcrypt.untrusted.text import printable
 
 CONF = next(p for up in (1, 2) if (p := Path(__file__).parents[up] / "conf").is_dir())
 """The configuration folder: inside the installed package, or beside it in a checkout."""
-
-
-def one_of(*names: str) -> AfterValidator:
-    """Return a check that a text is one of these names."""
-
-    def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _number_or_all(value: int) -> int:
-    if value < 1 and value != -1:
-        raise ValueError("a number from 1, or to -1 for no limit")
-    return value
-
-
-def _name(value: str) -> str:
-    if value in ("", ".", "..") or "/" in value or not value.isprintable():
-        raise ValueError("a word: it names a folder below results")
-    return value
-
-
-def batch_limit(value: Any) -> Any:
-    """Return a limit of batches if it is a number of them or a share."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if value is not None and not whole and not (isinstance(value, float) and 0 <= value <= 1):
-        raise ValueError("a number of batches (1, 2, ...) or a share of them (0.1 to 1.0)")
-    return value
-
-
-def _some_batches(value: Any) -> Any:
-    if value == 0:
-        raise ValueError("at least 1 batch, or more than 0.0 of them")
-    return batch_limit(value)
-
-
-Count = Annotated[int, Field(ge=1)]
-OrAll = Annotated[int, AfterValidator(_number_or_all)]
-NotNegative = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-PathText = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, AfterValidator(_name)]
-KeyScope = Annotated[str, one_of("shared", "per_image")]
-Copies = Annotated[str, one_of("exact", "jpeg90", "jpeg90_420", "jpeg50", "brightened", "cropped", "resized")]
-Limit = Annotated[Any, AfterValidator(batch_limit)]
 
 
 class Strict:
@@ -158,7 +123,7 @@ class TrainerConf(Strict):
     max_epochs: OrAll | None = "${model.epochs}"  # type: ignore[assignment]
     max_steps: OrAll = "${model.steps}"  # type: ignore[assignment]
     gradient_clip_val: Amount | None = "${model.gradient_clip}"  # type: ignore[assignment]
-    limit_train_batches: Annotated[Any, AfterValidator(_some_batches)] = None
+    limit_train_batches: Annotated[Any, AfterValidator(some_batches)] = None
     limit_val_batches: Limit = None
     check_val_every_n_epoch: Count = 1
     log_every_n_steps: NotNegative = field(default=50, metadata=UNCOUNTED)
@@ -188,7 +153,7 @@ class Names(Strict):
 class JobConf(Strict):
     """What trainings and attacks are both told."""
 
-    key: PathText = "test-0"
+    key: KeyFiles = "test-0"
     key_scope: KeyScope = "shared"
     keys: NotNegative = 0
     seed: Seed = 0
@@ -229,6 +194,8 @@ class ObservationConf(Strict):
     public_images: NotNegative = 0
     gallery: Annotated[int, Field(ge=-1)] = field(default=0, metadata=LATER)
     gallery_copies: Copies = field(default="exact", metadata=LATER)
+    releases: Count = field(default=1, metadata=LATER)  # of private features, in copies that differ in a bit
+    rotation: bool = field(default=False, metadata=LATER)  # of private features: whether it is known
     known: NotNegative = 0
     queries: NotNegative = 0
     weights: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ def configured(schema: type[C], values: dict[str, Any]) -> tuple[C, Scheme | Non
     else:
         validate_attack(config, scheme)
     check_finite(values)
+    if isinstance(config.key, list):
+        config.keys = len(config.key)
     return config, scheme
 
 
@@ -71,8 +74,8 @@ class Job(Generic[C]):
         config: The whole configuration, its paths in one spelling.
         scheme: What the images are encrypted with, here or by their owner; None if nothing says how.
         received: The manifest of the folder or packed file that the images come from, if it has one.
-        key: The key, opened once; None where nothing is encrypted here.
-        fingerprint: Of the key that the images are under.
+        key: The key, opened once, or those of several owners; None where nothing is encrypted here.
+        fingerprint: Of the key that the images are under; of several, a digest of theirs in order.
         identity: 8 hexadecimal digits that follow from what the job is.
         folder: Where its results lie.
     """
@@ -80,7 +83,7 @@ class Job(Generic[C]):
     config: C
     scheme: Scheme | None
     received: Manifest | None
-    key: Key | None
+    key: Key | tuple[Key, ...] | None
     fingerprint: str | None
     identity: str
     folder: Path
@@ -100,8 +103,8 @@ class Job(Generic[C]):
         respelled = with_plain_paths(values)
         config, scheme = configured(schema, respelled)
         received = _manifest(config) if isinstance(config, Config) else None
-        key = _opened(config.key) if scheme is not None and not scheme.is_plain else None
-        fingerprint = key.fingerprint if key is not None else received.fingerprint if received is not None else None
+        key = opened(config.key) if scheme is not None and not scheme.is_plain else None
+        fingerprint = _fingerprint(key) if key is not None else received.fingerprint if received is not None else None
         digest = received.digest if received is not None else None
         names = [*(["attacks"] if isinstance(config, AttackConfig) else []), *vars(config.names).values()]
         places = [Path(config.results, *spelled).absolute() for spelled in renames.places(names)]
@@ -122,8 +125,15 @@ class Job(Generic[C]):
     def public_test_key(self) -> str | None:
         """The name of the key if it is one that anyone has."""
         if self.key is not None:
-            return self.config.key if self.config.key.startswith("test-") else None
+            names = self.public_test_keys
+            return ",".join(names) if len(names) == (len(self.key) if isinstance(self.key, tuple) else 1) else None
         return self.received.public_test_key if self.received is not None else None
+
+    @property
+    def public_test_keys(self) -> list[str]:
+        """The names of those of its keys that anyone has."""
+        names = self.config.key if isinstance(self.config.key, list) else [self.config.key]
+        return [name for name in names if name.startswith("test-")]
 
     def encryption(self, size: int) -> ImageEncryption | None:
         """Return what encrypts images of `size` x `size` pixels here; None where nothing is."""
@@ -184,10 +194,32 @@ def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R | None], value: 
         raise
 
 
-def _opened(name: str) -> Key:
+def opened(name: str | list[str]) -> Key | tuple[Key, ...]:
+    """Open the key of a configuration, or those of several owners, one after another.
+
+    Raises:
+        ValueError: Two of them are the same.
+        The errors of `open_key`.
+    """
     from vitcrypt.keys import open_key  # a provider's process holds no code of keys
 
-    return open_key(name)
+    if isinstance(name, str):
+        if "," in name and not expanded(name).exists():
+            raise FileNotFoundError(f"no key file {name}; those of several owners are a list: 'key=[{name}]'")
+        return open_key(name)
+    keys = tuple(map(open_key, name))
+    places: dict[Key, str] = {}
+    for each, key in zip(name, keys, strict=True):
+        if key in places:
+            raise ValueError(f"key=[...]: {places[key]} and {each} are the same key; each owner has one of their own")
+        places[key] = each
+    return keys
+
+
+def _fingerprint(key: Key | tuple[Key, ...]) -> str:
+    if not isinstance(key, tuple):
+        return key.fingerprint
+    return hashlib.sha256(",".join(each.fingerprint for each in key).encode()).hexdigest()[:16]
 
 
 def _manifest(config: Config) -> Manifest | None:

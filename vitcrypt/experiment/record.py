@@ -109,12 +109,14 @@ def describe_key(job: Job[Any], shape: Shape) -> Key:
     alone = job.config.key_scope == "per_image" and not job.config.keys
     if scheme and alone and (bits := scheme.leak_bits(shape)) is not None:
         bounds["leakage_bits"] = bits
+    more: dict[str, Any] = {"bounds": bounds} if bounds else {}
+    more |= {"owners": [each.fingerprint for each in job.key]} if isinstance(job.key, tuple) else {}
     return Key(
         fingerprint=job.fingerprint,
         public_test_key=job.public_test_key,
         nominal_bits=scheme.key_space_bits(shape) if scheme else None,
         effective_bits=scheme.effective_key_bits(shape) if scheme else None,
-        **({"bounds": bounds} if bounds else {}),
+        **more,
     )
 
 

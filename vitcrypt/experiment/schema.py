@@ -61,6 +61,11 @@ class FeaturesConf(BlockSchemeConf):  # noqa: D101
 
 
 @dataclass
+class I2PConf(BlockSchemeConf):  # noqa: D101
+    weights: str | None = None
+
+
+@dataclass
 class ReceivedConf:  # noqa: D101
     _target_: str | None = None
 
@@ -100,6 +105,7 @@ def register() -> None:
         ("encryption", "gray_jpeg", GrayJPEGConf),
         ("encryption", "noise", NoiseConf),
         ("encryption", "features", FeaturesConf),
+        ("encryption", "i2p", I2PConf),
         ("encryption", "received", ReceivedConf),
         ("logger", "csv", CSVConf),
         ("logger", "wandb", WandbConf),

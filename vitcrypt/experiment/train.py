@@ -69,8 +69,8 @@ def train(job: Job[Config]) -> TrainingResult:
     console.print(Text.assemble((str(config.names), "bold"), f"{' (resuming)' * resumes} in {folder}"))
     for note in training.data.splits.notes:
         console.print(f"  {note}")
-    if job.key is not None and job.public_test_key:
-        console.print(f"{config.key} is a public test key: anyone can decrypt these images.", style="yellow")
+    for name in job.public_test_keys if job.key is not None else ():
+        console.print(f"{name} is a public test key: anyone can decrypt these images.", style="yellow")
     if config.model.fold_key:
         console.print(
             "Anyone who has the checkpoint and the original weights can read the key from the two.", style="yellow"

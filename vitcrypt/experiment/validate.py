@@ -82,13 +82,27 @@ def _check_orbits(model: ModelConf, block: int | None) -> None:
 
 
 def _check_key_scope(config: Config | AttackConfig, scheme: Scheme | None) -> None:
-    if scheme is not None and config.key_scope not in scheme.properties.key_scopes:
+    if isinstance(config.key, list):
+        _check_owners(config, len(config.key), scheme)
+    elif scheme is not None and config.key_scope not in scheme.properties.key_scopes:
         scopes = " or ".join(scheme.properties.key_scopes)
         raise ValueError(
             f"encryption={config.names.encryption} is not for key_scope={config.key_scope}; set key_scope={scopes}"
         )
     if config.keys and config.key_scope != "per_image":
         raise ValueError(f"keys={config.keys} deals images to so many keys; set key_scope=per_image with it")
+
+
+def _check_owners(config: Config | AttackConfig, count: int, scheme: Scheme | None) -> None:
+    if config.key_scope != "per_image":
+        raise ValueError(f"key=[...] deals images to the owners of {count} keys; set key_scope=per_image with it")
+    if config.keys not in (0, count):
+        raise ValueError(f"keys={config.keys} is not the number of keys in key=[...], {count}; leave keys out")
+    if scheme is not None and "shared" not in scheme.properties.key_scopes:
+        raise ValueError(
+            f"encryption={config.names.encryption} wants a key for each image, and with key=[...] an owner has one for "
+            "all of theirs; give one key file"
+        )
 
 
 def _check_length(config: Config) -> None:

@@ -14,13 +14,13 @@ from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.data.content import content_of
 from vitcrypt.data.copies import COPIES
-from vitcrypt.encryption import ImageEncryption
+from vitcrypt.encryption import Features, ImageEncryption
 from vitcrypt.encryption.cipher import KeyScope
+from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.experiment.config import AttackConfig
-from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.job import Job, opened
 from vitcrypt.experiment.score import Truth
 from vitcrypt.jobs.place import expanded
-from vitcrypt.keys import open_key
 from vitcrypt.models.weight_files import check_finite, read_state
 from vitcrypt.targets import build
 
@@ -43,9 +43,10 @@ class Victim:
         config = self.config = job.config
         assert job.scheme is not None  # an attack without one was refused
         self.scheme, self.shape = job.scheme, (3, config.image_size, config.image_size)
-        key = job.key or open_key(config.key)
+        key = job.key or opened(config.key)
         self.encryption = ImageEncryption(self.scheme, key, self.shape, cast("KeyScope", config.key_scope), config.keys)
-        self.subkeys = self.scheme.subkeys(key, self.shape) if config.key_scope == "shared" else None
+        one = key if config.key_scope == "shared" and not isinstance(key, tuple) else None
+        self.subkeys = self.scheme.subkeys(one, self.shape) if one is not None else None
 
     @cached_property
     def splits(self) -> Splits:
@@ -133,11 +134,37 @@ class Victim:
                 self._sized(self.splits.train.batch(order[known : known + public])["image"]) if public else None
             ),
             gallery=self._gallery[0] if self._gallery else None,
+            releases=self._releases(images, index),
+            rotation=self._rotation(),
             known=pairs,
             oracle=Oracle(self.encryption, held.queries) if held.queries else None,
             weights=self._weights(),
             plain_shape=self.shape,
         )
+
+    def _releases(self, images: Tensor, index: Tensor) -> Tensor | None:
+        """Return ciphertexts of copies, the j-th of which differs in the lowest bit of the j-th value."""
+        again = self.config.attack.observation.releases - 1
+        if not again:
+            return None
+        self._check_released("releases")
+        if again > images[0].numel():
+            raise ValueError(f"attack.observation.releases={again + 1}: an image has {images[0].numel()} values")
+        ones = torch.eye(again, images[0].numel(), dtype=torch.uint8).view(again, *self.shape)
+        return torch.stack([self.encryption(images ^ one, index) for one in ones])
+
+    def _rotation(self) -> Tensor | None:
+        if not self.config.attack.observation.rotation:
+            return None
+        self._check_released("rotation")
+        assert self.subkeys is not None  # a scheme of one key for all
+        return orthogonal_matrix(self.subkeys["gaussian"])
+
+    def _check_released(self, option: str) -> None:
+        if not isinstance(self.scheme, Features):
+            raise ValueError(
+                f"attack.observation.{option} is of private features (encryption=features), not of {self.scheme.name}"
+            )
 
     def _weights(self) -> tuple[State, State] | None:
         held = self.config.attack.observation

@@ -2,9 +2,9 @@
 
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.folders.encrypt import decrypt_folder, encrypt_folder, rotate_folder
-from vitcrypt.folders.encrypting import encode_png
 from vitcrypt.folders.job import Made, make_folder
 from vitcrypt.folders.pack import pack_npz, pack_shards
+from vitcrypt.folders.png import encode_png
 from vitcrypt.folders.verify import verify_folder, verify_store
 
 __all__ = [

@@ -16,9 +16,10 @@ from vitcrypt.data.received import check_names, read_checked_pixels
 from vitcrypt.data.store import Store
 from vitcrypt.data.survey import Transparency, survey
 from vitcrypt.encryption import KeyScope, Plain, Scheme
-from vitcrypt.folders.encrypting import Encrypting, encode_png, encryption_of, file_of, writing_on_ray
+from vitcrypt.folders.encrypting import Encrypting, encryption_of, file_of, writing_on_ray
 from vitcrypt.folders.job import Advance, Made, make_folder, quiet, refuse_nesting
 from vitcrypt.folders.origins import kept_names, names_digest, numbers, original_names
+from vitcrypt.folders.png import encode_png
 from vitcrypt.folders.upload import make_shards
 
 if TYPE_CHECKING:

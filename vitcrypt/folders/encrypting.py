@@ -17,12 +17,10 @@ from vitcrypt.encryption.float_files import write_npy
 from vitcrypt.folders.job import Groups, write_one
 from vitcrypt.folders.journal import Entry
 from vitcrypt.folders.origins import contents_value
+from vitcrypt.folders.png import encode_png
 from vitcrypt.jobs.ray import connected
-from vitcrypt.untrusted.png import write_png
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vitcrypt.keys import Key
 
 
@@ -63,15 +61,6 @@ def file_of(encryption: ArrayEncryption, image: NDArray[np.uint8], index: int) -
     if encryption.scheme.jpeg_quality is None:
         return encode_png(encryption(image[None], [index])[0])
     return encryption.files(image[None], [index])[0]
-
-
-def encode_png(image: NDArray[np.uint8] | Tensor) -> bytes:
-    """Return uint8 [3, H, W] as a lossless 8-bit RGB PNG file."""
-    pixels = np.asarray(image)
-    _, height, width = pixels.shape
-    rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
-    rows[:, 1:].reshape(height, width, 3)[:] = pixels.transpose(1, 2, 0)
-    return write_png(width, height, rows.data)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ Confusion = Annotated[list[list[Count]], BeforeValidator(lambda counts: [[counts
 class Key(Part):
     """The key of the images, by what may be known of it. Bits are those of the scheme's key space.
 
-    `bounds` is what is proved of one ciphertext: epsilon, delta, leakage_bits.
+    `bounds` is what is proved of one ciphertext: epsilon, delta, leakage_bits. `owners` are the fingerprints of
+    several, of which `fingerprint` then is a digest.
     """
 
     fingerprint: str | None
@@ -24,6 +25,7 @@ class Key(Part):
     nominal_bits: Number | None = None
     effective_bits: Annotated[Number, Field(ge=0)] | None
     bounds: dict[str, Number] | None = None
+    owners: list[str] | None = None
 
 
 class EncryptedConfig(Part):

@@ -56,7 +56,7 @@ class Client:
         url: Of the service, for example "https://host".
         key: The key that the training images were encrypted with; None for a network on plain images, and only then.
         description: Path of the `client.json` that `vitcrypt export` wrote; None believes the service, within bounds.
-        network: The ONNX file of the owner's public network, where vectors of one are sent (scheme "features").
+        network: The file of the owner's network, where what it makes is sent (schemes "features" and "i2p").
         token: Of the service, if it wants one; sent over https or to this machine alone.
         timeout: Seconds that a question and its answer may take together.
 
@@ -216,7 +216,7 @@ class Client:
 
 
 def with_network(scheme: Scheme, network: str | Path | None) -> Scheme:
-    """Return a scheme with the owner's file of the public network that its description names by SHA-256.
+    """Return a scheme with the owner's file of the network that its description names by SHA-256.
 
     Raises:
         ValueError: The file is missing, or another one, or the scheme needs none.
@@ -225,9 +225,9 @@ def with_network(scheme: Scheme, network: str | Path | None) -> Scheme:
     if network is None and wanted is None:
         return scheme
     if wanted is None:
-        raise ValueError(f"{scheme.name} needs no public network; leave out the file {network} (--network)")
+        raise ValueError(f"{scheme.name} needs no network; leave out the file {network} (--network)")
     if network is None:
-        raise ValueError(f"queries are vectors of a public network (SHA-256 {wanted}): give its file, --network FILE")
+        raise ValueError(f"queries are made by a network (SHA-256 {wanted}): give its file, --network FILE")
     return replace(scheme, weights=str(network))  # type: ignore[call-arg]
 
 

@@ -79,6 +79,14 @@ class FeaturesScheme(Document):
     values: Annotated[int, Field(ge=1, le=2**16)] | None = None
 
 
+class I2PScheme(Document):
+    """As of `FeaturesScheme`, the network by its SHA-256."""
+
+    name: Literal["i2p"]
+    block_size: Side = 16
+    network: Sha256 | None = None
+
+
 class PlainScheme(Document):  # noqa: D101
     name: Literal["plain"]
     block_size: One = 1
@@ -94,6 +102,7 @@ SchemeValues = Annotated[
     | NeuraCryptScheme
     | NoiseScheme
     | FeaturesScheme
+    | I2PScheme
     | PlainScheme,
     Field(discriminator="name"),
 ]

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from vitcrypt.attacks.learned import loop, memory, own_keys
-from vitcrypt.attacks.learned.networks import BlockInverse, OrbitInverse, UNet
+from vitcrypt.attacks.learned.networks import BlockInverse, OrbitInverse
 from vitcrypt.attacks.learned.training import Best, Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
+from vitcrypt.encryption.unet import UNet
 from vitcrypt.models.orbit import TOKENS
 from vitcrypt.untrusted.text import console
 

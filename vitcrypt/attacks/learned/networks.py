@@ -2,27 +2,19 @@
 
 All work on [-1, 1]. Sizes are those of the publications by default; `width` scales them down for CPUs. Layers, biases
 and initialisation were compared with the public code, of which nothing is copied:
-ito-hiroki/learnable_encryption_robustness (`BlockInverse`, `SmallDiscriminator`) and ito-hiroki/image_to_perturbation
-(`UNet`).
+ito-hiroki/learnable_encryption_robustness (`BlockInverse`, `SmallDiscriminator`). The U-Net of ITN is
+`vitcrypt.encryption.unet.UNet`.
 """
-
-import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, max_pool2d
 from torch.nn.utils import spectral_norm
 
 from vitcrypt.attacks.learned.loop import to_values
 from vitcrypt.encryption import Scheme, Shape
 from vitcrypt.encryption.primitives import from_vectors
+from vitcrypt.encryption.unet import layer
 from vitcrypt.models.orbit import OrbitTokens, transformer
-
-
-def _layer(before: int, after: int, size: int = 1, stride: int = 1, padding: int = 0) -> nn.Sequential:
-    """Return convolution, batch normalisation and ReLU."""
-    convolution = nn.Conv2d(before, after, size, stride, padding)
-    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
 class BlockInverse(nn.Sequential):
@@ -47,9 +39,9 @@ class BlockInverse(nn.Sequential):
             first = width or channels * block_size**2
             sizes = [first, first, 32 * block_size**2]
         super().__init__(
-            _layer(channels, sizes[0], block_size, block_size),
-            _layer(sizes[0], sizes[1]),
-            _layer(sizes[1], sizes[2]),
+            layer(channels, sizes[0], block_size, block_size),
+            layer(sizes[0], sizes[1]),
+            layer(sizes[1], sizes[2]),
             nn.PixelShuffle(block_size),
             nn.Conv2d(sizes[2] // block_size**2, channels, 1),
             nn.Tanh(),
@@ -70,37 +62,6 @@ class NibbleInverse(nn.Module):
         high = (values / 16).floor()
         restored: Tensor = self.map(torch.cat([values - 16 * high, high], 1) / 7.5 - 1)
         return restored.tanh()
-
-
-class UNet(nn.Module):
-    """The U-Net of the inverse transformation network attack (Ito, Kinoshita, Kiya, IEEE Access 2021).
-
-    Maps float [B, C, H, W] in [-1, 1] to the same; H and W must divide by 2^(levels - 1). Inside it works on [0, 1], as
-    published: its output is a sigmoid.
-    """
-
-    def __init__(self, channels: int, width: int = 64, levels: int = 5) -> None:
-        super().__init__()
-
-        def twice(before: int, after: int) -> nn.Sequential:
-            return nn.Sequential(_layer(before, after, 3, padding=1), _layer(after, after, 3, padding=1))
-
-        sizes = [width * 2**level for level in range(levels)]
-        self.down = nn.ModuleList(twice(before, after) for before, after in itertools.pairwise([channels, *sizes]))
-        self.widen = nn.ModuleList(_layer(after, before, 3, padding=1) for before, after in itertools.pairwise(sizes))
-        self.up = nn.ModuleList(twice(2 * size, size) for size in sizes[:-1])
-        self.out = nn.Sequential(nn.Conv2d(width, channels, 1), nn.Sigmoid())
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Restore an image."""
-        image, skipped = (image + 1) / 2, []
-        for level, block in enumerate(self.down):
-            image = block(max_pool2d(image, 2) if level else image)
-            skipped.append(image)
-        for widen, up, skip in list(zip(self.widen, self.up, skipped[:-1], strict=True))[::-1]:
-            image = up(torch.cat([skip, widen(interpolate(image, scale_factor=2))], 1))
-        restored: Tensor = self.out(image)
-        return 2 * restored - 1
 
 
 class OrbitInverse(OrbitTokens):
