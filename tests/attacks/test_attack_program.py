@@ -73,6 +73,9 @@ def test_the_verdict_follows_its_rule():
     assert judge(result(0.97, 0.28, 0.96)).word == "not by this"
     assert judge(result(0.4, 0.05, 0.1)).word == "leaks"
     assert judge(result(0.3, 0.28, 0.3)).word == "not by this"
+    assert judge(result(0.2, 0.95, 0.3)).word == "broken"  # who does nothing sees the image
+    assert judge(result(0.2, 0.45, 0.3)).word == "leaks"
+    assert judge(result(0.2, 0.45, 0.3)).shown == 0.45
 
 
 def test_what_an_attack_is_decides_its_identity(tmp_path):
