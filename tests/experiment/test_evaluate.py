@@ -70,6 +70,8 @@ def test_what_does_not_fit_is_refused(run, overrides, told):
     ("text", "told"),
     [
         ("a: &x [1]\nb: [*x, *x]\n", "holds an alias"),
+        (f"a: {'[' * 10**5}", "nested too deep"),
+        ("seed: 0\nseed: 1\n", "is damaged"),
         ("[1, 2", "is damaged"),
         ("data: {}\n", "it lacks"),
         ("!!python/object/apply:os.system ['touch gadget']\n", "is damaged"),

@@ -64,15 +64,12 @@ def export(
     from vitcrypt.experiment.export import export as export_run
 
     with console.status("writing weights and ONNX, comparing the two"):
-        bundle = export_run(run, out, hub)
+        bundle = export_run(run, out, hub, triton)
     scheme = bundle.scheme["name"] if bundle.scheme else "a scheme that was not recorded"
     console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
     console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
     console.print(f"  for clients: {out / 'client.json'}")
     if triton is not None:
-        from vitcrypt.service.triton import write_triton
-
-        write_triton(bundle, triton)
         console.print(f"  for Triton: tritonserver --model-repository {shlex.quote(str(triton.absolute().parent))}")
     if hub is not None:
         console.print(f"  for timm: timm.create_model('local-dir:{hub}', pretrained=True); of no use without the key")

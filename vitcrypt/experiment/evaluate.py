@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
 from torch import nn
 
 import vitcrypt
@@ -35,7 +36,7 @@ from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import is_address
 from vitcrypt.models.networks import check_state
 from vitcrypt.report.records import TrainingResult
-from vitcrypt.report.results import finite, read_result
+from vitcrypt.report.results import DEEPEST, finite, read_result
 from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line
@@ -144,9 +145,12 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     try:
         text = read_regular(path, MAX_CONFIG_BYTES, folder)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError(f"{path} holds an alias, as no configuration of a run does")
-        values = yaml.safe_load(text)
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise ValueError(f"{path} holds an alias, or is nested too deep, as no configuration of a run is")
+        values = yaml.load(text, Loader=get_yaml_loader())  # a safe one, which refuses a name twice
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} holds no run (no config.yaml); vitcrypt run prints the folder") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
