@@ -6,13 +6,17 @@ import pytest
 import recorded
 import torch
 from configurations import attack_values as config
+from samples import noise_tensor
 
+from vitcrypt.attacks import Observation, Reconstruction
 from vitcrypt.attacks.learned import loop, training
+from vitcrypt.encryption import Plain
 from vitcrypt.experiment.attack import run as attack
 from vitcrypt.experiment.blame import strangers
 from vitcrypt.experiment.config import CONF, AttackConfig, typed
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.score import Truth, score
 from vitcrypt.experiment.victim import Victim
 from vitcrypt.report.frame import summary
 from vitcrypt.report.records import AttackResult
@@ -164,6 +168,15 @@ def theirs(tmp_path, monkeypatch):
 def test_what_a_stranger_s_attack_does_is_checked_and_named(theirs, what, told):
     with pytest.raises(ValueError, match=told):
         theirs(what)
+
+
+def test_copies_of_an_image_hide_it_from_nobody():
+    images = noise_tensor(4, 3, 8, 8)
+    gallery = images.repeat(30, 1, 1, 1)
+    held = Observation(Plain(), images, gallery=gallery)
+    distances = torch.cdist(images.flatten(1).float(), gallery.flatten(1).float())
+    found = score(Truth(images, places=torch.arange(4)), held, Reconstruction(images, distances=distances)).linked
+    assert (found.top1, found.among, found.anonymity.median) == (1, 4, 1)
 
 
 def test_an_attack_cannot_change_what_it_is_compared_with(theirs):

@@ -108,8 +108,8 @@ def score(
     if classify is not None and truth.labels is not None:
         right = {n: _accuracy(classify(images), truth.labels) for n, images in ({"plain": plain} | versions).items()}
         found["recognised"] = Recognised(**right, chance=float(truth.labels.bincount().max()) / len(plain))
-    if truth.places is not None and reconstruction.distances is not None:
-        found["linked"] = _linked(reconstruction.distances.cpu(), truth.places)
+    if truth.places is not None and far is not None and gallery is not None:
+        found["linked"] = _linked(far.cpu(), truth.places, gallery)
     for name, images in (("exact_images", restored), ("exact_symmetric", best)):
         found[name] = float((images == plain).flatten(1).all(1).double().mean())
     found |= _of_key(truth, reconstruction)
@@ -157,14 +157,27 @@ def first(plain: Tensor, restored: Tensor, ciphertexts: Tensor, count: int) -> F
     return First(**values)
 
 
-def _identified(images: Tensor, plain: Tensor) -> Identified:
-    images, plain = images[:AMONG], plain[:AMONG]
+def _distinct(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each different image stands first, int64 [m], and for each image its number, int64 [n]."""
+    numbers: dict[bytes, int] = {}
+    number = [numbers.setdefault(image.cpu().numpy().tobytes(), len(numbers)) for image in images]
+    first = {each: place for place, each in reversed(list(enumerate(number)))}
+    return torch.tensor([first[each] for each in range(len(numbers))]), torch.tensor(number)
+
+
+def _identified(images: Tensor, plain: Tensor) -> Identified | None:
+    first, _ = _distinct(plain[:AMONG])
+    if len(first) < 2:
+        return None
+    images, plain = images[first], plain[first]
     rates = {"ssim": pairwise_ssim(images, plain), "features": pairwise_correlation(images, plain)}
     return Identified(among=len(plain), **{name: identified(found) for name, found in rates.items()})
 
 
-def _linked(distances: Tensor, places: Tensor) -> Linked:
-    found = linkage(distances, places)
+def _linked(distances: Tensor, places: Tensor, gallery: Tensor) -> Linked:
+    first, numbers = _distinct(gallery)  # a copy of an image is that image, and hides it from nobody
+    distances = distances[:, first]
+    found = linkage(distances, numbers[places])
     anonymity = Quartiles(**_quartiles(found.anonymity.double()))
     shares = {"top1": found.top1, "top5": found.top5, "membership": found.membership}
     return Linked(among=distances.shape[1], anonymity=anonymity, **shares)
