@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vitcrypt.service import Client
 
 app = typer.Typer()
+LONGEST_TOKEN = 8192
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token of the service. Or VITCRYPT_TOKEN.")]
 Described = Annotated[
     Path | None,
@@ -207,7 +208,8 @@ def _token(file: Path | None) -> str | None:
     if file is None and not os.environ.get("VITCRYPT_TOKEN"):
         return None
     try:
-        token = os.environ["VITCRYPT_TOKEN"] if file is None else file.read_text()
+        with nullcontext() if file is None else file.open() as opened:
+            token = os.environ["VITCRYPT_TOKEN"] if opened is None else opened.read(LONGEST_TOKEN)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the token: {error}") from error
     token = token.strip()

@@ -21,6 +21,7 @@ from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.graphs import refers_elsewhere
 from vitcrypt.untrusted.text import one_line
 
 LARGEST = 10_000
@@ -240,8 +241,9 @@ def _network(path: str) -> _Network:
 def _loaded(path: str, _process: int) -> _Network:
     try:
         import onnxruntime
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("onnxruntime is not installed: pip install 'vitcrypt[serve]'") from None
+        from onnx import ModelProto
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error.name} is not installed: pip install 'vitcrypt[serve]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     try:
@@ -251,9 +253,14 @@ def _loaded(path: str, _process: int) -> _Network:
     except ValueError as error:
         raise ValueError(f"encryption.weights={path} cannot be read: {error}") from None
     try:
-        session = onnxruntime.InferenceSession(data, options)
+        elsewhere = refers_elsewhere(ModelProto.FromString(data))
+        session = None if elsewhere else onnxruntime.InferenceSession(data, options)
     except Exception as error:  # ONNX Runtime raises its own
         raise ValueError(f"encryption.weights={path} is no ONNX file: {one_line(error)}") from error
+    if session is None:
+        raise ValueError(
+            f"encryption.weights={path} keeps weights in other files, and none but it is read; save it whole"
+        )
     (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
     if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
         raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")
