@@ -80,6 +80,8 @@ def test_the_verdict_follows_its_rule():
     assert judge(result(0.2, 0.95, 0.3)).word == "broken"  # who does nothing sees the image
     assert judge(result(0.2, 0.45, 0.3)).word == "leaks"
     assert judge(result(0.2, 0.45, 0.3)).shown == 0.45
+    with pytest.raises(ValueError, match=r"less than or equal to 1\.001"):
+        result(1e30, 0.45, 0.3)  # a record of someone else
 
 
 def test_what_an_attack_is_decides_its_identity(tmp_path):

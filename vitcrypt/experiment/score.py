@@ -34,6 +34,7 @@ from vitcrypt.report.measures import (
     Quartiles,
     Recognised,
     Similarity,
+    SSIMQuartiles,
 )
 from vitcrypt.report.records import First
 from vitcrypt.report.results import finite
@@ -126,7 +127,8 @@ def similarity(
     measures["folded_ssim"] = ssim(fold_negative(plain), fold_negative(images))
     if perceptual:
         measures["lpips"] = perceptual(plain, images)
-    quartiles: dict[str, Any] = {name: Quartiles(**_quartiles(values)) for name, values in measures.items()}
+    kinds = {name: SSIMQuartiles if "ssim" in name else Quartiles for name in measures}
+    quartiles: dict[str, Any] = {name: kinds[name](**_quartiles(values)) for name, values in measures.items()}
     return Similarity(**quartiles, psnr=OpenQuartiles(**_quartiles(psnr(plain, images)))), best
 
 
