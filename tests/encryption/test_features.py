@@ -163,6 +163,15 @@ def test_a_code_says_which_value_is_the_largest_and_nothing_else(network):
     assert noisy["leakage_bits"] == min(math.log2(5), leakage_bits(5, 1, 1))
 
 
+def elsewhere(folder):
+    """Return a network whose weights are said to lie in another file."""
+    onnx = pytest.importorskip("onnx")
+    file = onnx.load(linear_features(folder / "whole.onnx", SHAPE, 5)[0])
+    file.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    (folder / "elsewhere.onnx").write_bytes(file.SerializeToString())
+    return str(folder / "elsewhere.onnx")
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -170,6 +179,8 @@ def test_a_code_says_which_value_is_the_largest_and_nothing_else(network):
         (lambda path: Features(clip=0), "clip is a number above 0; got 0"),
         (lambda path: Features(7).check_shape(SHAPE), "block_size=7 does not divide"),
         (lambda path: Features(weights=f"{path}/none.onnx").bounds(SHAPE), "none.onnx does not exist"),
+        (lambda path: Features(weights="/dev/zero").bounds(SHAPE), "is a device, not a regular file"),
+        (lambda path: Features(weights=elsewhere(path)).bounds(SHAPE), "keeps weights in other files"),
         (lambda path: Features(weights=__file__).bounds(SHAPE), "is no ONNX file"),
         (lambda path: cipher_of(Features(8), SHAPE)(noise(*SHAPE).float()), "encrypted as uint8"),
         (

@@ -63,8 +63,8 @@ class Link:
                 f"link: {error}; write {type(scheme).__name__}.invariants (vitcrypt/encryption/invariants.py has "
                 "some), or set attack.observation.public_images=5000 for networks to learn from"
             ) from None
-        parts = torch.split(gallery, self.chunk)
-        candidates = parts if keyed else (own_keys.encrypt(scheme, part, {}) for part in parts)
+        pieces = torch.split(gallery, self.chunk)
+        candidates = pieces if keyed else (own_keys.encrypt(scheme, part, {}) for part in pieces)
         distances = torch.cat([torch.cdist(rows, invariants(part), p=1) for part in candidates], 1)
         return _nearest(gallery, distances)
 

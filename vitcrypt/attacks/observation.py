@@ -7,6 +7,7 @@ what was held, for the record of the result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,6 +235,20 @@ class Reconstruction:
     published: Budget | None = None
     earlier: float = 0.0
     distances: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if something is of another kind: what is scored and recorded may come from anyone's code."""
+        for name, tensor in {"images": self.images, "distances": self.distances, **self.subkeys}.items():
+            if not isinstance(tensor, Tensor) and (name, tensor) != ("distances", None):
+                raise ValueError(f"an attack returns {name} as a tensor, got {type(tensor).__name__}")
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4:
+            raise ValueError(
+                f"an attack returns images as uint8 [n, C, H, W], got {self.images.dtype} {list(self.images.shape)}"
+            )
+        if (far := self.distances) is not None and not (far.is_floating_point() and not bool(far.isnan().any())):
+            raise ValueError(f"an attack returns distances as float32 without NaN, got {far.dtype} {list(far.shape)}")
+        if not 0 <= self.earlier < math.inf:
+            raise ValueError(f"earlier is in seconds, from 0 on; got {self.earlier}")
 
 
 @runtime_checkable

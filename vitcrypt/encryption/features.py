@@ -20,6 +20,14 @@ from vitcrypt.encryption import primitives
 from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.graphs import refers_elsewhere
+from vitcrypt.untrusted.text import one_line
+
+LARGEST = 10_000
+"""Of clip and sigma, and of clip / sigma: as far as the bounds are computed."""
+MAX_ONNX_BYTES = 2**31
+"""No protobuf is longer."""
 
 KEPT, OVERHEAD = 2**28, 1024
 """Bytes of the vectors that are kept, and of each beside its values: 174,762 of 128 values, 43,690 of 1,280."""
@@ -82,6 +90,11 @@ class Features(Scheme):
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0 or (name == "clip" and value == 0):
                 raise ValueError(f"{name} is a number {least}; got {value!r}")
+        if max(self.clip, self.sigma) > LARGEST or self.clip < LARGEST**-3 or 0 < self.sigma < self.clip / LARGEST:
+            raise ValueError(
+                f"no bounds are computed for clip={self.clip} and sigma={self.sigma}: set both up to {LARGEST:,}, and "
+                f"sigma to 0, or from clip / {LARGEST:,} on"
+            )
         if (self.network is None) != (self.values is None):
             raise ValueError("network (SHA-256 of a file) and values (the length of its vectors) belong together")
         if self.weights is not None and self.network not in (None, _network(self.weights).sha256):
@@ -228,17 +241,26 @@ def _network(path: str) -> _Network:
 def _loaded(path: str, _process: int) -> _Network:
     try:
         import onnxruntime
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("onnxruntime is not installed: pip install 'vitcrypt[serve]'") from None
+        from onnx import ModelProto
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error.name} is not installed: pip install 'vitcrypt[serve]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     try:
-        data = Path(path).expanduser().read_bytes()
-        session = onnxruntime.InferenceSession(data, options)
+        data = read_regular(Path(path).expanduser(), MAX_ONNX_BYTES)
     except OSError:
         raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
+    except ValueError as error:
+        raise ValueError(f"encryption.weights={path} cannot be read: {error}") from None
+    try:
+        elsewhere = refers_elsewhere(ModelProto.FromString(data))
+        session = None if elsewhere else onnxruntime.InferenceSession(data, options)
     except Exception as error:  # ONNX Runtime raises its own
-        raise ValueError(f"encryption.weights={path} is no ONNX file: {error}") from error
+        raise ValueError(f"encryption.weights={path} is no ONNX file: {one_line(error)}") from error
+    if session is None:
+        raise ValueError(
+            f"encryption.weights={path} keeps weights in other files, and none but it is read; save it whole"
+        )
     (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
     if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
         raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")

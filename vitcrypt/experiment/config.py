@@ -240,7 +240,7 @@ class AttackConfig(JobConf):
     encryption: Any = MISSING
     attack: AttackConf = MISSING
     names: AttackNames = MISSING
-    image_size: Side = 32
+    image_size: Annotated[int, Field(ge=7, le=MAX_SIDE)] = 32  # SSIM slides a window of 7 x 7
     block_size: Side = 4
     model: SizesConf = field(default_factory=SizesConf)
     lpips_weights: PathText | None = None
