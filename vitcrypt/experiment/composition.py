@@ -205,10 +205,9 @@ def _own_names(values: dict[str, Any]) -> dict[str, str]:
 @cache
 def _choices(group: str) -> dict[str, str | None]:
     """Return what each choice of a group builds."""
-    part = FILED[group]
-    files = {path.stem: OmegaConf.to_container(OmegaConf.load(path)) for path in (CONF / group).glob("*.yaml")}
-    nodes: dict[str, Any] = {name: node[part] if part else node for name, node in files.items()}
-    return {name: node.get("_target_") for name, node in nodes.items()}
+    place = f"{FILED[group]}._target_" if FILED[group] else "_target_"
+    files = (CONF / group).glob("*.yaml")
+    return {path.stem: OmegaConf.select(OmegaConf.load(path), place) for path in files}
 
 
 def _with_debug(config: DictConfig, typed: list[str]) -> DictConfig:
