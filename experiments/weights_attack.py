@@ -33,10 +33,15 @@ CASES: list[tuple[Scheme, float]] = [(scheme, RATE) for scheme in (Proposed(8), 
 CASES.insert(1, (Proposed(8), 10 * RATE))
 
 
+def build() -> nn.Module:
+    """Return the network of no_loss.yaml, untrained."""
+    sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 2, "num_heads": 4}
+    return timm.create_model("vit_tiny_patch16_224", num_classes=10, **sizes)
+
+
 def original(path: str) -> nn.Module:
     """Return the public network."""
-    sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 2, "num_heads": 4}
-    network = timm.create_model("vit_tiny_patch16_224", num_classes=10, **sizes)
+    network = build()
     load_weights(network, path)
     return network
 

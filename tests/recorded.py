@@ -53,7 +53,7 @@ def training(
 def attack(scheme, attack, restored, count=100, known=0, size=16, ciphertext=0.0, exact=0.0, **encryption):
     """Return the record of an attack."""
     medians = {"restored": restored, "ciphertext": ciphertext, "unrelated": 0.1, "constant": 0.05, "mean_image": 0.1}
-    quartiles = {name: {"median": v, "lower": v - 0.1, "upper": v + 0.1} for name, v in medians.items()}
+    quartiles = {name: {"median": v, "lower": v - 0.1, "upper": min(v + 0.1, 1.0)} for name, v in medians.items()}
     measures = {n: {"ssim": q, "symmetric_ssim": q, "psnr": q, "folded_ssim": q} for n, q in quartiles.items()}
     return {
         "kind": "attack",

@@ -55,8 +55,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "logger.*": {"vitcrypt.experiment.loggers": LOGGERS, "vitcrypt.tracking": LOGGERS},
     "attack.method": {
         "vitcrypt.attacks": (
-            *("FR", "GAN", "ITN", "ChosenPlaintext", "Isometry", "Jigsaw", "KnownPlaintext", "LearnedLink"),
-            *("LinearMap", "Link", "Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
+            *("FR", "GAN", "ITN", "ChosenPlaintext", "Decoder", "Isometry", "Jigsaw", "KnownPlaintext"),
+            *("LearnedLink", "LinearMap", "Link", "Propagation", "Statistics", "Topology", "Trilateration", "Weights"),
         )
     },
 }

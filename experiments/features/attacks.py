@@ -9,6 +9,7 @@ import torch
 from mechanism import SIZE, Floats, Images, Vectors, bounds, linked, noisy, projected
 from scipy.stats import ortho_group
 
+from vitcrypt.attacks.maps.orthogonal import nearest_rotation
 from vitcrypt.metrics import ssim
 
 FACTORS = (0.0, 0.1, 0.2, 1.0)
@@ -45,8 +46,7 @@ def all_of(held: Images, dimension: int, sigma: float, images: str, public_image
 
 def by_pairs(rows: Floats, plain: Floats) -> Floats:
     """Estimate the rotation from known pairs: the Procrustes problem."""
-    left, _, right = np.linalg.svd(rows.T @ plain)
-    return np.asarray(left @ right)
+    return nearest_rotation(rows.T @ plain)
 
 
 def by_moments(rows: Floats, gallery: Floats, labels: Any) -> Floats:

@@ -24,14 +24,14 @@ from mechanism import SIZE, Floats, Images, Vectors, linked, noisy, projected
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from torch import nn
 
+from vitcrypt.attacks.learned.decoder import fitted
 from vitcrypt.encryption.privacy import gaussian_epsilon
 
 POINTS = ((128, 0.0), (128, 0.5), (256, 0.6))
 RELEASES = (1, 4, 16)
 QUERIES = 2000
-SHOWN, HIDDEN, EPOCHS = 500, 256, 15
+SHOWN = 500
 MACHINES = (8, 13, 41, 48, 58, 69, 81, 85, 89, 90)
 ANIMALS = (1, 3, 4, 6, 7, 14, 15, 18, 19, 21, 24, 26, 27, 29, 30, 31, 32, 34, 36, 38, 42, 43, 44, 45, 50, 55, 63, 64)
 ANIMALS += (65, 66, 67, 72, 73, 74, 75, 77, 78, 79, 80, 88, 91, 93, 95, 97, 99)
@@ -62,15 +62,9 @@ def restored(
     """Return the median SSIM of what a decoder trained on public images, under fresh noise, draws of each query."""
     torch.manual_seed(0)
     scale = vectors.public.std()
-    dimension = vectors.public.shape[1]
-    decoder = nn.Sequential(nn.Linear(dimension, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, pixels.shape[1]))
-    optimiser = torch.optim.Adam(decoder.parameters(), 1e-3, weight_decay=1e-5)
-    for epoch in range(EPOCHS):
-        rows = torch.from_numpy(noisy(vectors.public, noise, 1000 + epoch) / scale).float()
-        for chosen in torch.randperm(len(rows)).split(128):
-            optimiser.zero_grad()
-            nn.functional.mse_loss(decoder(rows[chosen]), torch.from_numpy(pixels[chosen.numpy()]).float()).backward()
-            optimiser.step()
+    decoder = fitted(
+        lambda epoch: torch.from_numpy(noisy(vectors.public, noise, 1000 + epoch) / scale), torch.from_numpy(pixels)
+    )
     with torch.inference_mode():
         drawn = {name: decoder(torch.from_numpy(given[:SHOWN] / scale).float()) for name, given in queries.items()}
     return {name: similarity(made.double().numpy(), truth) for name, made in drawn.items()}

@@ -1,21 +1,20 @@
 """Noise after encryption: what it costs in accuracy, and how many known pairs undo it; as JSON.
 
-    python experiments/laws/noise_after.py cifar10.npz > experiments/records/laws/noise_after.json
-    python experiments/laws/noise_after.py --table experiments/records/laws/noise_after.json
+    python experiments/laws/noise_after.py cifar10.npz le > experiments/records/laws/noise_after_le.json
+    python experiments/laws/noise_after.py --table experiments/records/laws/noise_after_le.json
 
-Ciphertexts of `proposed` (32 x 32, blocks of 4, one key) get Gaussian noise of `sigma`, in units of the range
--1..1 of a value. The attacker holds n pairs of an image and its noisy ciphertext, and takes for each place the pixel
-that it is nearest to. Fresh noise is averaged out over pairs: n grows with sigma squared, while accuracy falls.
+Ciphertexts (32 x 32, blocks of 4, one key) get Gaussian noise of `sigma`, in units of the range -1..1 of a value. The
+attacker holds n pairs of an image and its noisy ciphertext, and takes for each place the pixel that it is nearest to;
+of LE and ELE, which move halves of bytes, the nibble.
+Fresh noise is averaged out over pairs: n grows with sigma squared, while accuracy falls.
 """
 
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from places import SCHEMES, Images, accuracy, encrypted, explained, program, rows
+from places import SCHEMES, Images, accuracy, candidates, encrypted, explained, program
 
 SIGMAS = (0.0, 0.5, 1.0, 2.0)
 PAIRS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -30,7 +29,7 @@ def measured(images: Images, name: str, sigma: float) -> dict[str, Any]:
         encrypted(part, SCHEMES[name], torch.zeros(len(part)).long()) for part in (images.train, images.test)
     )
     noisy, asked = (part + sigma * random.normal(size=part.shape) for part in (train, test))
-    plain, unseen = rows(images.train), rows(images.test)
+    plain, unseen = candidates(images.train, name), candidates(images.test, name)
     found = {str(count): explained(plain[:count], noisy[:count], unseen, test) for count in PAIRS}
     enough = next((count for count in PAIRS if found[str(count)] >= BROKEN), None)
     right = accuracy(noisy, images.train_labels, asked, images.test_labels)
@@ -39,12 +38,11 @@ def measured(images: Images, name: str, sigma: float) -> dict[str, Any]:
     return row
 
 
-def table(path: str) -> None:
-    """Print the record as a table."""
-    record = json.loads(Path(path).read_text())
+def table(measured: list[dict[str, Any]]) -> None:
+    """Print rows of records as a table."""
     print("| scheme | sigma | accuracy % | pairs that break it |" + "".join(f" {count} |" for count in PAIRS))
     print("|" + " --- |" * (4 + len(PAIRS)))
-    for row in record["rows"]:
+    for row in measured:
         cells = [row["scheme"], f"{row['sigma']:.1f}", f"{100 * row['accuracy']:.1f}", str(row["pairs"] or "> 2048")]
         cells += [f"{row['explained'][str(count)]:.2f}" for count in PAIRS]
         print(f"| {' | '.join(cells)} |")

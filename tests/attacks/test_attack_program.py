@@ -6,12 +6,17 @@ import pytest
 import recorded
 import torch
 from configurations import attack_values as config
+from samples import noise_tensor
 
+from vitcrypt.attacks import Observation, Reconstruction
 from vitcrypt.attacks.learned import loop, training
+from vitcrypt.encryption import Plain
 from vitcrypt.experiment.attack import run as attack
+from vitcrypt.experiment.blame import strangers
 from vitcrypt.experiment.config import CONF, AttackConfig, typed
 from vitcrypt.experiment.identity import identity
 from vitcrypt.experiment.job import Job
+from vitcrypt.experiment.score import Truth, score
 from vitcrypt.experiment.victim import Victim
 from vitcrypt.report.frame import summary
 from vitcrypt.report.records import AttackResult
@@ -72,6 +77,11 @@ def test_the_verdict_follows_its_rule():
     assert judge(result(0.97, 0.28, 0.96)).word == "not by this"
     assert judge(result(0.4, 0.05, 0.1)).word == "leaks"
     assert judge(result(0.3, 0.28, 0.3)).word == "not by this"
+    assert judge(result(0.2, 0.95, 0.3)).word == "broken"  # who does nothing sees the image
+    assert judge(result(0.2, 0.45, 0.3)).word == "leaks"
+    assert judge(result(0.2, 0.45, 0.3)).shown == 0.45
+    with pytest.raises(ValueError, match=r"less than or equal to 1\.001"):
+        result(1e30, 0.45, 0.3)  # a record of someone else
 
 
 def test_what_an_attack_is_decides_its_identity(tmp_path):
@@ -109,6 +119,70 @@ def test_what_an_attack_is_decides_its_identity(tmp_path):
 def test_bad_input_is_named(tmp_path, scheme, method, overrides, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         attack(config(tmp_path, scheme, method, *overrides))
+
+
+THEIRS = """
+import torch
+from vitcrypt.attacks import Reconstruction
+class Theirs:
+    name = "theirs"
+    def __init__(self, what):
+        self.what = what
+    def __call__(self, held):
+        names = {"held": held, "images": held.ciphertexts, "torch": torch, "Reconstruction": Reconstruction}
+        return eval(self.what, names)
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    """Return a function that attacks plain images by a stranger's expression, as the program does."""
+    (tmp_path / "theirs_only.py").write_text(THEIRS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("vitcrypt.report.figures.image_grid", lambda *given: None)
+
+    def call(what):
+        own = ["attack.method._target_=theirs_only.Theirs", "~attack.method.variant", "allow_targets=[theirs_only]"]
+        values = config(tmp_path, "plain", "fr", *own, "attack.observation.ciphertexts=4", "image_size=8")
+        values["attack"]["method"]["what"] = what
+        with strangers(values["allow_targets"]):
+            return attack(values)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("None", "returned NoneType; return a Reconstruction"),
+        ("Reconstruction(None)", "images as a tensor, got NoneType"),
+        ("Reconstruction(images / 255)", "as uint8"),
+        ("Reconstruction(images[:1])", "for \\[4, 3, 8, 8\\]"),
+        ("Reconstruction(images, distances=torch.zeros(4, 9))", "distances \\[4, 9\\] of 4 ciphertexts to 0"),
+        ("Reconstruction(images, distances=torch.full((4, 9), torch.nan))", "without NaN"),
+        ("Reconstruction(images, details={'a': held})", "no plain values"),
+        ("Reconstruction(images, details={'queries': -1})", "no plain values"),
+        ("Reconstruction(images, earlier=torch.inf)", "earlier"),
+        ("1 / 0", "theirs_only.py, line 10: ZeroDivisionError"),
+        ("exit()", "theirs_only.py, line 10: SystemExit"),
+    ],
+)
+def test_what_a_stranger_s_attack_does_is_checked_and_named(theirs, what, told):
+    with pytest.raises(ValueError, match=told):
+        theirs(what)
+
+
+def test_copies_of_an_image_hide_it_from_nobody():
+    images = noise_tensor(4, 3, 8, 8)
+    gallery = images.repeat(30, 1, 1, 1)
+    held = Observation(Plain(), images, gallery=gallery)
+    distances = torch.cdist(images.flatten(1).float(), gallery.flatten(1).float())
+    found = score(Truth(images, places=torch.arange(4)), held, Reconstruction(images, distances=distances)).linked
+    assert (found.top1, found.among, found.anonymity.median) == (1, 4, 1)
+
+
+def test_an_attack_cannot_change_what_it_is_compared_with(theirs):
+    assert theirs("Reconstruction(images.zero_())").metrics.exact == 0
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ def test_what_shows_something_leaks(scheme):
 def test_a_failure_on_less_than_the_published_budget_is_no_verdict(side):
     for change in ({"steps": 48}, {"images": 1000}, {"parameters": 899}):
         spent = PUBLISHED.model_copy(update=change)
-        for scheme in SCHEMES:
+        for scheme in SCHEMES.keys() - {"plain"}:  # which shows its images
             found = judged(side, scheme, "mean of public images", spent=spent, published=PUBLISHED)
             assert found.word == "undertrained"
             assert f"{next(iter(change.values())):,} of" in found.reason

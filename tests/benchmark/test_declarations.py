@@ -127,6 +127,9 @@ class Leaking(Scheme):
     assert "fingerprint" in lie.told
 
 
+CLASS = "from vitcrypt.encryption import LE\nclass Mine(LE):\n    block_size = 4\n"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -134,6 +137,10 @@ class Leaking(Scheme):
         ("def encrypt(image, key):\n    return image.astype(int)", "returned int64, not uint8"),
         ("def encrypt(image, key):\n    return [1]", "returned list"),
         ("def encrypt(image, key):\n    raise KeyError('a')", "mine.encrypt fails: KeyError"),
+        ("def encrypt(image, key):\n    raise SystemExit(0)", "mine.encrypt fails: SystemExit"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit"),
+        ("def encrypt(image, key):\n    return np.zeros((3000, 3000), np.uint8)", "9,000,000 values for one image"),
+        (f"{CLASS}    name = '../x'", "make it one word"),
         ("linear = 'words'\ndef encrypt(image, key):\n    return image", "linear is 'bytes', 'nibbles' or None"),
         ("key_scope = 'both'\ndef encrypt(image, key):\n    return image", "key_scope is 'shared' or 'per_image'"),
         ("import nowhere_at_all", "cannot be imported: ModuleNotFoundError"),
@@ -148,6 +155,13 @@ def test_what_is_no_scheme_is_told_what_to_write(tmp_path, text, told):
 def test_a_file_may_not_be_called_as_a_module(tmp_path):
     with pytest.raises(ValueError, match="call the file"):
         function(tmp_path, LIES["key"], name="numpy")
+
+
+def test_a_function_may_write_into_what_it_returned_before(tmp_path):
+    text = "made = np.zeros(768, np.uint8)\ndef encrypt(image, key):\n    made[:] = image.flatten()\n    return made"
+    scheme = function(tmp_path, text)
+    ciphertexts = scheme.cipher(scheme.subkeys(Key.test("test-0"), SHAPE), SHAPE)(IMAGES[:2])
+    assert not torch.equal(ciphertexts[0], ciphertexts[1])
 
 
 def test_a_function_of_another_shape_and_type_is_followed(tmp_path):

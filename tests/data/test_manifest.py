@@ -113,11 +113,11 @@ def test_a_manifest_is_a_regular_file(enc, tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "change", [("vitcrypt folder", "vitcrypu folder"), ('"format"', '"forma"'), ('"index"', '"in"')]
+    "change", [("vitcrypt folder", "vitcrypu folder"), ('"format"', '"forma"'), ('"index"', '"in"'), None]
 )
 def test_a_manifest_that_is_damaged_anywhere_is_not_taken_for_none(enc, tmp_path, change):
     path = enc / "manifest.json"
-    path.write_text(path.read_text().replace(*change))
+    path.write_text(path.read_text().replace(*change) if change else "")
     refused_by_all(enc, tmp_path, "cannot use")
 
 

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import gamma
 from scipy.stats import norm
 
-from vitcrypt.encryption import Features, ImageEncryption
+from vitcrypt.encryption import Features, ImageEncryption, features
 from vitcrypt.encryption.features import _loaded
 from vitcrypt.encryption.privacy import gaussian_delta, gaussian_epsilon, leakage_bits
 from vitcrypt.keys import Key
@@ -40,6 +40,16 @@ def test_ciphertexts_are_the_oracle_s_alone_and_in_batches_and_repeat():
     assert torch.equal(made[0], made[2])
     with pytest.raises(ValueError, match="cannot be undone"):
         encryption.decrypt(made)
+
+
+def test_vectors_are_kept_within_their_bound_and_the_same_beyond_it(monkeypatch):
+    images, scheme = noise(9, 3, 8, 8, seed=6), Features(4)
+    made = cipher_of(scheme, (3, 8, 8))(images)
+    monkeypatch.setattr(features, "KEPT", 4 * (features.OVERHEAD + 4 * 12) + 1)
+    bounded = scheme.cipher(drawn(scheme, (3, 8, 8)), (3, 8, 8))
+    for part in (images, images.flip(0)):
+        assert torch.equal(bounded(part), made if part is images else made.flip(0))
+        assert len(bounded._made) == 4
 
 
 def test_subkeys_never_change():
@@ -153,6 +163,15 @@ def test_a_code_says_which_value_is_the_largest_and_nothing_else(network):
     assert noisy["leakage_bits"] == min(math.log2(5), leakage_bits(5, 1, 1))
 
 
+def elsewhere(folder):
+    """Return a network whose weights are said to lie in another file."""
+    onnx = pytest.importorskip("onnx")
+    file = onnx.load(linear_features(folder / "whole.onnx", SHAPE, 5)[0])
+    file.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    (folder / "elsewhere.onnx").write_bytes(file.SerializeToString())
+    return str(folder / "elsewhere.onnx")
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -160,6 +179,8 @@ def test_a_code_says_which_value_is_the_largest_and_nothing_else(network):
         (lambda path: Features(clip=0), "clip is a number above 0; got 0"),
         (lambda path: Features(7).check_shape(SHAPE), "block_size=7 does not divide"),
         (lambda path: Features(weights=f"{path}/none.onnx").bounds(SHAPE), "none.onnx does not exist"),
+        (lambda path: Features(weights="/dev/zero").bounds(SHAPE), "is a device, not a regular file"),
+        (lambda path: Features(weights=elsewhere(path)).bounds(SHAPE), "keeps weights in other files"),
         (lambda path: Features(weights=__file__).bounds(SHAPE), "is no ONNX file"),
         (lambda path: cipher_of(Features(8), SHAPE)(noise(*SHAPE).float()), "encrypted as uint8"),
         (

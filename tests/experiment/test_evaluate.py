@@ -57,6 +57,8 @@ def test_other_data_another_key_and_a_run_that_is_not_finished(run):
         (["model.nonsense=1"], "there is no model.nonsense"),
         (["data.root=nosuch.npz"], "nosuch.npz"),
         (["model.network.depth=2"], "weights of another network"),
+        (["results=elsewhere"], "makes no use of results"),
+        (["seed=1,2"], "give one value"),
     ],
 )
 def test_what_does_not_fit_is_refused(run, overrides, told):
@@ -68,6 +70,8 @@ def test_what_does_not_fit_is_refused(run, overrides, told):
     ("text", "told"),
     [
         ("a: &x [1]\nb: [*x, *x]\n", "holds an alias"),
+        (f"a: {'[' * 10**5}", "nested too deep"),
+        ("seed: 0\nseed: 1\n", "is damaged"),
         ("[1, 2", "is damaged"),
         ("data: {}\n", "it lacks"),
         ("!!python/object/apply:os.system ['touch gadget']\n", "is damaged"),

@@ -44,6 +44,9 @@ def test_a_machine_learns_from_the_environment_which_it_is(said, variables, node
     ("variables", "told"),
     [
         ({}, "nothing says where the machines meet: start the same command on each machine by srun"),
+        (BY_HAND | {"NODE_RANK": "x"}, "says where in part only"),
+        (BY_HAND | {"MASTER_PORT": "99999"}, "MASTER_PORT=99999: set it to"),
+        ({"SLURM_NODEID": "0"}, "says where in part only .'SLURM_NODELIST'"),
         (BY_HAND | {"NODE_RANK": "2"}, "NODE_RANK=2: set it to 0..1"),
         (SLURM | {"SLURM_NNODES": "3"}, "there are 3 machines; set trainer.num_nodes=3"),
         (SLURM | {"SLURM_LOCALID": "1"}, "one process on each machine"),

@@ -71,6 +71,10 @@ def test_a_value_beyond_its_range_is_refused_with_what_to_set(plain, name):
         (["model.optimizer.lr=-1"], "greater than 0"),
         (["model.optimizer.lr=.nan"], "greater than 0"),
         (["model.optimizer.weight_decay=-1"], "from 0 on"),
+        (["+data.source.x=inf"], "data.source.x=inf: set it to a finite number"),
+        (["encryption.block_size=0"], "does not divide images"),
+        (["+data.source.root=one", "data.root=two"], "are two places"),
+        (["encryption=features", "encryption.sigma=1e300"], "no bounds are computed"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(overrides, told):

@@ -212,6 +212,9 @@ def test_markdown_and_latex_escape_what_they_must():
     assert r"x\|y" in sheet.markdown()
     assert r"ViT\_B \& 1 \\" in sheet.latex()
     assert r"\caption{50 \%}" in sheet.latex()
+    foreign = Table("a_b \\input{x}", Texts([["1"]], ["a"]), ["one\n\\input{x}"], 1).latex()
+    assert r"\caption{a\_b  input\{x\}}" in foreign
+    assert all(line.startswith("%") or r"\input" not in line for line in foreign.splitlines())
 
 
 @pytest.mark.slow

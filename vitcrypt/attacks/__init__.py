@@ -4,6 +4,7 @@ from vitcrypt.attacks.fr import FR as FR
 from vitcrypt.attacks.jigsaw import Jigsaw as Jigsaw
 from vitcrypt.attacks.learned import GAN as GAN
 from vitcrypt.attacks.learned import ITN as ITN
+from vitcrypt.attacks.learned import Decoder as Decoder
 from vitcrypt.attacks.learned import LearnedLink as LearnedLink
 from vitcrypt.attacks.link import Link as Link
 from vitcrypt.attacks.maps import Isometry as Isometry

@@ -7,6 +7,7 @@ what was held, for the record of the result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ WORDS = {
     "labels": "their labels",
     "public_images": "plain images of public origin",
     "gallery": "candidates, plain images of public origin among which the victim's may be",
+    "releases": "further releases of each image, in copies that differ in a bit",
+    "rotation": "the secret rotation, which the bound of private features does not count on; values",
     "known": "known pairs of plain and encrypted images",
     "weights": "weights of a network that carries the key and the public ones it was made from, tensors",
     "oracle": "an oracle that encrypts chosen images under the victim's key",
@@ -69,6 +72,8 @@ class Observation:
         labels: int64 [n + k], classes of the ciphertexts and then of the intercepted ones.
         public_images: uint8 [m, C, H, W], plain images of the same kind as the victim's, none of them to be restored.
         gallery: uint8 [g, C, H, W], candidates: plain images, among which the victim's may be.
+        releases: [r, n, C', H', W'], ciphertexts of copies of the same images that differ in a bit.
+        rotation: float64 [d, d], which turns private features (`Features`) before noise is added.
         known: Plain images uint8 [k, C, H, W] and their ciphertexts under the victim's key.
         oracle: Encrypts under the victim's key.
         weights: Tensors of a network that carries the key, and of the public network that it was made from.
@@ -86,6 +91,8 @@ class Observation:
     labels: Tensor | None = None
     public_images: Tensor | None = None
     gallery: Tensor | None = None
+    releases: Tensor | None = None
+    rotation: Tensor | None = None
     known: tuple[Tensor, Tensor] | None = None
     oracle: Oracle | None = None
     weights: tuple[State, State] | None = None
@@ -93,11 +100,13 @@ class Observation:
 
     def __post_init__(self) -> None:
         """Check that all images, and all ciphertexts, have one type and size."""
-        made = ("ciphertexts", "intercepted", "known ciphertexts")
+        made = ("ciphertexts", "intercepted", "releases", "known ciphertexts")
         batches: dict[str, Tensor] = {}
         for name in ("ciphertexts", "public_images", "intercepted", "gallery"):
             if (held := getattr(self, name)) is not None:
                 batches[name] = held
+        if self.releases is not None:
+            batches["releases"] = self.releases.flatten(0, 1)
         if self.known is not None:
             plain, encrypted = self.known
             batches |= {"known plain images": plain, "known ciphertexts": encrypted}
@@ -169,7 +178,8 @@ class Observation:
 
         Args:
             attack: Its name, for the message.
-            part: One of intercepted, labels, public_images, gallery, known, oracle, weights; None: nothing is returned.
+            part: One of intercepted, labels, public_images, gallery, releases, rotation, known, oracle, weights;
+                None: nothing is returned.
             schemes: Names of the schemes that it attacks; empty: all.
             shared: Whether the images must be under one key.
             images: Whether ciphertexts must be images of the plain size.
@@ -225,6 +235,20 @@ class Reconstruction:
     published: Budget | None = None
     earlier: float = 0.0
     distances: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if something is of another kind: what is scored and recorded may come from anyone's code."""
+        for name, tensor in {"images": self.images, "distances": self.distances, **self.subkeys}.items():
+            if not isinstance(tensor, Tensor) and (name, tensor) != ("distances", None):
+                raise ValueError(f"an attack returns {name} as a tensor, got {type(tensor).__name__}")
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4:
+            raise ValueError(
+                f"an attack returns images as uint8 [n, C, H, W], got {self.images.dtype} {list(self.images.shape)}"
+            )
+        if (far := self.distances) is not None and not (far.is_floating_point() and not bool(far.isnan().any())):
+            raise ValueError(f"an attack returns distances as float32 without NaN, got {far.dtype} {list(far.shape)}")
+        if not 0 <= self.earlier < math.inf:
+            raise ValueError(f"earlier is in seconds, from 0 on; got {self.earlier}")
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
@@ -35,10 +36,14 @@ from torch import Tensor
 from vitcrypt.encryption import SCHEMES, Cipher, Properties, Scheme, Shape
 from vitcrypt.encryption.cipher import KEY_SCOPES, Symbols
 from vitcrypt.encryption.scheme import Stage
+from vitcrypt.untrusted.text import one_line
 
 EXAMPLE = """a scheme is a class, or a function:
     def encrypt(image, key):  # uint8 [H, W, 3] and 32 bytes
         return image ^ key[0]"""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}")
+MAX_VALUES = 2**22
+"""In the ciphertext of one image."""
 DECLARED = ("invertible", "linear", "isometry", "keyed", "key_scope", "dtype")
 
 
@@ -129,7 +134,7 @@ def _module(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
         return module
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise ValueError(f"{path.name} cannot be imported: {type(error).__name__}: {error}") from error
 
@@ -162,6 +167,8 @@ def _candidate(cls: Any, origin: str) -> Candidate:
         scheme = cls(**({"block_size": getattr(cls, "block_size", 4)} if required == ["block_size"] else {}))
     except Exception as error:
         raise ValueError(f"{cls.__name__}() cannot be made: {error}; give its values defaults") from error
+    if not NAME.fullmatch(scheme.name):
+        raise ValueError(f"{cls.__name__}.name is {scheme.name!r:.80}; results are filed under it: make it one word")
     blocks = any(entry.name == "block_size" for entry in fields(cls)) and not isinstance(scheme, FunctionScheme)
     base = ["encryption=le", f"encryption.block_size={scheme.block_size}"] if blocks else ["encryption=plain"]
     target = f"{cls.__module__}.{cls.__qualname__}"
@@ -214,8 +221,8 @@ class FunctionCipher(Cipher):
         place = f"{self._module.__name__}.{self._function}"
         try:
             made = getattr(self._module, self._function)(plain.copy(), self._key)
-        except Exception as error:
-            raise ValueError(f"{place} fails: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise ValueError(f"{place} fails: {type(error).__name__}: {one_line(error)}") from error
         wanted = self._dtype if self._function == "encrypt" else "uint8"
         if not isinstance(made, np.ndarray) or made.dtype != wanted:
             got = f"{made.dtype}" if isinstance(made, np.ndarray) else type(made).__name__
@@ -225,9 +232,12 @@ class FunctionCipher(Cipher):
             )
         made = made.reshape(-1, 1, 1).transpose(1, 2, 0) if made.ndim == 1 else made
         made = made[..., None] if made.ndim == 2 else made
+        if made.size > MAX_VALUES:
+            raise ValueError(f"{place} returned {made.size:,} values for one image; at most {MAX_VALUES:,} are taken")
         if made.ndim != 3 or not made.size:
             raise ValueError(f"{place} returned an array {list(made.shape)}; return [H, W, C], [H, W] or a vector")
-        return torch.from_numpy(np.ascontiguousarray(made.transpose(2, 0, 1))).to(image.device)
+        # a copy: the function may keep what it returned, and write into it the next time
+        return torch.from_numpy(made.transpose(2, 0, 1).copy()).to(image.device)
 
     def inverse(self) -> Cipher:
         """Call `decrypt` instead."""

@@ -23,7 +23,10 @@ def read_claims(root: Path) -> tuple[list[Claim], list[str]]:
     """
     claims: dict[str, Claim] = {}
     left_out = []
-    for path in sorted(root.rglob("*.json"))[:MAX_CLAIMS]:
+    paths = sorted(root.rglob("*.json"))
+    if len(paths) > MAX_CLAIMS:
+        left_out.append(f"{root}: {len(paths) - MAX_CLAIMS:,} files, as it holds more than {MAX_CLAIMS:,}")
+    for path in paths[:MAX_CLAIMS]:
         try:
             claim = parse_claim(read_regular(path, MAX_CLAIM_BYTES, root), str(path))
             if path.parts[-2:] != claim.path.parts:

@@ -26,6 +26,7 @@ from vitcrypt.benchmark.plan import BUDGETS, PLAIN, BudgetName, Step, attacks, c
 from vitcrypt.data import Splits, cifar10, resize
 from vitcrypt.encryption import SCHEMES, Shape
 from vitcrypt.experiment import attack, train
+from vitcrypt.experiment.blame import strangers
 from vitcrypt.experiment.composition import composed, settled
 from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.experiment.evaluate import evaluate
@@ -68,7 +69,7 @@ class Benchmark:
         shape: Shape = (3, SIZE, SIZE)
         candidate.scheme.check_shape(shape)
         _say("its declarations, tried")
-        with self._log():
+        with strangers(candidate.modules, always=True), self._log():
             examined = examine(candidate.scheme, plain)
             measured = measure(candidate.scheme, plain, examined)
         for finding in examined.findings:
@@ -135,18 +136,19 @@ class Benchmark:
         started, why_not, other = time.monotonic(), None, None
         with progress.of(step), self._log():
             try:
-                if step.program == "attack":
-                    folder = Job.of(AttackConfig, values).folder
-                    attack.run(values)
-                    result = read_result(folder, AttackResult)
-                else:
-                    folder = Job.of(Config, values).folder
-                    train.run(values)
-                    result = read_result(folder, TrainingResult)
-                if step.program == "run" and not step.on_plain:
-                    said = [entry for entry in step.overrides if entry.startswith("allow_targets=")]
-                    own = said[-1] if said else "allow_targets=[]"
-                    other = evaluate(folder, [f"key={OTHER_KEY}", "trainer=cpu", own])[0]["acc"]
+                with strangers(values["allow_targets"], always=True):
+                    if step.program == "attack":
+                        folder = Job.of(AttackConfig, values).folder
+                        attack.run(values)
+                        result = read_result(folder, AttackResult)
+                    else:
+                        folder = Job.of(Config, values).folder
+                        train.run(values)
+                        result = read_result(folder, TrainingResult)
+                    if step.program == "run" and not step.on_plain:
+                        said = [entry for entry in step.overrides if entry.startswith("allow_targets=")]
+                        own = said[-1] if said else "allow_targets=[]"
+                        other = evaluate(folder, [f"key={OTHER_KEY}", "trainer=cpu", own])[0]["acc"]
             except (ValueError, FileNotFoundError, MemoryError) as error:
                 why_not = one_line(error)
         self.outcomes.append(Outcome(step, result, why_not, other, time.monotonic() - started))

@@ -18,6 +18,9 @@ app = typer.Typer()
 PASSED = re.compile(r"(LD_LIBRARY_|PYTHON)?PATH|LANG|LC_\w+|TERM|COLUMNS|TMPDIR|HOME|(OMP|CUDA)_\w+|VITCRYPT_DATA")
 """Names of the environment that the process is given; no key, no token."""
 
+IMAGES = re.compile(r"data=|data\.(root|source|interpolation|split_seed)\b|names\.data=|encryption\.")
+"""What may be chosen; the budget says the rest."""
+
 
 @app.command()
 def benchmark(
@@ -53,6 +56,8 @@ def benchmark(
     data = [_absolute(entry) for entry in overrides or []]
     if data and not any(entry.startswith("data=") for entry in data):
         raise ValueError(f"name the images first, as data=npz or data=cifar10; got {' '.join(data)}")
+    if other := [entry for entry in data if not IMAGES.match(entry)]:
+        raise ValueError(f"{other[0]}: the images are chosen here, by data=... data.root=...; --budget sets the rest")
     chosen_data = dict(entry.split("=", 1) for entry in data if "=" in entry)
     images = chosen_data.get("names.data") or chosen_data.get("data", "images")
     folder = (results / f"{name}-{printable(images, 40)}-{budget}").absolute()
@@ -60,8 +65,16 @@ def benchmark(
     asked = {"scheme": scheme, "folder": str(folder), "data": data, "budget": budget, "format": format}
     kept = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
     command = [sys.executable, "-m", "vitcrypt.benchmark.program", json.dumps(asked, allow_nan=False)]
+    before = _written(folder / "card.json")
     if code := _run(command, kept, folder):
         raise typer.Exit(code)
+    if _written(folder / "card.json") == before:
+        raise ValueError(f"{scheme} ended the process before there was a card; what was done is in {folder}")
+
+
+def _written(path: Path) -> int | None:
+    """Return when a file was written; None if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path) -> int:

@@ -89,6 +89,8 @@ def scheme_of(
         if not equals or option not in takes:
             known = ", ".join(f"{each}=..." for each in sorted(takes)) or "nothing"
             raise ValueError(f"--set {value}: {name} takes {known}")
+        if option in given:
+            raise ValueError(f"--set {value}: {option} is given twice")
         given[option] = _value(text)
     return scheme(block_size=usual if block_size is None else block_size, **given)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vitcrypt.service import Client
 
 app = typer.Typer()
+LONGEST_TOKEN = 8192
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token of the service. Or VITCRYPT_TOKEN.")]
 Described = Annotated[
     Path | None,
@@ -64,15 +65,12 @@ def export(
     from vitcrypt.experiment.export import export as export_run
 
     with console.status("writing weights and ONNX, comparing the two"):
-        bundle = export_run(run, out, hub)
+        bundle = export_run(run, out, hub, triton)
     scheme = bundle.scheme["name"] if bundle.scheme else "a scheme that was not recorded"
     console.print(f"{bundle.origin['names']['model']} for images under {scheme}, key {bundle.fingerprint or 'none'}")
     console.print(f"  for the provider: {out}, which runs with: {shlex.join(['vitcrypt', 'serve', str(out)])}")
     console.print(f"  for clients: {out / 'client.json'}")
     if triton is not None:
-        from vitcrypt.service.triton import write_triton
-
-        write_triton(bundle, triton)
         console.print(f"  for Triton: tritonserver --model-repository {shlex.quote(str(triton.absolute().parent))}")
     if hub is not None:
         console.print(f"  for timm: timm.create_model('local-dir:{hub}', pretrained=True); of no use without the key")
@@ -210,7 +208,8 @@ def _token(file: Path | None) -> str | None:
     if file is None and not os.environ.get("VITCRYPT_TOKEN"):
         return None
     try:
-        token = os.environ["VITCRYPT_TOKEN"] if file is None else file.read_text()
+        with nullcontext() if file is None else file.open() as opened:
+            token = os.environ["VITCRYPT_TOKEN"] if opened is None else opened.read(LONGEST_TOKEN)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the token: {error}") from error
     token = token.strip()

@@ -209,7 +209,12 @@ class Splits:
             order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
             return dataset.subset(order[skip:][:count].sort().values)
 
-        return replace(self, train=some(self.train, train, skip), test=some(self.test, test))
+        asked = {"limit_train": (train, len(self.train) - skip), "limit_test": (test, len(self.test))}
+        fewer = [
+            f"data.{name}={wanted:,}: there are {n:,}" for name, (wanted, n) in asked.items() if wanted and wanted > n
+        ]
+        notes = (*self.notes, *fewer)
+        return replace(self, train=some(self.train, train, skip), test=some(self.test, test), notes=notes)
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -271,7 +271,7 @@ class Manifest:
         )
         if manifest.encrypted != (read.fingerprint is not None):
             raise ValueError("fingerprint: encrypted images have one, and no others")
-        manifest.scheme.check_shape(manifest.shape)
+        manifest.scheme.check_use(manifest.shape, read.key_scope)
         manifest.check_bounds()
         if read.checksum != manifest.digest:
             raise ValueError("its checksum does not match")
@@ -303,9 +303,9 @@ def is_name(name: object) -> bool:
 
 
 def _is_ours(head: bytes) -> bool:
-    """Say whether a manifest that begins so is one of ours, be it damaged."""
-    marks = (b'"scheme"', b'"image_size"', b'"interpolation"', b'"key_scope"', b'"fingerprint"', b'"checksum"')
-    return b"vitcrypt folder" in head[:200] or sum(mark in head[:HEAD_BYTES] for mark in marks) > 1
+    """Say whether a manifest that begins so is one of ours, be it damaged, or cut off to nothing."""
+    marks = re.findall(rb'"(?:scheme|image_size|interpolation|key_scope|fingerprint|checksum)"', head[:HEAD_BYTES])
+    return not head.strip(b"\0 \t\r\n") or b"vitcrypt folder" in head[:200] or len(set(marks)) > 1
 
 
 def _packed(path: Path) -> str:

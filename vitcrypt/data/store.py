@@ -146,7 +146,10 @@ class Store:
             yield
         except FileExistsError:
             raise
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            cause = error.__cause__
+            if not self.lists and cause is not None and getattr(cause, "status", 500) >= 500:  # fsspec says so of any
+                raise ValueError(f"cannot {what} {self}: {printable(cause or type(cause).__name__, 300)}") from error
             hint = ": name the place that vitcrypt pack or encrypt wrote to" if FILENAME in missing else ""
             raise FileNotFoundError(f"{self} {printable(missing, 300)}{hint}") from None
         except Exception as error:  # stores raise what their libraries raise

@@ -20,6 +20,17 @@ from vitcrypt.encryption import primitives
 from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.graphs import refers_elsewhere
+from vitcrypt.untrusted.text import one_line
+
+LARGEST = 10_000
+"""Of clip and sigma, and of clip / sigma: as far as the bounds are computed."""
+MAX_ONNX_BYTES = 2**31
+"""No protobuf is longer."""
+
+KEPT, OVERHEAD = 2**28, 1024
+"""Bytes of the vectors that are kept, and of each beside its values: 174,762 of 128 values, 43,690 of 1,280."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,11 @@ class Features(Scheme):
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0 or (name == "clip" and value == 0):
                 raise ValueError(f"{name} is a number {least}; got {value!r}")
+        if max(self.clip, self.sigma) > LARGEST or self.clip < LARGEST**-3 or 0 < self.sigma < self.clip / LARGEST:
+            raise ValueError(
+                f"no bounds are computed for clip={self.clip} and sigma={self.sigma}: set both up to {LARGEST:,}, and "
+                f"sigma to 0, or from clip / {LARGEST:,} on"
+            )
         if (self.network is None) != (self.values is None):
             raise ValueError("network (SHA-256 of a file) and values (the length of its vectors) belong together")
         if self.weights is not None and self.network not in (None, _network(self.weights).sha256):
@@ -165,7 +181,11 @@ class Features(Scheme):
 
 
 class NoisyFeatures(Cipher):
-    """Features, turned and with noise. What was made of an image is kept: networks are slow, and it never changes."""
+    """Features, turned and with noise. What was made of an image is kept: networks are slow, and it never changes.
+
+    It is kept as long as there is room for it in `KEPT` bytes, and then no more: of images that come again epoch by
+    epoch, dropping the oldest would leave none that is still there when its turn comes.
+    """
 
     rotation: Tensor
 
@@ -173,6 +193,7 @@ class NoisyFeatures(Cipher):
         super().__init__()
         self.scheme, self._secret = scheme, secret
         self._made: dict[bytes, Tensor] = {}
+        self._room = KEPT // (OVERHEAD + 4 * len(rotation))
         self.register_buffer("rotation", rotation, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -181,12 +202,15 @@ class NoisyFeatures(Cipher):
             raise TypeError(f"images are encrypted as uint8 in 0..255, before they are normalised, got {image.dtype}")
         images = (image if image.dim() == 4 else image[None]).cpu()
         names = [sha256(each.numpy().tobytes()).digest() for each in images]
-        fresh = [place for place, name in enumerate(names) if name not in self._made]
+        here = {name: self._made[name] for name in names if name in self._made}
+        fresh = [place for place, name in enumerate(names) if name not in here]
         if fresh:
             turned = self.scheme.features(images[fresh]) @ self.rotation.cpu().mT
             for place, vector in zip(fresh, turned, strict=True):
-                self._made[names[place]] = (vector + self.scheme.sigma * self._noise(names[place], len(vector))).float()
-        made = torch.stack([self._made[name] for name in names]).to(image.device)
+                here[names[place]] = (vector + self.scheme.sigma * self._noise(names[place], len(vector))).float()
+                if len(self._made) < self._room:
+                    self._made[names[place]] = here[names[place]]
+        made = torch.stack([here[name] for name in names]).to(image.device)
         return made.view(*image.shape[:-3], -1, 1, 1)
 
     def _noise(self, name: bytes, count: int) -> Tensor:
@@ -217,17 +241,26 @@ def _network(path: str) -> _Network:
 def _loaded(path: str, _process: int) -> _Network:
     try:
         import onnxruntime
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("onnxruntime is not installed: pip install 'vitcrypt[serve]'") from None
+        from onnx import ModelProto
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error.name} is not installed: pip install 'vitcrypt[serve]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     try:
-        data = Path(path).expanduser().read_bytes()
-        session = onnxruntime.InferenceSession(data, options)
+        data = read_regular(Path(path).expanduser(), MAX_ONNX_BYTES)
     except OSError:
         raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
+    except ValueError as error:
+        raise ValueError(f"encryption.weights={path} cannot be read: {error}") from None
+    try:
+        elsewhere = refers_elsewhere(ModelProto.FromString(data))
+        session = None if elsewhere else onnxruntime.InferenceSession(data, options)
     except Exception as error:  # ONNX Runtime raises its own
-        raise ValueError(f"encryption.weights={path} is no ONNX file: {error}") from error
+        raise ValueError(f"encryption.weights={path} is no ONNX file: {one_line(error)}") from error
+    if session is None:
+        raise ValueError(
+            f"encryption.weights={path} keeps weights in other files, and none but it is read; save it whole"
+        )
     (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
     if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
         raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")

@@ -97,9 +97,9 @@ class NeuraCrypt(Scheme):
     def __post_init__(self) -> None:
         """Check the sizes."""
         super().__post_init__()
-        for name in ("hidden", "depth"):
-            if not isinstance(value := getattr(self, name), int) or value < 1:
-                raise ValueError(f"{name} is a whole number from 1 on; got {value!r}")
+        for name, most in (("hidden", 4096), ("depth", 16)):  # as in `vitcrypt.untrusted.scheme`
+            if not isinstance(value := getattr(self, name), int) or not 1 <= value <= most:
+                raise ValueError(f"{name} is a whole number from 1 to {most:,}; got {value!r}")
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """All weights, which are the owner's, and an order."""

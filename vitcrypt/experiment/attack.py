@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from rich.text import Text
 
 import vitcrypt
 from vitcrypt.experiment.afterwards import tried
+from vitcrypt.experiment.blame import blame
 from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.job import Job
@@ -44,7 +46,7 @@ def run(values: dict[str, Any]) -> AttackResult:
 
 def attack(job: Job[AttackConfig]) -> AttackResult:
     """Attack what the configuration gives to the attacker, score what they restored, and record it."""
-    from vitcrypt.attacks.observation import Resumable
+    from vitcrypt.attacks.observation import Reconstruction, Resumable
     from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.score import first, score
     from vitcrypt.experiment.victim import Victim
@@ -64,11 +66,15 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     console.print("The attacker")
     for part, words in observation.threat_model.items():
         console.print(f"  {part.replace('_', ' ')}: {words}")
-    method = build("attack.method", config.attack.method, config.allow_targets)
+    with blame("attack.method", config.attack.method):
+        method = build("attack.method", config.attack.method, config.allow_targets)
     if isinstance(method, Resumable):
         method = replace(cast("Any", method), checkpoint=folder / CHECKPOINT)
     started = time.perf_counter()
-    reconstruction = method(observation)
+    # what an attack does to its ciphertexts must not reach those that it is compared with
+    reconstruction = method(replace(observation, ciphertexts=observation.ciphertexts.clone()))
+    if not isinstance(reconstruction, Reconstruction):
+        raise ValueError(f"attack.method returned {type(reconstruction).__name__}; return a Reconstruction")
     seconds = time.perf_counter() - started + reconstruction.earlier
     truth = victim.truth
     metrics = score(truth, observation, reconstruction, lpips(weights) if weights else None, classify)
@@ -82,7 +88,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         config=records.AttackConfig(**published(config)),
         threat_model=records.ThreatModel(**observation.threat_model),
         key=describe_key(job, observation.shape),
-        details=records.Details(**finite(reconstruction.details)),
+        details=_details(reconstruction.details),
         **{name: records.Budget(**vars(budget)) for name, budget in budgets.items() if budget is not None},
         metrics=metrics,
         seconds=seconds,
@@ -93,12 +99,22 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
     rows = {"plain": truth.plain, "encrypted": observation.pictures, "restored": reconstruction.images.cpu()}
-    pictures = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
+    pictures: dict[str, Any] = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
     scores = [f"{value:.3f}" for value in result.first.of("restored")]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
     tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
     _tell(job, result, "finished")
     return result
+
+
+def _details(details: dict[str, Any]) -> records.Details:
+    """Return what an attack tells, if it can be recorded."""
+    try:
+        found = records.Details(**finite(details))
+        json.dumps(found.values(), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"attack.method: the details that it returned are no plain values: {error}") from error
+    return found
 
 
 def _finished_before(job: Job[AttackConfig], result: AttackResult) -> None:

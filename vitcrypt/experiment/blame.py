@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dis
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
@@ -38,6 +39,33 @@ def blame(option: str, node: Any = None) -> Iterator[None]:
         if _last_frame_is_ours(error) and not (isinstance(error, TypeError) and SIGNATURE.search(str(error))):
             raise
         raise ValueError(f"{option}: {reason(error)}{_remedy(option, node, error)}") from error
+
+
+@contextmanager
+def strangers(modules: Collection[str], always: bool = False) -> Iterator[None]:
+    """Run what calls code of the user's own: what is raised in there, or ends the program, is a mistake of that code.
+
+    Args:
+        modules: Names of its modules.
+        always: Whether everything is, also what was raised outside of it.
+
+    Raises:
+        ValueError: It failed; the message says where, and how. What this package raises on purpose comes as it is.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        own = {module.partition(".")[0] for module in modules}
+        frames = [
+            (Path(frame.f_code.co_filename).name, line)
+            for frame, line in walk_tb(error.__traceback__)
+            if str(frame.f_globals.get("__name__")).partition(".")[0] in own
+        ]
+        of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if is_on_purpose(error) or of_memory or not (frames or (own and always)):
+            raise
+        place = "{}, line {}".format(*frames[-1]) if frames else ", ".join(modules)
+        raise ValueError(f"{place}: {type(error).__name__}: {reason(error)}") from error
 
 
 def is_on_purpose(error: BaseException) -> bool:

@@ -194,6 +194,8 @@ class ObservationConf(Strict):
     public_images: NotNegative = 0
     gallery: Annotated[int, Field(ge=-1)] = field(default=0, metadata=LATER)
     gallery_copies: Copies = field(default="exact", metadata=LATER)
+    releases: Count = field(default=1, metadata=LATER)  # of private features, in copies that differ in a bit
+    rotation: bool = field(default=False, metadata=LATER)  # of private features: whether it is known
     known: NotNegative = 0
     queries: NotNegative = 0
     weights: str | None = None
@@ -238,7 +240,7 @@ class AttackConfig(JobConf):
     encryption: Any = MISSING
     attack: AttackConf = MISSING
     names: AttackNames = MISSING
-    image_size: Side = 32
+    image_size: Annotated[int, Field(ge=7, le=MAX_SIDE)] = 32  # SSIM slides a window of 7 x 7
     block_size: Side = 4
     model: SizesConf = field(default_factory=SizesConf)
     lpips_weights: PathText | None = None

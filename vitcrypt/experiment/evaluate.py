@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
 from torch import nn
 
 import vitcrypt
@@ -35,7 +36,7 @@ from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.jobs.place import is_address
 from vitcrypt.models.networks import check_state
 from vitcrypt.report.records import TrainingResult
-from vitcrypt.report.results import finite, read_result
+from vitcrypt.report.results import DEEPEST, finite, read_result
 from vitcrypt.untrusted import renames
 from vitcrypt.untrusted.files import read_regular
 from vitcrypt.untrusted.text import one_line
@@ -44,6 +45,8 @@ FORMAT = "vitcrypt evaluation 1"
 MAX_CONFIG_BYTES = 2**20
 GROUPS = ("data", "encryption", "trainer")
 """What may be chosen anew; the network is the run's."""
+UNUSED = ("results", "resume", "callbacks", "logger", "debug", "hydra")
+"""Of no effect: what is found is written beside the run, of which nothing is kept or resumed."""
 
 
 def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
@@ -112,6 +115,11 @@ def _values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     """Return the configuration of a run with some values in place of its own."""
     values = _read(folder)
     parsed = OverridesParser.create().parse_overrides(renames.overrides(overrides))
+    for entry in parsed:
+        if entry.is_sweep_override():
+            raise ValueError(f"{entry.input_line}: vitcrypt evaluate tests once; give one value")
+        if (name := entry.key_or_group).partition(".")[0] in UNUSED:
+            raise ValueError(f"{entry.input_line}: a test makes no use of {name}; leave it out")
     chosen = {entry.key_or_group: entry.value() for entry in parsed}
     groups = {name: option for name, option in chosen.items() if name in GROUPS}
     if groups:
@@ -137,9 +145,12 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     try:
         text = read_regular(path, MAX_CONFIG_BYTES, folder)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError(f"{path} holds an alias, as no configuration of a run does")
-        values = yaml.safe_load(text)
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise ValueError(f"{path} holds an alias, or is nested too deep, as no configuration of a run is")
+        values = yaml.load(text, Loader=get_yaml_loader())  # a safe one, which refuses a name twice
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} holds no run (no config.yaml); vitcrypt run prints the folder") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -18,6 +18,7 @@ from vitcrypt.models.networks import check_state, network_of, state_of
 from vitcrypt.report.records import TrainingResult
 from vitcrypt.report.results import read_result
 from vitcrypt.service import Bundle
+from vitcrypt.service.triton import check_for_triton, write_triton
 from vitcrypt.targets import build
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.network import ModelValues
@@ -26,13 +27,14 @@ from vitcrypt.untrusted.text import one_line
 MAX_RECORD_BYTES, MAX_CHECKPOINT_BYTES = 2**28, 2**36
 
 
-def export(run: Path, out: Path, hub: Path | None = None) -> Bundle:
+def export(run: Path, out: Path, hub: Path | None = None, triton: Path | None = None) -> Bundle:
     """Make a bundle of a run: its network after the last epoch, and what its result says of images and encryption.
 
     Args:
         run: The folder of the run, with result.json and last.ckpt. No data and no key are needed.
         out: The new folder.
         hub: A second new folder, which timm and the Hugging Face hub load; None: no such.
+        triton: A third one, a model of a Triton repository.
 
     Raises:
         FileNotFoundError: The run is not finished, or its checkpoint is gone.
@@ -66,6 +68,8 @@ def export(run: Path, out: Path, hub: Path | None = None) -> Bundle:
     )
     if hub is not None:
         check_for_hub(result, bundle, hub)
+    if triton is not None:
+        check_for_triton(bundle, triton)
     what = bundle.described.model, bundle.image_size, len(bundle.classes), bundle.shape
     expected, path = state_of(*what), run / "last.ckpt"
     state = trained_tensors(path, run, result.identity)
@@ -75,6 +79,8 @@ def export(run: Path, out: Path, hub: Path | None = None) -> Bundle:
     written = bundle.write(out, network)
     if hub is not None:
         write_for_hub(result, written, hub)
+    if triton is not None:
+        write_triton(written, triton)
     return written
 
 

@@ -73,7 +73,7 @@ def _instead(text: str) -> list[str]:
 
 def _nearest(text: str, config_name: str) -> list[str]:
     """Return a line with the names nearest to the one that Hydra did not find, or with the package that brings it."""
-    missing = re.search(r"Could not find '([\w/]+)'", text)
+    missing = re.search(r"Could not (?:find|load) '([\w/]+)'", text)
     if missing and missing[1] in EXTRAS:
         return [f"It comes with: pip install 'vitcrypt[{EXTRAS[missing[1]]}]'"]
     option = re.search(r"(?:Could not find|In '[^']*': Could not find) '(\w+)/([\w-]+)'", text)

@@ -15,11 +15,11 @@ from rich.text import Text
 
 from vitcrypt.encryption import ImageEncryption, Scheme
 from vitcrypt.encryption.cipher import KeyScope
-from vitcrypt.experiment.blame import blame
+from vitcrypt.experiment.blame import blame, strangers
 from vitcrypt.experiment.composition import resolved
 from vitcrypt.experiment.config import AttackConfig, C, Config, typed
 from vitcrypt.experiment.identity import identity, with_plain_paths
-from vitcrypt.experiment.validate import check_blocks, validate, validate_attack
+from vitcrypt.experiment.validate import check_blocks, check_finite, validate, validate_attack
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.jobs.pool import give_back
@@ -60,6 +60,7 @@ def configured(schema: type[C], values: dict[str, Any]) -> tuple[C, Scheme | Non
         validate(config, scheme)
     else:
         validate_attack(config, scheme)
+    check_finite(values)
     if isinstance(config.key, list):
         config.keys = len(config.key)
     return config, scheme
@@ -183,7 +184,8 @@ def run_task(cfg: DictConfig, run: Callable[[dict[str, Any]], R | None], value: 
     """
     values = resolved(cfg)
     try:
-        result = run(values)
+        with strangers(values["allow_targets"]):
+            result = run(values)
         return give_back(value(result)) if result is not None else None
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:  # a sweep goes on, and in the end raises the first error only

@@ -37,26 +37,43 @@ class Node:
         """
         if trainer.num_nodes == 1:
             return None
-        asked, said = f"trainer.num_nodes={trainer.num_nodes}", os.environ
-        if "TORCHELASTIC_RUN_ID" in said:  # torchrun itself listens at its port
-            rank, here, count = said["GROUP_RANK"], said["LOCAL_RANK"], said["GROUP_WORLD_SIZE"]
-            node = cls(int(rank), said["MASTER_ADDR"], int(said["MASTER_PORT"]) + 1)
-        elif "NODE_RANK" in said and "MASTER_ADDR" in said:
-            here, count = "0", str(trainer.num_nodes)
-            node = cls(int(said["NODE_RANK"]), said["MASTER_ADDR"], int(said.get("MASTER_PORT", PORT)))
-        elif "SLURM_NODEID" in said:
-            from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-
-            here, count = said.get("SLURM_LOCALID", "0"), said["SLURM_NNODES"]
-            host = SLURMEnvironment.resolve_root_node_address(said["SLURM_NODELIST"])
-            port = said.get("MASTER_PORT") or 15000 + int(said["SLURM_JOB_ID"]) % 10000
-            node = cls(int(said["SLURM_NODEID"]), host, int(port))
-        else:
+        asked = f"trainer.num_nodes={trainer.num_nodes}"
+        try:
+            told = _told(str(trainer.num_nodes))
+        except (KeyError, ValueError) as error:  # a variable is missing, or no number
+            raise ValueError(f"{asked}, and the environment says where in part only ({error}): {HOW}") from error
+        if told is None:
             raise ValueError(f"{asked}, and nothing says where the machines meet: {HOW}")
+        here, count, node = told
         if here != "0":
             raise ValueError(f"{asked}: one process on each machine, which starts one a device itself: {HOW}")
         if count != str(trainer.num_nodes):
             raise ValueError(f"{asked}, and there are {count} machines; set trainer.num_nodes={count}")
         if not 0 <= node.rank < trainer.num_nodes:
             raise ValueError(f"{asked} and NODE_RANK={node.rank}: set it to 0..{trainer.num_nodes - 1}")
+        if not 0 < node.port < 2**16:
+            raise ValueError(f"{asked} and MASTER_PORT={node.port}: set it to 1..{2**16 - 1}")
         return node
+
+
+def _told(nodes: str) -> tuple[str, str, Node] | None:
+    """Return which process of the machine this is, how many machines there are, and which this is; None: nobody says.
+
+    Raises:
+        KeyError: A variable is missing.
+        ValueError: One is no number.
+    """
+    said = os.environ
+    if "TORCHELASTIC_RUN_ID" in said:  # torchrun itself listens at its port
+        node = Node(int(said["GROUP_RANK"]), said["MASTER_ADDR"], int(said["MASTER_PORT"]) + 1)
+        return said["LOCAL_RANK"], said["GROUP_WORLD_SIZE"], node
+    if "NODE_RANK" in said and "MASTER_ADDR" in said:
+        return "0", nodes, Node(int(said["NODE_RANK"]), said["MASTER_ADDR"], int(said.get("MASTER_PORT", PORT)))
+    if "SLURM_NODEID" in said:
+        from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+        host = SLURMEnvironment.resolve_root_node_address(said["SLURM_NODELIST"])
+        port = said.get("MASTER_PORT") or 15000 + int(said["SLURM_JOB_ID"]) % 10000
+        node = Node(int(said["SLURM_NODEID"]), host, int(port))
+        return said.get("SLURM_LOCALID", "0"), said["SLURM_NNODES"], node
+    return None

@@ -34,6 +34,7 @@ from vitcrypt.report.measures import (
     Quartiles,
     Recognised,
     Similarity,
+    SSIMQuartiles,
 )
 from vitcrypt.report.records import First
 from vitcrypt.report.results import finite
@@ -92,6 +93,10 @@ def score(
     plain, restored = truth.plain, reconstruction.images.cpu()
     if restored.shape != plain.shape:
         raise ValueError(f"the attack returned images {list(restored.shape)} for {list(plain.shape)}")
+    far, gallery = reconstruction.distances, observation.gallery
+    if far is not None and (gallery is None or far.shape != (len(plain), len(gallery))):
+        among = 0 if gallery is None else len(gallery)
+        raise ValueError(f"the attack returned distances {list(far.shape)} of {len(plain)} ciphertexts to {among}")
     ciphertexts = observation.pictures.cpu()
     measured, best = similarity(plain, restored, perceptual)
     turned = {"restored": common_symmetry(restored, plain), "ciphertext": common_symmetry(ciphertexts, plain)}
@@ -104,8 +109,8 @@ def score(
     if classify is not None and truth.labels is not None:
         right = {n: _accuracy(classify(images), truth.labels) for n, images in ({"plain": plain} | versions).items()}
         found["recognised"] = Recognised(**right, chance=float(truth.labels.bincount().max()) / len(plain))
-    if truth.places is not None and reconstruction.distances is not None:
-        found["linked"] = _linked(reconstruction.distances.cpu(), truth.places)
+    if truth.places is not None and far is not None and gallery is not None:
+        found["linked"] = _linked(far.cpu(), truth.places, gallery)
     for name, images in (("exact_images", restored), ("exact_symmetric", best)):
         found[name] = float((images == plain).flatten(1).all(1).double().mean())
     found |= _of_key(truth, reconstruction)
@@ -122,7 +127,8 @@ def similarity(
     measures["folded_ssim"] = ssim(fold_negative(plain), fold_negative(images))
     if perceptual:
         measures["lpips"] = perceptual(plain, images)
-    quartiles: dict[str, Any] = {name: Quartiles(**_quartiles(values)) for name, values in measures.items()}
+    kinds = {name: SSIMQuartiles if "ssim" in name else Quartiles for name in measures}
+    quartiles: dict[str, Any] = {name: kinds[name](**_quartiles(values)) for name, values in measures.items()}
     return Similarity(**quartiles, psnr=OpenQuartiles(**_quartiles(psnr(plain, images)))), best
 
 
@@ -153,14 +159,27 @@ def first(plain: Tensor, restored: Tensor, ciphertexts: Tensor, count: int) -> F
     return First(**values)
 
 
-def _identified(images: Tensor, plain: Tensor) -> Identified:
-    images, plain = images[:AMONG], plain[:AMONG]
+def _distinct(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each different image stands first, int64 [m], and for each image its number, int64 [n]."""
+    numbers: dict[bytes, int] = {}
+    number = [numbers.setdefault(image.cpu().numpy().tobytes(), len(numbers)) for image in images]
+    first = {each: place for place, each in reversed(list(enumerate(number)))}
+    return torch.tensor([first[each] for each in range(len(numbers))]), torch.tensor(number)
+
+
+def _identified(images: Tensor, plain: Tensor) -> Identified | None:
+    first, _ = _distinct(plain[:AMONG])
+    if len(first) < 2:
+        return None
+    images, plain = images[first], plain[first]
     rates = {"ssim": pairwise_ssim(images, plain), "features": pairwise_correlation(images, plain)}
     return Identified(among=len(plain), **{name: identified(found) for name, found in rates.items()})
 
 
-def _linked(distances: Tensor, places: Tensor) -> Linked:
-    found = linkage(distances, places)
+def _linked(distances: Tensor, places: Tensor, gallery: Tensor) -> Linked:
+    first, numbers = _distinct(gallery)  # a copy of an image is that image, and hides it from nobody
+    distances = distances[:, first]
+    found = linkage(distances, numbers[places])
     anonymity = Quartiles(**_quartiles(found.anonymity.double()))
     shares = {"top1": found.top1, "top5": found.top5, "membership": found.membership}
     return Linked(among=distances.shape[1], anonymity=anonymity, **shares)

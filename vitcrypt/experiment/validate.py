@@ -1,9 +1,10 @@
 """Checks of a configuration that no single option can fail: what is wrong, the values, and what to set."""
 
 import math
+from typing import Any
 
 from vitcrypt.encryption import Scheme
-from vitcrypt.experiment.config import AttackConfig, Config, ModelConf
+from vitcrypt.experiment.config import AttackConfig, Config, DataConf, ModelConf
 from vitcrypt.jobs.place import expanded
 
 
@@ -14,6 +15,7 @@ def validate(config: Config, scheme: Scheme | None) -> None:
         config: The configuration.
         scheme: What it encrypts with here; None if the images come encrypted.
     """
+    _check_root(config.data)
     _check_length(config)
     _check_optimizer(config.model)
     block = config.encryption.get("block_size")
@@ -28,13 +30,21 @@ def validate(config: Config, scheme: Scheme | None) -> None:
         )
 
 
+def check_finite(node: Any, place: str = "") -> None:
+    """Raise ValueError if a number in a configuration is not finite: nothing could be filed or told apart by it."""
+    for name, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        check_finite(child, f"{place}.{name}".lstrip("."))
+    if isinstance(node, float) and not math.isfinite(node):
+        raise ValueError(f"{place}={node}: set it to a finite number")
+
+
 def check_blocks(config: Config) -> None:
     """Raise ValueError if blocks do not divide the images; the message says which sizes do."""
     size, block = config.data.image_size, _block(config)
     if block < 1 or size % block:
         fits = [str(b) for b in (2, 4, 8, 16, 32) if size % b == 0]
         ways = [f"encryption.block_size={' or '.join(fits)}"] * bool(fits)
-        ways += [f"model.image_size={block * (size // block + 1)}"] * (block > 0)
+        ways += [f"model.image_size={block * (size // block + 1)}"] if block > 0 else []
         raise ValueError(
             f"encryption.block_size={block} does not divide images of {size} x {size} (data.image_size); "
             f"set {', or '.join(ways)}"
@@ -109,6 +119,12 @@ def _check_length(config: Config) -> None:
         raise ValueError(f"trainer.deterministic={trainer.deterministic}: set it to true, false or warn")
 
 
+def _check_root(data: DataConf) -> None:
+    root = data.source.get("root", data.root)
+    if root != data.root:  # what the images are is looked up there
+        raise ValueError(f"data.source.root={root} and data.root={data.root} are two places; set data.root alone")
+
+
 def _check_optimizer(model: ModelConf) -> None:
     for name, wanted in (("lr", "greater than 0"), ("weight_decay", "from 0 on")):
         value = model.optimizer.get(name, 1)
@@ -166,6 +182,7 @@ def validate_attack(config: AttackConfig, scheme: Scheme | None) -> None:
     """Raise ValueError if options of an attack do not go together; the message says which and what to set."""
     if scheme is None:
         raise ValueError("encryption=received names no scheme to attack; choose le, etc, ele, pe or proposed")
+    _check_root(config.data)
     _check_key_scope(config, scheme)
     held = config.attack.observation
     if (held.weights is None) != (held.public_weights is None):

@@ -14,8 +14,9 @@ from vitcrypt.attacks.observation import State
 from vitcrypt.data import Splits, resize
 from vitcrypt.data.content import content_of
 from vitcrypt.data.copies import COPIES
-from vitcrypt.encryption import ImageEncryption
+from vitcrypt.encryption import Features, ImageEncryption
 from vitcrypt.encryption.cipher import KeyScope
+from vitcrypt.encryption.orthogonal import orthogonal_matrix
 from vitcrypt.experiment.config import AttackConfig
 from vitcrypt.experiment.job import Job, opened
 from vitcrypt.experiment.score import Truth
@@ -133,11 +134,37 @@ class Victim:
                 self._sized(self.splits.train.batch(order[known : known + public])["image"]) if public else None
             ),
             gallery=self._gallery[0] if self._gallery else None,
+            releases=self._releases(images, index),
+            rotation=self._rotation(),
             known=pairs,
             oracle=Oracle(self.encryption, held.queries) if held.queries else None,
             weights=self._weights(),
             plain_shape=self.shape,
         )
+
+    def _releases(self, images: Tensor, index: Tensor) -> Tensor | None:
+        """Return ciphertexts of copies, the j-th of which differs in the lowest bit of the j-th value."""
+        again = self.config.attack.observation.releases - 1
+        if not again:
+            return None
+        self._check_released("releases")
+        if again > images[0].numel():
+            raise ValueError(f"attack.observation.releases={again + 1}: an image has {images[0].numel()} values")
+        ones = torch.eye(again, images[0].numel(), dtype=torch.uint8).view(again, *self.shape)
+        return torch.stack([self.encryption(images ^ one, index) for one in ones])
+
+    def _rotation(self) -> Tensor | None:
+        if not self.config.attack.observation.rotation:
+            return None
+        self._check_released("rotation")
+        assert self.subkeys is not None  # a scheme of one key for all
+        return orthogonal_matrix(self.subkeys["gaussian"])
+
+    def _check_released(self, option: str) -> None:
+        if not isinstance(self.scheme, Features):
+            raise ValueError(
+                f"attack.observation.{option} is of private features (encryption=features), not of {self.scheme.name}"
+            )
 
     def _weights(self) -> tuple[State, State] | None:
         held = self.config.attack.observation

@@ -6,6 +6,7 @@ pandas, which takes longer to load than a table of runs to make, is loaded where
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from vitcrypt.report.paper import data_of
 from vitcrypt.report.recipe import recipe_of, told_apart
 from vitcrypt.report.records import AttackResult, Results, TrainingResult
 from vitcrypt.report.results import attacked, trained
+from vitcrypt.untrusted.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,9 +97,9 @@ class Table:
     def latex(self) -> str:
         """Return it as a LaTeX table; needs the package booktabs."""
         layout = "l" * self.text + "r" * (len(self.columns) - self.text)
-        caption = self.title.replace("%", r"\%")
+        caption = re.sub(r"[#$%&_{}]", r"\\\g<0>", re.sub(r"[\\~^]", " ", one_line(self.title)))
         table = self._pandas().to_latex(index=False, escape=True, caption=caption, column_format=layout)
-        return "".join(f"% {note}\n" for note in self.notes) + str(table)
+        return "".join(f"% {one_line(note, 10_000)}\n" for note in self.notes) + str(table)
 
     def _pandas(self) -> pd.DataFrame:
         import pandas as pd

@@ -84,7 +84,8 @@ def frontier(results: Results, features: Path | None = None) -> tuple[Table, pd.
         "log2 of the number of orbits (docs/what-is-possible.md). Empty: under one key, or where nothing is proved.",
         "linked: the share of ciphertexts whose own image is the nearest of a gallery, exact copies and JPEG 90. "
         "Under one key, where that was not run: with a key each, which is no easier.",
-        "restored: the largest median SSIM over the attacks that were run. Others may restore more.",
+        "restored: the largest median SSIM over the attacks that were run, and of ciphertexts that show their images "
+        "(no attack). Others may restore more.",
         "best in: no other row on these images has this accuracy for less of it (of rows where it was measured).",
         *RULE[:1],
         *([FEATURES] if features is not None else []),

@@ -21,7 +21,7 @@ def linkage(results: Results) -> Table:
     """Return a row for each scheme and size, and a column for each kind of copies."""
     rows = []
     for entry, found in _by_case(results).values():
-        kinds = {result.config.attack.observation.gallery_copies: result.metrics.linked for result in found}
+        kinds = {result.config.attack.observation.gallery_copies: result.metrics.linked for result in reversed(found)}
         cells = [
             f"{100 * kinds[c].top1:.1f} / {100 * kinds[c].top5:.1f} ({kinds[c].anonymity.median:.0f})"
             if c in kinds

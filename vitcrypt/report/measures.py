@@ -7,6 +7,8 @@ from pydantic import Field
 from vitcrypt.report.part import Count, Number, Part
 from vitcrypt.untrusted.documents import Share
 
+SSIM = Annotated[Number, Field(ge=-1.001, le=1.001)]
+
 
 class Quartiles(Part):
     """Quartiles of a measure over images."""
@@ -14,6 +16,14 @@ class Quartiles(Part):
     median: Number
     lower: Number
     upper: Number
+
+
+class SSIMQuartiles(Quartiles):
+    """Quartiles of SSIM, in -1..1 but for rounding."""
+
+    median: SSIM
+    lower: SSIM
+    upper: SSIM
 
 
 class OpenQuartiles(Part):
@@ -45,10 +55,10 @@ class Linked(Part):
 class Similarity(Part):
     """How much images resemble the true ones: `ssim` as they are, `symmetric_ssim` in the best version of each."""
 
-    ssim: Quartiles
+    ssim: SSIMQuartiles
     psnr: OpenQuartiles
-    folded_ssim: Quartiles
-    symmetric_ssim: Quartiles | None = None
+    folded_ssim: SSIMQuartiles
+    symmetric_ssim: SSIMQuartiles | None = None
     lpips: Quartiles | None = None
     identified: Identified | None = None
 

@@ -97,10 +97,11 @@ def security(results: Results) -> Table:
         years = search_years(bits) if bits else ""
         link = links.get(tuple(first[CASE]), "not run")
         rows.append([*first[LABELS], *cells.reindex(names, fill_value=""), years, link, *words])
+        case = f"{first['label']} {first['sizes']} on {first['data']}"
         found_own = [judged.linked for judged in here["verdict"] if judged.linked]
-        linked += (
-            [f"linked: {first['label']} {first['sizes']} on {first['data']}: {found_own[0]}."] if found_own else []
-        )
+        linked += [f"linked: {case}: {found_own[0]}."] if found_own else []
+        shown = [f"{judged.shown:.3f}" for judged in here["verdict"] if judged.shown is not None]
+        linked += [f"shown: {case}: untouched ciphertexts have a median SSIM of {max(shown)}."] if shown else []
     columns = ["data", "scheme", "size / block", *map(_spaced, names)]
     columns += ["search, years", "linkage", "ciphertext-only", "verdict", "paper"]
     notes = [

@@ -21,6 +21,8 @@ COLUMNS = ["data", "scheme", "size / block", "network", "accuracy", "runs", "cip
 COLUMNS += ["by", "verdict", "paper"]
 SYMBOLS = {"x": "\N{BALLOT X}", "check": "\N{CHECK MARK}"}
 MARKERS = "osD^vP*X"
+NONE = "no attack"
+"""What shows the images where untouched ciphertexts do."""
 
 
 def tradeoff(results: Results) -> tuple[Table, pd.DataFrame, list[str]]:
@@ -80,13 +82,14 @@ def accuracies(results: Results) -> pd.DataFrame:
 
 def restored(found: pd.DataFrame) -> pd.DataFrame:
     """Return what was restored most of each case, by attacks on ciphertexts alone and by any, and the verdict."""
-    found = found.sort_values(["restored", "attack"])
+    shown = found.assign(restored=[judged.shown for judged in found["verdict"]], attack=NONE).dropna(subset="restored")
+    found = pd.concat([found, shown]).sort_values(["restored", "attack"])
     keys = [*CASE, "label", "sizes"]
     every = found.groupby(keys).agg(
         any_restored=("restored", "last"), any_by=("attack", "last"), verdict=("word", worst), old=("verdict", _old)
     )
     every["verdict"] += every.pop("old")
-    alone = found[found["attack"].isin(CIPHERTEXT_ONLY)].groupby(keys)
+    alone = found[found["attack"].isin([*CIPHERTEXT_ONLY, NONE])].groupby(keys)
     return every.join(alone.agg(alone_restored=("restored", "last"), alone_by=("attack", "last"))).reset_index()
 
 

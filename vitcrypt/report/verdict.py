@@ -21,9 +21,10 @@ RULE = (
     VERSIONS,
     f"above the floors: median SSIM higher by {LEAKS} (or half of what is missing to 1, if less) than the best of the "
     "untouched ciphertext, an unrelated image, a constant colour, and the mean of public images.",
-    f"broken: median SSIM at least {BROKEN} and above the floors, or half of the images restored exactly.",
-    f"leaks: above the floors, or restored images find their own original among the others, at least {FOUND:.0%} of "
-    f"them and more than ciphertexts do, by luck once in {1 / LUCK:,.0f} times (one-sided binomial).",
+    "shown: the untouched ciphertext itself is above the other floors: it takes no attack.",
+    f"broken: median SSIM at least {BROKEN} and above the floors or shown, or half of the images restored exactly.",
+    f"leaks: shown, or above the floors, or restored images find their own original among the others, at least "
+    f"{FOUND:.0%} of them and more than ciphertexts do, by luck once in {1 / LUCK:,.0f} times (one-sided binomial).",
     f"linkable: at least {FOUND:.0%} of ciphertexts, and more than by luck, find their own image first in a gallery. "
     "It is the verdict on linkage alone, which restores nothing: candidates are public from the start.",
     "undertrained: neither, by a network trained with fewer steps, images or parameters (0.9 of them) than published, "
@@ -42,12 +43,14 @@ class Verdict:
         reason: Why, as a part of a sentence with its numbers.
         missing: What the record does not hold, as it is older than that; empty for a record of today.
         linked: Why untouched ciphertexts can be linked to their originals, or None if they cannot.
+        shown: The median SSIM of untouched ciphertexts, where they show the images themselves.
     """
 
     word: str
     reason: str
     missing: str
     linked: str | None
+    shown: float | None = None
 
     @property
     def marked(self) -> str:
@@ -62,10 +65,12 @@ def judge(result: AttackResult) -> Verdict:
     needed = FLOORS if metrics.images > 1 else [name for name in FLOORS if name != "unrelated"]
     absent = [_named(name) for name in needed if name not in metrics.floors]
     absent += ["the symmetries"] if metrics.restored.symmetric_ssim is None else []
-    restored, name = metrics.restored.best.median, max(metrics.floors, key=lambda n: metrics.floors[n].best.median)
-    floor = metrics.floors[name].best.median
-    above = restored >= floor + min(LEAKS, (1 - floor) / 2)
+    floors = {name: found.best.median for name, found in metrics.floors.items()}
+    restored, name = metrics.restored.best.median, max(floors, key=lambda name: floors[name])
+    above, floor, ciphertext = _above(restored, floors[name]), floors[name], floors.pop("ciphertext")
     compared = f"median SSIM {restored:.3f}, the best floor ({_named(name)}) {floor:.3f}"
+    shown = "constant" in floors and _above(ciphertext, max(floors.values()))  # older records have no such floor
+    seen = f"untouched ciphertexts show the images: median SSIM {ciphertext:.3f}" if shown else None
     found = _found(metrics.restored.identified, metrics.ciphertext.identified, "restored images")
     if metrics.linked is not None:
         return _of_linkage(metrics.linked, metrics.images, linked)
@@ -73,13 +78,19 @@ def judge(result: AttackResult) -> Verdict:
         word, reason, absent = "broken", f"{metrics.exact:.0%} of the images are restored exactly", []
     elif above and restored >= BROKEN:
         word, reason = "broken", compared
-    elif above or found:
-        word, reason = "leaks", "; ".join(filter(None, [compared, found]))
+    elif seen and ciphertext >= BROKEN:
+        word, reason = "broken", seen
+    elif above or found or seen:
+        word, reason = "leaks", "; ".join(filter(None, [seen, compared, found]))
     elif short := shortfall(result):
         word, reason = "undertrained", f"{short}; {compared}"
     else:
         word, reason = "not by this", compared
-    return Verdict(word, reason, ", ".join(absent), linked)
+    return Verdict(word, reason, ", ".join(absent), linked, ciphertext if shown else None)
+
+
+def _above(value: float, floor: float) -> bool:
+    return value >= floor + min(LEAKS, (1 - floor) / 2)
 
 
 def _of_linkage(found: Linked, images: int, linked: str | None) -> Verdict:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitcrypt.untrusted.files import read_regular
+from vitcrypt.untrusted.graphs import refers_elsewhere
 from vitcrypt.untrusted.text import one_line
 
 Backend = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -30,7 +31,7 @@ def onnx_backend(path: Path, threads: int) -> Backend:
         raise ModuleNotFoundError(f"{error.name} is not installed: pip install 'vitcrypt[serve]'") from None
     data = read_regular(path, MAX_ONNX_BYTES)
     try:
-        elsewhere = _refers_elsewhere(ModelProto.FromString(data))
+        elsewhere = refers_elsewhere(ModelProto.FromString(data))
     except Exception as error:
         raise ValueError(f"{path} is damaged: {one_line(error)}") from error
     if elsewhere:
@@ -46,15 +47,3 @@ def onnx_backend(path: Path, threads: int) -> Backend:
     if names != [["image"], ["logits"]]:
         raise ValueError(f"{path} does not take `image` and give `logits`; export the run again")
     return lambda images: session.run(["logits"], {"image": images})[0]
-
-
-def _refers_elsewhere(message: Any) -> bool:
-    """Whether a tensor anywhere in an ONNX model keeps its values in another file."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        return bool(message.external_data) or message.data_location == message.EXTERNAL
-    for described, value in message.ListFields():
-        if described.message_type is not None:
-            parts = value if hasattr(value, "__len__") else [value]
-            if any(_refers_elsewhere(part) for part in parts):
-                return True
-    return False

@@ -9,6 +9,7 @@ Triton compares no fingerprint, size or encoding of what a client sends beyond s
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -44,6 +45,16 @@ parameters {{
 """
 
 
+def check_for_triton(bundle: Bundle, folder: Path) -> None:
+    """Raise what `write_triton` raises, before anything is made."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", folder.name):
+        raise ValueError(f"{folder}: the name of a model has letters, digits, _ . and - alone; choose another folder")
+    if broken := [name for name in bundle.classes if len(name.splitlines()) != 1]:
+        raise ValueError(f"class {broken[0]!r}: Triton's label file has a line for each class; leave --triton out")
+    if os.path.lexists(folder):
+        raise FileExistsError(f"{folder} exists: a model is never overwritten; choose another name")
+
+
 def write_triton(bundle: Bundle, folder: str | Path, max_batch: int = 32) -> None:
     """Write a model of a Triton repository, completely or not at all.
 
@@ -57,12 +68,7 @@ def write_triton(bundle: Bundle, folder: str | Path, max_batch: int = 32) -> Non
         ValueError: NAME cannot be the name of a model, or the name of a class has several lines.
     """
     folder = Path(folder)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", folder.name):
-        raise ValueError(f"{folder}: the name of a model has letters, digits, _ . and - alone; choose another folder")
-    if broken := [name for name in bundle.classes if len(name.splitlines()) != 1]:
-        raise ValueError(f"class {broken[0]!r}: Triton's label file has a line for each class")
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists: a model is never overwritten; choose another name")
+    check_for_triton(bundle, folder)
     assert bundle.folder is not None
     shape, dtype = bundle.accepts
     text = CONFIGURATION.format(

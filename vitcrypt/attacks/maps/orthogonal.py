@@ -82,7 +82,7 @@ def _best_turn(ours: Moments, public: Moments) -> Floats:
     start[0, 0] = np.sign(agreement.means[0, 0]) or 1
     for _ in range(2):
         start += agreement.slope(start)
-    turn = agreement.climb(_nearest_rotation(start))
+    turn = agreement.climb(nearest_rotation(start))
     for direction in range(1, min(FLIPPED, len(start))):
         flipped = turn.copy()
         flipped[:, direction] *= -1
@@ -112,13 +112,14 @@ class _Agreement:
     def climb(self, turn: Floats, steps: int = 60) -> Floats:
         """Follow the gradient; a part of the present rotation is added to it, so that steps go uphill."""
         for _ in range(steps):
-            before, turn = turn, _nearest_rotation(turn / 10 + self.slope(turn) + self.means)
+            before, turn = turn, nearest_rotation(turn / 10 + self.slope(turn) + self.means)
             if np.abs(turn - before).max() < 1e-3:
                 break
         return turn
 
 
-def _nearest_rotation(matrix: Floats) -> Floats:
+def nearest_rotation(matrix: Floats) -> Floats:
+    """Return the orthogonal matrix that agrees most with one: of rows.T @ targets, it turns rows into targets."""
     left, _, right = np.linalg.svd(matrix)
     rotation: Floats = left @ right
     return rotation
