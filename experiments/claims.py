@@ -44,7 +44,7 @@ class Records(NamedTuple):
 
 
 RECORDS = (
-    Records("table1_small", "70d642f"),
+    Records("table1_small", "6243a41"),
     Records("break_curve", "70d642f"),
     Records("fig4", "cd1b056"),
     Records("linkage", "be36f06"),

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import label
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -46,7 +45,7 @@ def _few_keys_and_no_module_left(monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("scheme", ALL, ids=label)
+@pytest.mark.parametrize("scheme", ALL, ids=lambda scheme: scheme.name)
 def test_the_schemes_of_vitcrypt_are_what_they_declare(scheme):
     examined = examine(scheme, IMAGES)
     assert examined.lies == []

@@ -90,3 +90,18 @@ def test_values_that_tests_lay_over_what_they_share_are_those_that_hydra_compose
     HydraConfig.instance().set_config(whole)
     plain = OmegaConf.masked_copy(whole, [name for name in whole if name != "hydra"])
     assert composed(*overrides) == settled(OmegaConf.to_container(plain, resolve=True))
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [
+        ("encryption=etc", {"encryption": "etc", "model": "vit_micro"}),
+        ("encryption._target_=mine.LE", {"encryption": "mine.LE", "model": "vit_micro"}),
+        ("encryption._target_=vitcrypt.encryption.EtC", {"encryption": "etc", "model": "vit_micro"}),
+        ("model.network._target_=mine.vit_micro", {"encryption": "le", "model": "mine.vit_micro"}),
+    ],
+)
+def test_what_stands_in_the_place_of_a_choice_is_not_filed_under_its_name(override, names):
+    filed = composed("data=digits", "model=vit_micro", "encryption=le", override)["names"]
+    assert filed == {"data": "digits", **names}
+    assert composed("encryption=le", "names.encryption=ours", override)["names"]["encryption"] == "ours"

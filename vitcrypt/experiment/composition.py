@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -48,6 +49,9 @@ LOGGING = {
 
 SEVERAL = ("callbacks", "logger")
 """Groups of which several files may be chosen at once."""
+
+FILED = {"encryption": None, "model": "network", "attack": "method"}
+"""Groups by whose choices results are filed, and the part of each that says what is built."""
 
 DEBUGGED = ("data", "model", "trainer")
 """Sections that the group `debug` may change."""
@@ -173,14 +177,37 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def settled(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration with what is left open in it: who augments, and how networks of timm are filed."""
+    """Return a configuration with what is left open in it: who augments, and under what names results are filed."""
     data, names = values["data"], values["names"]
     if data.get("augment") == "auto":
         received = values["encryption"].get("_target_") is None and data["root"] is not None
         values = {**values, "data": {**data, "augment": "none" if received else "owner"}}
-    if names.get("model") == "timm":
-        values = {**values, "names": {**names, "model": values["model"]["network"]["model_name"]}}
-    return values
+    return {**values, "names": names | _own_names(values)}
+
+
+def _own_names(values: dict[str, Any]) -> dict[str, str]:
+    """Return names for what was put into the place of one of our choices and is another: results tell them apart."""
+    names, own = values["names"], {}
+    for group, part in FILED.items():
+        if (name := names.get(group)) not in _choices(group):
+            continue
+        node = values[group][part] if part else values[group]
+        if not isinstance(node, dict):  # refused where types are checked
+            continue
+        if group == "model" and name == "timm":
+            own[group] = node["model_name"]
+        elif (target := node.get("_target_")) != _choices(group)[name]:
+            package, _, called = str(target).rpartition(".")
+            own[group] = called.lower() if package.partition(".")[0] == "vitcrypt" else str(target)
+    return own
+
+
+@cache
+def _choices(group: str) -> dict[str, str | None]:
+    """Return what each choice of a group builds."""
+    place = f"{FILED[group]}._target_" if FILED[group] else "_target_"
+    files = (CONF / group).glob("*.yaml")
+    return {path.stem: OmegaConf.select(OmegaConf.load(path), place) for path in files}
 
 
 def _with_debug(config: DictConfig, typed: list[str]) -> DictConfig:
