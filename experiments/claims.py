@@ -51,6 +51,7 @@ RECORDS = (
     Records("orbit", "6fe94c4"),
     Records("benchmark", "2bf8b09"),
     Records("benchmark_each", "eb8490f"),
+    Records("i2p", "1257882"),
 )
 CONFIGURATIONS = {
     ("break_curve", "jigsaw"): "robustness_etc",
@@ -67,6 +68,7 @@ CONFIGURATIONS = {
 }
 """By folder of records and attack, the file in `experiments/` that runs it."""
 OTHERWISE = {("break_curve", "statistics"): "cd1b056", ("fig4", "itn", "proposed"): "ae7b4c3"}
+OTHERWISE |= {("benchmark", "ele"): "1257882", ("i2p", "itn"): "34b35cb"}
 """By folder of records and attack, and perhaps scheme, the commit of those that another one made than the rest."""
 
 
@@ -84,6 +86,13 @@ def command(folder: str, group: list[Any]) -> str:
     elif folder == "orbit" and group[0].kind != "attack":
         start = f"vitcrypt run --config-dir experiments --config-name {folder}"
         said |= {"encryption": names.encryption, "model": names.model}
+    elif folder == "i2p" and group[0].kind != "attack":
+        start = "vitcrypt run --config-dir experiments --config-name field_small"
+        said |= {"field": names.encryption, "model": names.model, **_weights(config)}
+    elif folder == "i2p":
+        start = "vitcrypt attack"
+        said |= {"encryption": names.encryption, "encryption.block_size": str(config.block_size), **_weights(config)}
+        said |= _attacked(config)
     elif folder == "orbit":
         start = "vitcrypt attack"
         said |= {"encryption": names.encryption, "attack": names.attack, "key_scope": config.key_scope}
@@ -101,6 +110,22 @@ def command(folder: str, group: list[Any]) -> str:
     return f"{start} {' '.join(f'{name}={value}' for name, value in said.items())}"
 
 
+def _weights(config: Any) -> dict[str, str]:
+    return {f"encryption.{name}": value for name, value in config.encryption.items() if name == "weights"}
+
+
+def _attacked(config: Any) -> dict[str, str]:
+    """Return what an attack differs in from its file in `conf/`."""
+    said = {"attack": config.names.attack, "attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
+    if config.names.attack == "itn":
+        sizes = ("network", "width", "levels", "epochs")
+        said |= {f"attack.method.{name}": str(config.attack.method[name]) for name in sizes}
+        said |= {"attack.observation.public_images": str(config.attack.observation.public_images)}
+    if config.names.attack == "link":
+        said |= {"attack.observation.gallery_copies": config.attack.observation.gallery_copies}
+    return said
+
+
 def measured() -> Iterator[Claim]:
     """Yield what the records give; a key space, which is the same in all of them, once."""
     seen = set()
@@ -114,7 +139,7 @@ def measured() -> Iterator[Claim]:
             line = command(start[0], group)
             names = group[0].config.names
             of = (start[0], getattr(names, "attack", ""), names.encryption)
-            commit = OTHERWISE.get(of, OTHERWISE.get(of[:2], start[1]))
+            commit = next((OTHERWISE[each] for each in (of, of[:2], of[::2]) if each in OTHERWISE), start[1])
             return Measured(by="measured", commit=commit, hardware=start[2], command=line, records=place)
 
         for claim in claims_of(results, FAMILIES, said):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.linalg import lstsq
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats
@@ -65,8 +66,10 @@ class Trilateration(OnSymbols):
 def fitted_linear(sources: Floats, targets: Floats, queries: Floats) -> Floats:
     """Map `queries` [q, d] by the affine map of least norm that takes `sources` [k, d] to `targets` [k, e]."""
     mean, image = sources.mean(0), targets.mean(0)
-    weights = np.linalg.lstsq(sources - mean, targets - image, rcond=None)[0]
-    found: Floats = (queries - mean) @ weights + image
+    # what sources a query is made of, then the same of the targets: the whole map is ten times the work
+    cutoff = np.finfo(np.float64).eps * max(sources.shape)
+    shares = lstsq((sources - mean).T, (queries - mean).T, cond=cutoff, lapack_driver="gelsy")[0]
+    found: Floats = shares.T @ (targets - image) + image
     return found
 
 
