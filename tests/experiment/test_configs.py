@@ -168,7 +168,7 @@ def test_an_unknown_name_added_by_force_is_an_error(override):
         (["key=[a,b]", "key_scope=per_image", "keys=5"], "keys=5 is not the number of keys in .*, 2; leave keys out"),
         (["key=[a,b]", "key_scope=per_image", "encryption=noise"], "noise wants a key for each image"),
         (["key=[a]"], r"set it to the path of a key file, or to those of two owners and more: key=\[a.txt,b.txt\]"),
-        (["key=[a,'']"], "key= is empty"),
+        (["key=[a,'']"], "set it to paths that are not empty"),
         (["key=null"], "set it to the path of a key file"),
         (["key_scope=per_image", *ADAPTED], "one key for all images; set key_scope=shared"),
         (["model=vit_micro", *ADAPTED], "random weights need no moving; set model.weights=FILE"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from program import finish, results
 
-from vitcrypt.folders import decrypt_folder, encrypt_folder, rotate_folder, verify_folder
+from vitcrypt.folders import decrypt_folder, encrypt_folder, png, rotate_folder, verify_folder
 from vitcrypt.keys import Key, open_key
 from vitcrypt.report.results import read_results
 from vitcrypt.service import Bundle
@@ -56,7 +56,8 @@ def test_folders_are_complete(old, name, images):
 
 
 @pytest.mark.parametrize("name", ["enc-proposed", "enc-pe", "enc-le"])
-def test_folders_hold_what_the_same_settings_make_today(old, key, name, tmp_path):
+def test_folders_hold_what_the_same_settings_make_today(old, key, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(png, "deflate", png.huffman)  # isal makes other files of the same pixels
     manifest, _ = verify_folder(old / name)
     keep_names = name == "enc-le"
     owner = open_key("test-0") if keep_names else key

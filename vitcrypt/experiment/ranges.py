@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from vitcrypt.untrusted.documents import MAX_SIDE
 
@@ -37,7 +36,7 @@ def _key_files(value: Any) -> Any:
     if value is None or (several and len(files) < 2):
         raise ValueError("the path of a key file, or to those of two owners and more: key=[a.txt,b.txt]")
     if "" in files:
-        raise PydanticCustomError("string_too_short", "empty")
+        raise ValueError("paths that are not empty (a shell variable that is not set?)")
     return files if several else files[0]
 
 
