@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -189,25 +188,19 @@ def _own_names(values: dict[str, Any]) -> dict[str, str]:
     """Return names for what was put into the place of one of our choices and is another: results tell them apart."""
     names, own = values["names"], {}
     for group, part in FILED.items():
-        if (name := names.get(group)) not in _choices(group):
+        file = CONF / group / f"{names.get(group)}.yaml"
+        if file.parent != CONF / group or not file.is_file():  # a name of the user's
             continue
-        node = values[group][part] if part else values[group]
+        node, place = (values[group][part], f"{part}._target_") if part else (values[group], "_target_")
         if not isinstance(node, dict):  # refused where types are checked
             continue
-        if group == "model" and name == "timm":
+        target = node.get("_target_")
+        if file.stem == "timm":
             own[group] = node["model_name"]
-        elif (target := node.get("_target_")) != _choices(group)[name]:
+        elif target != OmegaConf.select(OmegaConf.load(file), place):
             package, _, called = str(target).rpartition(".")
             own[group] = called.lower() if package.partition(".")[0] == "vitcrypt" else str(target)
     return own
-
-
-@cache
-def _choices(group: str) -> dict[str, str | None]:
-    """Return what each choice of a group builds."""
-    place = f"{FILED[group]}._target_" if FILED[group] else "_target_"
-    files = (CONF / group).glob("*.yaml")
-    return {path.stem: OmegaConf.select(OmegaConf.load(path), place) for path in files}
 
 
 def _with_debug(config: DictConfig, typed: list[str]) -> DictConfig:
