@@ -162,9 +162,12 @@ def first(plain: Tensor, restored: Tensor, ciphertexts: Tensor, count: int) -> F
 def _distinct(images: Tensor) -> tuple[Tensor, Tensor]:
     """Return where each different image stands first, int64 [m], and for each image its number, int64 [n]."""
     numbers: dict[bytes, int] = {}
-    number = [numbers.setdefault(image.cpu().numpy().tobytes(), len(numbers)) for image in images]
-    first = {each: place for place, each in reversed(list(enumerate(number)))}
-    return torch.tensor([first[each] for each in range(len(numbers))]), torch.tensor(number)
+    first, number = list[int](), list[int]()
+    for place, image in enumerate(images.cpu().numpy()):
+        number.append(numbers.setdefault(image.tobytes(), len(numbers)))
+        if number[-1] == len(first):
+            first.append(place)
+    return torch.tensor(first), torch.tensor(number)
 
 
 def _identified(images: Tensor, plain: Tensor) -> Identified | None:
