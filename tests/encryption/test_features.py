@@ -13,7 +13,6 @@ from scipy.special import gamma
 from scipy.stats import norm
 
 from vitcrypt.encryption import Features, ImageEncryption, features
-from vitcrypt.encryption.features import _loaded
 from vitcrypt.encryption.privacy import gaussian_delta, gaussian_epsilon, leakage_bits
 from vitcrypt.keys import Key
 
@@ -192,4 +191,3 @@ def elsewhere(folder):
 def test_what_cannot_be_is_refused_by_name(tmp_path, make, told):
     with pytest.raises((ValueError, TypeError, FileNotFoundError), match=told):
         make(tmp_path)
-    _loaded.cache_clear()

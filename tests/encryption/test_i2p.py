@@ -1,5 +1,8 @@
 """Image to perturbation: the network against layers written out, its file as data, and what anyone can do with it."""
 
+from hashlib import sha256
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -112,3 +115,13 @@ def test_whoever_holds_the_network_finds_images_again_and_makes_pairs_of_their_o
     restored = attack(Observation(scheme, made, public_images=images[5:]))
     assert restored.images.shape == made.shape
     assert restored.details["own_pairs"] == 55
+
+
+def test_a_file_that_changed_or_cannot_be_read_is_noticed(weights, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(Path(weights).read_bytes())
+    before = I2P(2, str(path)).to_dict()
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, path)
+    assert I2P(2, str(path)).to_dict()["network"] == sha256(path.read_bytes()).hexdigest() != before["network"]
+    with pytest.raises(ValueError, match=r"encryption\.weights=/dev/zero cannot be read: .* is a device"):
+        I2P(2, "/dev/zero").to_dict()

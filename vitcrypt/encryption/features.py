@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256, shake_256
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +16,8 @@ from torch import Tensor
 from vitcrypt.encryption import primitives
 from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.orthogonal import orthogonal_matrix
-from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
-from vitcrypt.untrusted.files import read_regular
+from vitcrypt.encryption.scheme import SCHEMES, Shape, Stage
+from vitcrypt.encryption.weights import OfWeights, Weights, read_weights
 from vitcrypt.untrusted.graphs import refers_elsewhere
 from vitcrypt.untrusted.text import one_line
 
@@ -34,7 +31,7 @@ KEPT, OVERHEAD = 2**28, 1024
 
 
 @dataclass(frozen=True)
-class Features(Scheme):
+class Features(OfWeights):
     """y = Q clip(f(x)) + sigma n: features f of a public network, clipped to a norm, turned by a secret Q, and noise n.
 
     What is claimed of one release of an image holds against anyone who knows all but the noise, Q and f included:
@@ -97,24 +94,20 @@ class Features(Scheme):
             )
         if (self.network is None) != (self.values is None):
             raise ValueError("network (SHA-256 of a file) and values (the length of its vectors) belong together")
-        if self.weights is not None and self.network not in (None, _network(self.weights).sha256):
-            raise ValueError(
-                f"weights={self.weights} has the SHA-256 {_network(self.weights).sha256}, and the vectors are of the "
-                f"network {self.network}; give that file"
-            )
+
+    def file(self) -> Weights:
+        """Read the ONNX file."""
+        return read_weights(str(self.weights), MAX_ONNX_BYTES, _network)
 
     def to_dict(self) -> dict[str, Any]:
         """Return name and values; a network by its SHA-256 and length, not by where its file lies here."""
         described = {**super().to_dict(), "clip": float(self.clip), "sigma": float(self.sigma)}
-        if described.pop("weights") is not None:
-            network = _network(str(self.weights))
-            described |= {"network": network.sha256, "values": network.length}
-        return {name: value for name, value in described.items() if value is not None}
+        return described if self.weights is None else {**described, "values": self.file().network.length}
 
     def dimension(self, shape: Shape) -> int:
         """Return d."""
         if self.weights is not None:
-            return _network(self.weights).length
+            return int(self.file().network.length)
         return self.values or shape[0] * self.num_blocks(shape)
 
     def features(self, images: Tensor) -> Tensor:
@@ -128,7 +121,7 @@ class Features(Scheme):
             blocks = means.double().view(*means.shape[:2], -1, images.shape[1]).mean(2)
             vectors = (blocks - blocks.mean(1, keepdim=True)).flatten(1)
         else:
-            vectors = torch.from_numpy(_network(self.weights).apply(images.cpu().numpy())).double()
+            vectors = torch.from_numpy(self.file().network.apply(images.cpu().numpy())).double()
         if not bool(vectors.isfinite().all()):
             raise ValueError(f"weights={self.weights}: this network gives values that are not finite")
         if self.code:
@@ -225,20 +218,13 @@ class NoisyFeatures(Cipher):
 
 
 class _Network(NamedTuple):
-    """What is applied to uint8 [n, C, H, W], d, and the SHA-256 of the file."""
+    """What is applied to uint8 [n, C, H, W], and d."""
 
     apply: Callable[[Any], Any]
     length: int
-    sha256: str
 
 
-def _network(path: str) -> _Network:
-    """Load an ONNX file, once in each process: threads of a session do not live on in a forked one."""
-    return _loaded(path, os.getpid())
-
-
-@lru_cache(maxsize=4)
-def _loaded(path: str, _process: int) -> _Network:
+def _network(data: bytes, start: str) -> _Network:
     try:
         import onnxruntime
         from onnx import ModelProto
@@ -247,25 +233,17 @@ def _loaded(path: str, _process: int) -> _Network:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     try:
-        data = read_regular(Path(path).expanduser(), MAX_ONNX_BYTES)
-    except OSError:
-        raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
-    except ValueError as error:
-        raise ValueError(f"encryption.weights={path} cannot be read: {error}") from None
-    try:
         elsewhere = refers_elsewhere(ModelProto.FromString(data))
         session = None if elsewhere else onnxruntime.InferenceSession(data, options)
     except Exception as error:  # ONNX Runtime raises its own
-        raise ValueError(f"encryption.weights={path} is no ONNX file: {one_line(error)}") from error
+        raise ValueError(f"{start} is no ONNX file: {one_line(error)}") from error
     if session is None:
-        raise ValueError(
-            f"encryption.weights={path} keeps weights in other files, and none but it is read; save it whole"
-        )
+        raise ValueError(f"{start} keeps weights in other files, and none but it is read; save it whole")
     (taken, *others), (given, *_) = session.get_inputs(), session.get_outputs()
     if others or taken.name != "image" or len(given.shape) != 2 or not isinstance(given.shape[1], int):
-        raise ValueError(f"encryption.weights={path} does not map `image` to vectors of one length")
+        raise ValueError(f"{start} does not map `image` to vectors of one length")
     run = session.run
-    return _Network(lambda images: run([given.name], {"image": images})[0], given.shape[1], sha256(data).hexdigest())
+    return _Network(lambda images: run([given.name], {"image": images})[0], given.shape[1])
 
 
 SCHEMES["features"] = Features

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load
@@ -15,9 +12,9 @@ from torch.func import functional_call
 
 from vitcrypt.encryption.cipher import Cipher, Properties, scaled
 from vitcrypt.encryption.primitives import to_bytes
-from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
+from vitcrypt.encryption.scheme import SCHEMES, Shape, Stage
 from vitcrypt.encryption.unet import UNet
-from vitcrypt.untrusted.files import read_regular
+from vitcrypt.encryption.weights import OfWeights, Weights, read_weights
 from vitcrypt.untrusted.text import printable
 
 LARGEST = 2**28
@@ -26,7 +23,7 @@ WIDEST = 256
 
 
 @dataclass(frozen=True)
-class I2P(Scheme):
+class I2P(OfWeights):
     """y = h(x), h a U-Net that the owner trained so that a classifier knows y as it knows x, and people do not.
 
     The classifier was trained on plain images and is not changed: only queries are transformed. Neither is there a key,
@@ -55,21 +52,14 @@ class I2P(Scheme):
     properties = Properties(invertible=False, keyed=False)
 
     def __post_init__(self) -> None:
-        """Check that the middle of h can be reached by halving, and that the file is the one that is meant."""
+        """Check that the middle of h can be reached by halving."""
         super().__post_init__()
         if self.block_size & (self.block_size - 1):
             raise ValueError(f"block_size={self.block_size}: a U-Net halves images; set it to 1, 2, 4, 8, 16, ...")
-        if self.weights is not None and self.network is not None:
-            found = _read(self.weights, self.block_size).sha256
-            if found != self.network:
-                raise ValueError(f"weights={self.weights} has the SHA-256 {found}, not {self.network}; give that file")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return name and values; the network by its SHA-256, not by where its file lies here."""
-        described = super().to_dict()
-        if (path := described.pop("weights")) is not None:
-            described["network"] = _read(path, self.block_size).sha256
-        return {name: value for name, value in described.items() if value is not None}
+    def file(self) -> Weights:
+        """Read the file of safetensors."""
+        return read_weights(str(self.weights), LARGEST, _parsed, self.block_size)
 
     def stages(self, shape: Shape) -> dict[str, Stage]:
         """There is nothing to draw."""
@@ -85,14 +75,13 @@ class I2P(Scheme):
             )
         if shape[0] != 3:
             raise ValueError(f"the network of i2p takes three channels, got {shape[0]}; convert the images to RGB")
-        return Transformed(_read(self.weights, self.block_size))
+        return Transformed(self.file().network)
 
 
 class _Read(NamedTuple):
     network: UNet
     """On no device: only what its layers are."""
     state: dict[str, Tensor]
-    sha256: str
 
 
 class Transformed(Cipher):
@@ -114,20 +103,8 @@ class Transformed(Cipher):
         return to_bytes((made + 1) * 127.5).view(image.shape)
 
 
-def _read(path: str, block_size: int) -> _Read:
-    """Read a file of weights, once while it stays as it is."""
-    file = Path(path).expanduser()
-    try:
-        changed = file.stat()
-    except OSError:
-        raise FileNotFoundError(f"encryption.weights={path} does not exist or cannot be read") from None
-    return _parsed(file, path, block_size, changed.st_mtime_ns, changed.st_size)
-
-
-@lru_cache(maxsize=4)
-def _parsed(file: Path, path: str, block_size: int, *_changed: int) -> _Read:
-    start, levels = f"encryption.weights={path}", block_size.bit_length()
-    data = read_regular(file, LARGEST)
+def _parsed(data: bytes, start: str, block_size: int) -> _Read:
+    levels = block_size.bit_length()
     try:
         state = load(data)
     except Exception as error:  # a damaged file can make the reader raise anything
@@ -149,7 +126,7 @@ def _parsed(file: Path, path: str, block_size: int, *_changed: int) -> _Read:
         )
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise ValueError(f"{start} holds values that are not finite: its training diverged")
-    return _Read(network, state, sha256(data).hexdigest())
+    return _Read(network, state)
 
 
 SCHEMES["i2p"] = I2P
