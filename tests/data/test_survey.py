@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from image_bytes import LONG, png, saved, tiff
+from image_bytes import LONG, chunk, png, saved, tiff, with_chunks
 from PIL import Image
 from samples import class_folders, noise
 
 import vitcrypt.data.survey as module
 from vitcrypt.data import folder, sources
 from vitcrypt.data.decode import read_pixels
+from vitcrypt.data.formats import HEAD, plain_png
 from vitcrypt.data.survey import map_files, survey
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encrypt_folder
@@ -50,6 +51,40 @@ def files(place, contents):
     for path, data in zip(paths, contents, strict=True):
         path.write_bytes(data)
     return paths
+
+
+PLAIN = saved(IMAGES[0], "PNG")
+TEXT = chunk(b"tEXt", b"by\0me"), chunk(b"gAMA", bytes(4))
+LOOKED_AT_BY_PILLOW = {
+    "transparent colour": png(PIXELS, 8, 2, chunk(b"tRNS", bytes(6))),
+    "animated": png(PIXELS, 8, 2, chunk(b"acTL", bytes(8))),
+    "two headers": png(PIXELS, 8, 2, PLAIN[8:33]),
+    "palette": saved(IMAGES[0].quantize(8), "PNG"),
+    "with alpha": saved(IMAGES[0].convert("RGBA"), "PNG"),
+    "16 bits": png(GREY16, 16, 0),
+    "one bit": png(np.zeros((8, 8), np.uint8), 1, 0),
+    "interlaced": PLAIN[:28] + b"\1" + PLAIN[29:],
+    "too large": PLAIN[:8] + chunk(b"IHDR", b"\0\1\0\0" * 2 + b"\x08\2\0\0\0") + PLAIN[33:],
+    "without width": PLAIN[:8] + chunk(b"IHDR", bytes(7) + b"\1\x08\2\0\0\0") + PLAIN[33:],
+    "damaged header": PLAIN[:20] + b"\1" + PLAIN[21:],
+    "without pixels": PLAIN[:33],
+    "much before its pixels": with_chunks(PLAIN, chunk(b"tEXt", b"a\0" + bytes(HEAD))),
+    "cut in its header": PLAIN[:30],
+    "JPEG": saved(IMAGES[0], "JPEG"),
+    "nothing": b"",
+}
+
+
+def test_sizes_of_ordinary_png_files_are_read_without_pillow_and_are_what_it_says():
+    wide = Image.fromarray(noise(3, 300, 3))
+    for image in (*IMAGES, wide, wide.convert("L")):
+        for data in (saved(image, "PNG"), with_chunks(saved(image, "PNG"), *TEXT)):
+            assert plain_png(data[:HEAD]) == image.size
+
+
+@pytest.mark.parametrize("kind", LOOKED_AT_BY_PILLOW)
+def test_all_other_files_are_left_to_pillow(kind):
+    assert plain_png(LOOKED_AT_BY_PILLOW[kind][:HEAD]) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

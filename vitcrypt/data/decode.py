@@ -23,7 +23,7 @@ from PIL.ImageFile import ImageFile
 
 from vitcrypt.data import formats
 from vitcrypt.data.formats import FORMATS, MAX_PIXELS, REPLACE, UnfitError
-from vitcrypt.untrusted.files import open_regular
+from vitcrypt.untrusted.files import open_regular, read_head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,8 @@ def read_pixels(path: Path | BinaryIO, size: int | None, interpolation: str = "b
     if size is None:
         image = with_image(path, _upright)
     else:
-        image = with_image(path, partial(_upright, square=True)).resize((size, size), FILTERS[interpolation])
+        image = with_image(path, partial(_upright, square=True))
+        image = image if image.size == (size, size) else image.resize((size, size), FILTERS[interpolation])
     return np.asarray(image).transpose(2, 0, 1).copy()
 
 
@@ -106,6 +107,14 @@ def with_image(path: Path | BinaryIO, use: Callable[[ImageFile], T]) -> T:
     except Exception as error:  # a damaged file can make the decoders raise anything
         name = path if isinstance(path, Path) else "the image"
         raise ValueError(f"cannot read {name}: {_reason(path, error)}") from error
+
+
+def plain_size(path: Path) -> tuple[int, int] | None:
+    """Return (width, height) if a file begins as `formats.plain_png` knows it; None: `with_image` tells what it is."""
+    try:
+        return formats.plain_png(read_head(path, formats.HEAD, MAX_BYTES))
+    except (OSError, ValueError):
+        return None
 
 
 def _opened(file: BinaryIO) -> ImageFile:
@@ -156,7 +165,7 @@ def _upright(image: ImageFile, square: bool = False) -> Image.Image:
         rgb = _to_rgb(image)
     # Pillow has turned TIFF; where a PNG is turned can stand behind its pixels
     turn = None if image.format == "TIFF" else TURNS.get(formats.orientation(image.info))
-    if square:
+    if square and rgb.width != rgb.height:
         rgb = crop_square(rgb, turn)
     return rgb if turn is None else rgb.transpose(turn)
 

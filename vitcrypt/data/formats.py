@@ -10,6 +10,7 @@ import logging
 import re
 import struct
 import warnings
+import zlib
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -76,6 +77,9 @@ _INTEGERS = {3: "H", 4: "I", 8: "h", 9: "i"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _OF_PIXELS = b"tRNS", b"acTL", b"fcTL", b"fdAT"
 MAX_DIRECTORIES = 100
+_PNG_START = struct.Struct(">8sI4sIIBB3sI")
+HEAD = 1024
+"""Bytes of a file that `plain_png` is given: more than stands before the pixels of most PNG files."""
 
 
 class UnfitError(ValueError):
@@ -130,6 +134,8 @@ def numbers_of(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
 def orientation(info: dict[Any, Any]) -> int:
     """Return the orientation in the `info` of an image of Pillow's: 1..8; 1 where it is missing or damaged."""
     exif, text = info.get("exif"), info.get("Raw profile type exif")  # the latter is ImageMagick's
+    if exif is None and text is None:
+        return 1
     try:
         if exif is None and text is not None:
             exif = bytes.fromhex("".join(text.split("\n")[3:]))
@@ -165,10 +171,34 @@ def without_metadata(file: BinaryIO) -> io.BytesIO | None:
     return io.BytesIO(mended) if mended != data else None
 
 
+def plain_png(head: bytes) -> tuple[int, int] | None:
+    """Return (width, height) of a PNG file of 8-bit grey or RGB, one frame and no transparency, by its first bytes.
+
+    None if it is anything else, or damaged, or these bytes do not tell: then Pillow has to look.
+    """
+    if len(head) < _PNG_START.size:
+        return None
+    signature, length, kind, width, height, *kinds, checksum = _PNG_START.unpack_from(head)
+    if (signature, length, kind, zlib.crc32(head[12:29])) != (SIGNATURE, 13, b"IHDR", checksum):
+        return None
+    if kinds not in ([8, 0, b"\0\0\0"], [8, 2, b"\0\0\0"]) or not 0 < width * height <= MAX_PIXELS:
+        return None
+    for kind, start, _ in parts_of(head):
+        if kind == b"IDAT":
+            return width, height
+        if start > len(SIGNATURE) and _says_of_pixels(kind):
+            return None
+    return None
+
+
+def _says_of_pixels(kind: bytes) -> bool:
+    return not kind[0] & 0x20 or kind in _OF_PIXELS
+
+
 def _mended_png(data: bytes) -> bytes:
     kept, end = [SIGNATURE], len(SIGNATURE)
     for kind, start, end in parts_of(data):
-        if not kind[0] & 0x20 or kind in _OF_PIXELS:
+        if _says_of_pixels(kind):
             kept.append(data[start:end])
     return b"".join([*kept, data[end:]])
 

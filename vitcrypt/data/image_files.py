@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,9 +75,17 @@ class ImageFiles(Lazy[ImageFile]):
 
     def at(self, position: int) -> ImageFile:
         """Make one."""
-        place = position if self._order is None else int(self._order[position])
+        place = self._place(position)
         folder, name = self.folders[self._places[place]], self._names.at(place)
         return ImageFile(folder.path / name, folder.split, folder.label, int(self._index[place]), name)
+
+    def _path(self, position: int) -> Path:
+        place = self._place(position)
+        folder: ClassFolder = self.folders[self._places[place]]
+        return folder.path / self._names.at(place)
+
+    def _place(self, position: int) -> int:
+        return position if self._order is None else int(self._order[position])
 
     def __len__(self) -> int:
         return len(self._index if self._order is None else self._order)
@@ -98,7 +105,7 @@ class ImageFiles(Lazy[ImageFile]):
     @property
     def paths(self) -> Lazy[Path]:
         """Where they are."""
-        return Mapped(attrgetter("path"), self)
+        return Mapped(self._path, range(len(self)))
 
     @property
     def indices(self) -> NDArray[np.int64]:

@@ -78,6 +78,7 @@ class Folder:
     def content(self) -> Content:
         """What lies directly in it."""
         content, path = Content([], Texts(), Counter()), self.path
+        entry: os.DirEntry[str] | None = None
         try:
             status = path.stat()
             before = self.seen.setdefault((status.st_dev, status.st_ino), path)
@@ -87,30 +88,33 @@ class Folder:
             with os.scandir(path) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
             for entry in found:
-                path = self.path / entry.name
-                self._sort_in(path, entry, content)
+                self._sort_in(entry, content)
         except OSError as error:
+            path = self.path / entry.name if entry is not None else self.path
             reason = f"{error.strerror}; make it readable"
             if isinstance(error, FileNotFoundError) and path.is_symlink():
                 reason = f"it is a link to {path.readlink()}, which does not exist; get what it links to"
             raise ValueError(f"cannot read {path}: {reason}, or move it out of the folder") from error
         return content
 
-    def _sort_in(self, path: Path, entry: os.DirEntry[str], content: Content) -> None:
+    def _sort_in(self, entry: os.DirEntry[str], content: Content) -> None:
+        stem, _, extension = entry.name.rpartition(".")
+        suffix = f".{extension.lower()}" if stem and extension else ""
         hidden, real_folder = entry.name.startswith("."), entry.is_dir(follow_symlinks=False)
         if real_folder and (hidden or entry.name.casefold() in SYSTEM_FOLDERS):
-            content.left_out["in hidden or system folders"] += count_files(path)
+            content.left_out["in hidden or system folders"] += count_files(self.path / entry.name)
         elif hidden:
             content.left_out["hidden"] += 1
         elif entry.is_dir():
-            content.folders.append(Folder(path, self.seen))
+            content.folders.append(Folder(self.path / entry.name, self.seen))
         elif not entry.is_file():
+            path = self.path / entry.name
             raise ValueError(f"{path} is {kind_of_file(entry.stat().st_mode)}, not a file; move it out of the folder")
-        elif _is_image(path):
-            _refuse_closed(path, os.R_OK)
+        elif suffix in EXTENSIONS or (not suffix and _begins_as_image(self.path / entry.name)):
+            _refuse_closed(entry.path, os.R_OK)
             content.images.append(entry.name)
         else:
-            content.left_out[path.suffix.lower() or "without an extension"] += 1
+            content.left_out[suffix or "without an extension"] += 1
 
     def walk(self) -> list[Folder]:
         """Return it and all folders below."""
@@ -133,18 +137,16 @@ class Folder:
         return sum((folder.content.left_out for folder in self.walk()), Counter())
 
 
-def _is_image(path: Path) -> bool:
-    if path.suffix:
-        return path.suffix.lower() in EXTENSIONS
+def _begins_as_image(path: Path) -> bool:
     try:
         return with_image(path, lambda image: min(image.size) > 0)
     except ValueError:
         return False
 
 
-def _refuse_closed(path: Path, wanted: int) -> None:
+def _refuse_closed(path: Path | str, wanted: int) -> None:
     if not os.access(path, wanted):
-        raise ValueError(f"you may not read {path}; change its permissions, or move it out of the folder")
+        raise ValueError(f"you may not read {Path(path)}; change its permissions, or move it out of the folder")
 
 
 def count_files(folder: Path) -> int:

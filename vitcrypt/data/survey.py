@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 from PIL.ImageFile import ImageFile
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vitcrypt.data.decode import has_more_pages, is_deep, refuse_unfit, used_bits, with_image
+from vitcrypt.data.decode import has_more_pages, is_deep, plain_size, refuse_unfit, used_bits, with_image
 from vitcrypt.data.formats import UnfitError
 from vitcrypt.jobs.forked import can_fork, forked
 from vitcrypt.jobs.turns import in_turn
@@ -92,8 +92,14 @@ def survey(paths: Sequence[Path], what: str = "reading headers", transparency: T
             raise UnfitError("it has transparency; lay it on a ground of your choice, or set transparency=white")
         return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
 
+    def looked_at(position: int) -> _Header:
+        path = paths[position]
+        if (size := plain_size(path)) is not None:  # most of the time of a small file goes into opening it by Pillow
+            return _Header(size, transparent=False, deep=False, paged=False)
+        return with_image(path, header)
+
     sizes, transparent, paged, deep = set(), 0, 0, list[Path]()
-    headers = map_files(partial(with_image, use=header), paths, what, by="processes")
+    headers = map_files(looked_at, range(len(paths)), what, by="processes")
     for position, found in enumerate(headers):  # in order, as none is left out of those that it ends with
         sizes.add(found.size)
         transparent, paged = transparent + found.transparent, paged + found.paged

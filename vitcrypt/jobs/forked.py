@@ -5,6 +5,7 @@ A key, for example, is in their memory and in no message, file, argument or vari
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -73,6 +74,7 @@ def one_thread_each() -> Iterator[None]:
 def _begin(function: Callable[[Any], Any], parent: int) -> None:
     global _function
     _function = function
+    gc.freeze()  # what this process was given is not looked through, which would copy the pages that it lies in
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
     end_with_parent()
     if os.getppid() != parent:

@@ -24,6 +24,10 @@ def open_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -
         ValueError: It is a link, folder, pipe, socket or device, or too large. The message says which.
         OSError: It cannot be opened.
     """
+    return os.fdopen(_descriptor(path, max_bytes, below), "rb")
+
+
+def _descriptor(path: Path, max_bytes: int, below: Path | None) -> int:
     if below is not None:
         refuse_links(path, below)
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if below is not None else 0)
@@ -37,7 +41,16 @@ def open_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -
     except BaseException:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    return descriptor
+
+
+def read_head(path: Path, length: int, max_bytes: int = MANY) -> bytes:
+    """Return the first bytes of a regular file, at most `length`; errors as of `open_regular`."""
+    descriptor = _descriptor(path, max_bytes, None)
+    try:
+        return os.read(descriptor, length)
+    finally:
+        os.close(descriptor)
 
 
 def read_regular(path: Path, max_bytes: int = MANY, below: Path | None = None) -> bytes:
