@@ -54,18 +54,18 @@ def test_a_package_of_others_offers_schemes_attacks_and_networks(tmp_path, monke
     info = tmp_path / "braids-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: braids\nVersion: 1.2\n")
-    points = "[vitcrypt.schemes]\nbraid = braids:Braid\nlost = braids:Lost\n"
+    points = "[vitcrypt.schemes]\nbraid = braids:Braid\nknot = braids:Knot\nlost = braids:Lost\n"
     points += "[vitcrypt.attacks]\nunbraid = braids:Unbraid\n[vitcrypt.models]\nbraidnet = braids:Net\n"
     (info / "entry_points.txt").write_text(points)
-    scheme = "from vitcrypt.encryption import Proposed\n\nclass Braid(Proposed):\n    name = 'braid'\n"
-    (tmp_path / "braids.py").write_text(scheme)
+    schemes = "from vitcrypt.encryption import PE, Proposed\n\nclass Braid(Proposed):\n    name = 'braid'\n"
+    (tmp_path / "braids.py").write_text(f"{schemes}\nclass Knot(PE):\n    name = 'knot'\n")
     monkeypatch.syspath_prepend(tmp_path)
     found = {kind: [point.name for point in installed_points(kind)] for kind in ("schemes", "attacks", "models")}
-    assert "braid" in found["schemes"]
+    assert {"braid", "knot"} <= {*found["schemes"]}
     assert "unbraid" in found["attacks"]
     assert "braidnet" in found["models"]
-    candidate = load("braid")
-    assert candidate.name == "braid"
-    assert candidate.origin == "braids 1.2"
+    for name in ("braid", "knot"):
+        candidate = load(name)
+        assert (candidate.name, candidate.origin) == (name, "braids 1.2")
     with pytest.raises(ValueError, match=r"braids 1\.2: AttributeError"):
         load("lost")

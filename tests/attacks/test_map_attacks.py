@@ -60,6 +60,12 @@ def test_a_random_matrix_falls_to_pairs_and_distances_place_a_point():
         np.testing.assert_allclose(located(plain, squared_distances(queries, plain), public), queries, atol=1e-6)
 
 
+def test_what_is_added_to_all_images_is_taken_away_with_two_pairs():
+    plain, added = scenes(9, VICTIM, SIDE), scenes(1, PUBLIC, SIDE)[0] ^ 128
+    seen = Observation(Plain(), plain[2:] + added, known=(plain[:2], plain[:2] + added))
+    assert torch.equal(LinearMap()(seen).images, plain[2:])
+
+
 def test_few_pairs_restore_more_with_public_images_and_nothing_with_keys_of_their_own():
     plain, public, pairs = scenes(20, VICTIM, SIDE), scenes(600, PUBLIC, SIDE), scenes(80, (80,), SIDE)
     ciphertexts, known = (drawn(0)(images) for images in (plain, pairs))

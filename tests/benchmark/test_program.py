@@ -29,9 +29,11 @@ def test_a_card_of_a_stranger_is_complete_and_made_once(tmp_path, monkeypatch, c
     file.write_text((SCHEMES / "reversed_blocks.py").read_text())
     monkeypatch.syspath_prepend(str(tmp_path))
     asked = {"scheme": str(file), "folder": str(tmp_path / "card"), "data": ["data=digits"], "budget": "10m"}
-    program.main([json.dumps({**asked, "format": "md"})])
+    asked |= {"format": "md", "settings": ["encryption.block_size=8"]}
+    program.main([json.dumps(asked)])
     printed = capsys.readouterr().out
     card = json.loads((tmp_path / "card" / "card.json").read_text())
+    assert card["scheme"]["block_size"] == 8
     steps = {step["name"]: step for step in card["steps"]}
     assert steps["resnet18 on reversedblocks"]["accuracy"] == pytest.approx(0.1, abs=0.3)
     assert steps["resnet18 on reversedblocks"]["under_another_key"] is not None
@@ -43,7 +45,7 @@ def test_a_card_of_a_stranger_is_complete_and_made_once(tmp_path, monkeypatch, c
     assert (tmp_path / "card" / "card.html").stat().st_size > 10_000
     assert "begin{table}" in (tmp_path / "card" / "card.tex").read_text()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
-    program.main([json.dumps({**asked, "format": "md"})])
+    program.main([json.dumps(asked)])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == before
 
 

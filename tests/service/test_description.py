@@ -36,6 +36,7 @@ def test_every_scheme_can_be_named_by_its_values(tmp_path, name, block):
         ("classes", []),
         ("classes", ["cat", 1]),
         ("classes", "cat"),
+        ("classes", ["cat", "dog", "cat"]),
         ("fingerprint", "x/../../up"),
         ("fingerprint", 5),
         ("key_scope", "none"),

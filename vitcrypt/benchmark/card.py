@@ -79,7 +79,8 @@ class Card:
     ) -> Card:
         """Put it together."""
         scheme = candidate.scheme.to_dict()
-        told = [f"data.root={Path(entry).name}" if entry.startswith("data.root=") else entry for entry in data]
+        files = ("data.root=", "encryption.weights=")
+        told = [f"{e.partition('=')[0]}={Path(e).name}" if e.startswith(files) else e for e in data]
         return cls(scheme, candidate.origin, budget, told, examined.findings, measured, outcomes)
 
     @property

@@ -13,9 +13,11 @@ from vitcrypt.benchmark.declarations import Examined
 from vitcrypt.encryption import Scheme, as_pictures
 from vitcrypt.experiment.keyspace import redundancy
 from vitcrypt.keys import Key
-from vitcrypt.metrics import card, psnr, ssim
+from vitcrypt.metrics import card
 
 BATCH = 128
+SHOWN = ("SSIM", "PSNR, dB", "MI, bits", "entropy", "adjacent", "flatness")
+"""Of what is measured of ciphertexts."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +47,10 @@ def measure(scheme: Scheme, plain: Tensor, examined: Examined) -> Measured:
     encrypting, copying = _seconds(lambda: mine(batch)), _seconds(batch.clone)
     speed = {"images/s": BATCH / encrypting, "times a copy": encrypting / copying}
     encrypted, compared = (as_pictures(cipher(plain), shape) for cipher in (mine, other))
-    changed = plain.clone()
-    changed[:, 0, height // 2, width // 2] ^= 1
-    bit = as_pictures(mine(changed), shape)
-    found = {
-        "SSIM": float(ssim(plain, encrypted).median()),
-        "PSNR, dB": float(psnr(plain, encrypted).median()),
-        "MI, bits": card.mutual_information(plain, encrypted),
-        "entropy": card.entropy(encrypted),
-        "adjacent": card.adjacent_correlation(encrypted),
-        "flatness": card.spectral_flatness(encrypted),
-        "NPCR, image": 100 * card.npcr(encrypted, bit),
-        "UACI, image": 100 * card.uaci(encrypted, bit),
-        "NPCR, key": 100 * card.npcr(encrypted, compared),
-        "UACI, key": 100 * card.uaci(encrypted, compared),
-    }
-    return Measured(key, speed, found)
+    found = card.measures(plain, encrypted)
+    shown = {name: found[name] for name in SHOWN}
+    shown |= card.changes(encrypted, as_pictures(mine(card.one_bit(plain)), shape), compared)
+    return Measured(key, speed, shown)
 
 
 def _seconds(work: Callable[[], Tensor], rounds: int = 5) -> float:

@@ -52,6 +52,7 @@ class Benchmark:
         folder: Where runs, log and card lie.
         data: Overrides that choose the images.
         budget: Name of the budget.
+        settings: Overrides of the scheme's own values.
         outcomes: What the steps came to, so far.
     """
 
@@ -59,6 +60,7 @@ class Benchmark:
     folder: Path
     data: list[str]
     budget: BudgetName
+    settings: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> Card:
@@ -87,7 +89,7 @@ class Benchmark:
         for step in self._curves(attacked):
             progress.add(step)
             self._step(step, progress)
-        card = Card.of(candidate, self.budget, self.data, examined, measured, self.outcomes)
+        card = Card.of(candidate, self.budget, [*self.data, *self.settings], examined, measured, self.outcomes)
         write_card(card, self.folder, [outcome.result for outcome in self.outcomes if outcome.result is not None])
         return card
 
@@ -96,15 +98,16 @@ class Benchmark:
         return next((outcome.result for outcome in self.outcomes if outcome.step.name == name), None)
 
     def _images(self) -> Splits:
-        """Return the images; a scheme of vitcrypt's is made of its configuration."""
-        encryption = PLAIN
-        if self.candidate.given is None:
-            scopes = SCHEMES[self.candidate.overrides[0].partition("=")[2]].properties.key_scopes
-            encryption = [*self.candidate.overrides, f"key_scope={scopes[0]}"]
-        named = self._names("run", [*self.data, *encryption, "model=resnet18"])
-        values = _composed("config", named)
-        config, scheme = configured(Config, values)
-        if self.candidate.given is None:
+        """Return the images; a scheme of vitcrypt's, or one with settings, is made of its configuration."""
+        given, encryption = self.candidate.given, PLAIN
+        if made := given is None or self.settings:
+            self.candidate = replace(self.candidate, overrides=[*self.candidate.overrides, *self.settings])
+            kind = given or SCHEMES[self.candidate.overrides[0].partition("=")[2]]
+            encryption = [*self.candidate.overrides, f"key_scope={kind.properties.key_scopes[0]}"]
+        values = _composed("config", self._names("run", [*self.data, *encryption, "model=resnet18"]))
+        with strangers(self.candidate.modules):
+            config, scheme = configured(Config, values)
+        if made:
             self.candidate = replace(self.candidate, given=scheme)
         return splits_of(config)
 
@@ -229,7 +232,8 @@ def main(arguments: list[str]) -> None:
     candidate = load(asked["scheme"])
     folder = Path(asked["folder"])
     folder.mkdir(parents=True, exist_ok=True)
-    benchmark = Benchmark(candidate, folder, asked["data"] or at_hand(), cast("BudgetName", asked["budget"]))
+    data, budget = asked["data"] or at_hand(), cast("BudgetName", asked["budget"])
+    benchmark = Benchmark(candidate, folder, data, budget, asked["settings"])
     card = benchmark.run()
     for table in card.tables():
         if table.rows:

@@ -18,15 +18,16 @@ app = typer.Typer()
 PASSED = re.compile(r"(LD_LIBRARY_|PYTHON)?PATH|LANG|LC_\w+|TERM|COLUMNS|TMPDIR|HOME|(OMP|CUDA)_\w+|VITCRYPT_DATA")
 """Names of the environment that the process is given; no key, no token."""
 
-IMAGES = re.compile(r"data=|data\.(root|source|interpolation|split_seed)\b|names\.data=|encryption\.")
-"""What may be chosen; the budget says the rest."""
+IMAGES = re.compile(r"data=|data\.(root|source|interpolation|split_seed)\b|names\.data=")
+"""What may be chosen of the images; the budget says the rest."""
 
 
 @app.command()
 def benchmark(
     scheme: Annotated[str, typer.Argument(help="FILE.py, FILE.py:CLASS, or the name of a scheme.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Which images, as for vitcrypt run: data=npz data.root=FILE ...")
+        list[str] | None,
+        typer.Argument(help="Images, and settings of the scheme: data=npz data.root=FILE encryption.NAME=VALUE"),
     ] = None,
     budget: Annotated[Literal["10m", "1h", "gpu"], typer.Option(help="How much to compute.")] = "10m",
     results: Annotated[Path, typer.Option(help="Folder of all benchmarks.")] = Path("results/benchmark"),
@@ -53,16 +54,24 @@ def benchmark(
         )
     elif not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", scheme):
         raise ValueError(f"{scheme} is neither a file that ends in .py nor the name of a scheme")
-    data = [_absolute(entry) for entry in overrides or []]
+    entries = [_absolute(entry) for entry in overrides or []]
+    settings = sorted(entry for entry in entries if entry.startswith("encryption."))
+    data = [entry for entry in entries if entry not in settings]
+    if settings:  # others are another benchmark
+        name += f"-{hashlib.sha256(' '.join(settings).encode()).hexdigest()[:8]}"
     if data and not any(entry.startswith("data=") for entry in data):
         raise ValueError(f"name the images first, as data=npz or data=cifar10; got {' '.join(data)}")
     if other := [entry for entry in data if not IMAGES.match(entry)]:
-        raise ValueError(f"{other[0]}: the images are chosen here, by data=... data.root=...; --budget sets the rest")
+        raise ValueError(
+            f"{other[0]}: only images (data=... data.root=...) and values of the scheme (encryption.NAME=...) are "
+            "chosen here; --budget sets the rest"
+        )
     chosen_data = dict(entry.split("=", 1) for entry in data if "=" in entry)
     images = chosen_data.get("names.data") or chosen_data.get("data", "images")
     folder = (results / f"{name}-{printable(images, 40)}-{budget}").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {"scheme": scheme, "folder": str(folder), "data": data, "budget": budget, "format": format}
+    asked = {"scheme": scheme, "folder": str(folder), "data": data, "settings": settings}
+    asked |= {"budget": budget, "format": format}
     kept = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
     command = [sys.executable, "-m", "vitcrypt.benchmark.program", json.dumps(asked, allow_nan=False)]
     before = _written(folder / "card.json")
@@ -92,4 +101,4 @@ def _run(command: list[str], environment: dict[str, str], folder: Path) -> int:
 def _absolute(entry: str) -> Any:
     """Let paths count from where the command was typed: the process has a folder of its own."""
     option, _, value = entry.partition("=")
-    return f"{option}={Path(value).absolute()}" if option == "data.root" and value else entry
+    return f"{option}={Path(value).absolute()}" if option in ("data.root", "encryption.weights") and value else entry

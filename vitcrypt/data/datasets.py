@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from vitcrypt.data.columns import Mapped, Numbers
 from vitcrypt.data.stratified import split_positions
+from vitcrypt.untrusted.documents import names_once
 
 
 class Batch(TypedDict):
@@ -170,12 +171,13 @@ class Splits:
         return self
 
     def usable(self) -> Splits:
-        """Return the same; ValueError unless there are images to train and test on, and classes to tell apart."""
+        """Return the same; ValueError unless there are images to train and test on, and several classes by name."""
         for purpose, part in (("train", self.train), ("test", self.test), ("validate", self.val)):
             if part is not None and not len(part):
                 raise ValueError(f"the data have no image to {purpose} on; add some")
         if len(self.classes) < 2:
             raise ValueError(f"there is one class, {self.classes}: nothing to tell apart; add images of another class")
+        names_once(self.classes)
         return self
 
     def hold_out(self, fraction: float, seed: int) -> Splits:

@@ -49,8 +49,8 @@ LOGGING = {
 SEVERAL = ("callbacks", "logger")
 """Groups of which several files may be chosen at once."""
 
-FILED = {"encryption": None, "model": "network", "attack": "method"}
-"""Groups by whose choices results are filed, and the part of each that says what is built."""
+TARGETS = {"encryption": "_target_", "model": "network._target_", "attack": "method._target_"}
+"""Groups by whose choices results are filed, and the option of each that says what is built."""
 
 DEBUGGED = ("data", "model", "trainer")
 """Sections that the group `debug` may change."""
@@ -181,26 +181,27 @@ def settled(values: dict[str, Any]) -> dict[str, Any]:
     if data.get("augment") == "auto":
         received = values["encryption"].get("_target_") is None and data["root"] is not None
         values = {**values, "data": {**data, "augment": "none" if received else "owner"}}
-    return {**values, "names": names | _own_names(values)}
+    return {**values, "names": names | _names_of_others(values)}
 
 
-def _own_names(values: dict[str, Any]) -> dict[str, str]:
-    """Return names for what was put into the place of one of our choices and is another: results tell them apart."""
-    names, own = values["names"], {}
-    for group, part in FILED.items():
+def _names_of_others(values: dict[str, Any]) -> dict[str, str]:
+    """Return, by group, the name of what is built in place of the chosen option's own: results tell the two apart."""
+    names, others = values["names"], {}
+    for group, option in TARGETS.items():
         file = CONF / group / f"{names.get(group)}.yaml"
         if file.parent != CONF / group or not file.is_file():  # a name of the user's
             continue
-        node, place = (values[group][part], f"{part}._target_") if part else (values[group], "_target_")
-        if not isinstance(node, dict):  # refused where types are checked
+        part = option.rpartition(".")[0]
+        built = values[group][part] if part else values[group]
+        if not isinstance(built, dict):  # refused where types are checked
             continue
-        target = node.get("_target_")
+        target = built.get("_target_")
         if file.stem == "timm":
-            own[group] = node["model_name"]
-        elif target != OmegaConf.select(OmegaConf.load(file), place):
+            others[group] = built["model_name"]
+        elif target != OmegaConf.select(OmegaConf.load(file), option):
             package, _, called = str(target).rpartition(".")
-            own[group] = called.lower() if package.partition(".")[0] == "vitcrypt" else str(target)
-    return own
+            others[group] = called.lower() if package.partition(".")[0] == "vitcrypt" else str(target)
+    return others
 
 
 def _with_debug(config: DictConfig, typed: list[str]) -> DictConfig:

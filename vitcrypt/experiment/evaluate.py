@@ -6,6 +6,7 @@ record as a typed document and its checkpoint as plain tensors.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -17,7 +18,7 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 import vitcrypt
@@ -150,10 +151,10 @@ def _read(folder: Path) -> dict[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
                 raise ValueError(f"{path} holds an alias, or is nested too deep, as no configuration of a run is")
-        values = yaml.load(text, Loader=get_yaml_loader())  # a safe one, which refuses a name twice
+        values: Any = OmegaConf.to_container(OmegaConf.load(io.StringIO(text.decode())))  # refuses a name twice
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} holds no run (no config.yaml); vitcrypt run prints the folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {one_line(error, 200)}") from error
     sections = ("data", "model", "trainer", "encryption", "names")
     if not isinstance(values, dict) or not all(isinstance(values.get(name), dict) for name in sections):

@@ -58,7 +58,6 @@ def some_batches(value: Any) -> Any:
 Count = Annotated[int, Field(ge=1)]
 OrAll = Annotated[int, AfterValidator(_number_or_all)]
 NotNegative = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]

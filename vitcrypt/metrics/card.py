@@ -10,8 +10,38 @@ from scipy.stats import entropy as relative_entropy
 from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
+from vitcrypt.metrics.ssim import psnr, ssim
+
 LEVELS = 64
 """Levels of values of which mutual information is counted."""
+
+
+def measures(plain: Tensor, encrypted: Tensor) -> dict[str, float]:
+    """Return all that is measured of ciphertexts beside their images, by name: medians of PSNR and SSIM, else means."""
+    return {
+        "MSE": float((plain.double() - encrypted.double()).square().mean()),
+        "PSNR, dB": float(psnr(plain, encrypted).median()),
+        "SSIM": float(ssim(plain, encrypted).median()),
+        "MI, bits": mutual_information(plain, encrypted),
+        "KL, bits": divergence(plain, encrypted),
+        "chi^2": chi_square(encrypted),
+        "entropy": entropy(encrypted),
+        "adjacent": adjacent_correlation(encrypted),
+        "flatness": spectral_flatness(encrypted),
+    }
+
+
+def changes(encrypted: Tensor, of_bit: Tensor, of_key: Tensor) -> dict[str, float]:
+    """Return in percent how ciphertexts differ from those of `one_bit` of their images, and of another key."""
+    pairs, rates = (("image", of_bit), ("key", of_key)), (("NPCR", npcr), ("UACI", uaci))
+    return {f"{name}, {kind}": 100 * rate(encrypted, other) for kind, other in pairs for name, rate in rates}
+
+
+def one_bit(images: Tensor) -> Tensor:
+    """Change the lowest bit of one value of each image."""
+    changed = images.clone()
+    changed[:, 0, images.shape[2] // 2, images.shape[3] // 2] ^= 1
+    return changed
 
 
 def mutual_information(plain: Tensor, encrypted: Tensor) -> float:

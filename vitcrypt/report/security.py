@@ -87,7 +87,8 @@ def security(results: Results) -> Table:
     Where an attack ran several times, the worst for the owner counts.
     """
     found = strongest(results)
-    found["cell"] = [f"{a.verdict.marked} {a.restored:.3f} ({a.held})" for a in found.itertuples()]
+    seen = [max(a.restored, a.verdict.shown or 0) for a in found.itertuples()]
+    found["cell"] = [f"{a.verdict.marked} {n:.3f} ({a.held})" for n, a in zip(seen, found.itertuples(), strict=True)]
     names, links = in_order(set(found["attack"]) - {"link", "link_learned"}), linkage_words(results)
     rows, linked = [], []
     for _, here in found.groupby(CASE):
@@ -105,7 +106,8 @@ def security(results: Results) -> Table:
     columns = ["data", "scheme", "size / block", *map(_spaced, names)]
     columns += ["search, years", "linkage", "ciphertext-only", "verdict", "paper"]
     notes = [
-        "Cells: verdict, median SSIM, and in brackets from how many ciphertexts, known pairs or chosen images.",
+        "Cells: verdict, median SSIM (of what was restored, or of a ciphertext that shows more), and in brackets from "
+        "how many ciphertexts, known pairs or chosen images.",
         "ciphertext-only: the verdict over attacks that use no pair and no oracle.",
         "linkage: the share of ciphertexts that find their own image first in a gallery, by the copies it holds; "
         "(ciphertexts x candidates). What is found with a key each is found under one key as well.",

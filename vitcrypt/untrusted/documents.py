@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -24,13 +25,23 @@ def no_interpolation(text: str) -> str:
     return text
 
 
+def names_once(names: list[str]) -> list[str]:
+    """Refuse class names of which two are the same: an answer would not say which of them is meant."""
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{times} classes are called {printable(name, 60)!r}; give each a name of its own")
+    return names
+
+
 Text = Annotated[str, Field(max_length=1000), AfterValidator(no_interpolation)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 TestKey = Annotated[str, Field(pattern=r"^test-[0-9]{1,9}$")]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 ClassNames = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(min_length=1, max_length=10**6)
+    list[Annotated[str, Field(min_length=1, max_length=1000)]],
+    Field(min_length=1, max_length=10**6),
+    AfterValidator(names_once),
 ]
 Interpolation = Literal["bilinear", "bicubic"]
 KeyScope = Literal["shared", "per_image"]

@@ -20,7 +20,9 @@ from vitcrypt.encryption.cipher import Symbols, symbols_of
 
 @dataclass(frozen=True)
 class LinearMap(OnSymbols):
-    """Fit the map from ciphertext to image by least squares.
+    """Fit the map from ciphertext to image by least squares; take away what is added, where that is the same to all.
+
+    A sum modulo 256 is not linear, as it wraps: two pairs show such a map, and that it is one.
 
     Args:
         symbols: What the map is linear in: "bytes" (PE, EtC, the proposed scheme) or "nibbles" (LE, ELE).
@@ -31,6 +33,10 @@ class LinearMap(OnSymbols):
     def __call__(self, observation: Observation) -> Reconstruction:
         """Needs known pairs under the victim's one key; one more than symbols for an exact map."""
         plain, encrypted = observation.need(self.name, "known", shared=True)
+        if plain.shape == encrypted.shape and encrypted.dtype == torch.uint8 and len(plain) > 1:
+            added = encrypted - plain  # modulo 256
+            if torch.equal(added, added[:1].expand_as(added)):
+                return Reconstruction(observation.ciphertexts - added[0], details={"pairs": len(plain), "needed": 2})
         known = [_symbols(images, self.symbols) for images in (encrypted, plain)]
         found = fitted_linear(known[0], known[1], _symbols(observation.ciphertexts, self.symbols))
         return _restored(found, observation, self.symbols, len(plain))

@@ -78,9 +78,10 @@ def _exchanged(places: Ints, graphs: Graphs, unary: Floats, patience: int) -> In
     """
     size, random = len(places), np.random.default_rng(0)
     places, best, gain, most = places.copy(), places, 0.0, 0.0
+    apart = [(_apart(a), _apart(b)) for a, b in graphs]
     free, made, since = np.zeros((size, size), int), 0, 0
     while since < patience:
-        change = _changes(places, graphs, unary)
+        change = _changes(places, graphs, unary, apart)
         back = free[:, places] > made
         change[back & back.T & (gain + change <= most + 1e-9)] = -np.inf
         change[np.tri(size, dtype=bool)] = -np.inf
@@ -96,12 +97,18 @@ def _exchanged(places: Ints, graphs: Graphs, unary: Floats, patience: int) -> In
     return best
 
 
-def _changes(places: Ints, graphs: Graphs, unary: Floats) -> Floats:
-    """Return how much is gained by exchanging k and m: [S, S]."""
+def _apart(graph: Floats) -> Floats:
+    """Return what an exchange of two takes away between them: [S, S]."""
+    diagonal = np.diag(graph)
+    apart: Floats = np.add.outer(diagonal, diagonal) - graph - graph.T
+    return apart
+
+
+def _changes(places: Ints, graphs: Graphs, unary: Floats, apart: Graphs) -> Floats:
+    """Return how much is gained by exchanging k and m: [S, S]; `apart` of both graphs of each pair."""
     moved = _slope(np.eye(len(places))[places], graphs, unary)[:, places]
     change: Floats = moved + moved.T - np.diag(moved)[:, None] - np.diag(moved)[None]
-    for a, b in graphs:
-        ours, theirs = (np.add.outer(np.diag(x), np.diag(x)) - x - x.T for x in (a, b))
+    for ours, theirs in apart:
         change += ours * theirs[np.ix_(places, places)]
     return change
 
