@@ -131,7 +131,8 @@ class Card:
                 linked.append([outcome.step.name, _held(result), verdict.marked, *rates, k])
             else:
                 (curves if outcome.step.part == "curve" else restored).append([*row, f"{result.seconds:.0f} s"])
-        missed = [[o.step.name, str(o.why_not)] for o in self.outcomes if _missed(o)]
+        tried = [o for o in self.outcomes if o.step.part in ("attack", "linkage")]
+        missed = [[o.step.name, str(o.why_not)] for o in tried if o.result is None]
         columns = ["attack", "with", "verdict", "SSIM", "took"]
         linkage = ["", "with", "verdict", "top-1, %", "top-5, %", "k"]
         origin = [f"{self.origin}; data: {' '.join(self.data)}; budget {self.budget}"]
@@ -190,10 +191,6 @@ def _held(result: AttackResult) -> str:
         return f"1 ciphertext among {linked.among:,} candidates"
     told = {name: str(getattr(held, name, None) or "").rpartition(": ")[2] for name in HELD}
     return ", ".join([f"{held.ciphertexts} ciphertexts", *(f"{n} {HELD[name]}" for name, n in told.items() if n)])
-
-
-def _missed(outcome: Outcome) -> bool:
-    return outcome.step.part in ("attack", "linkage") and outcome.result is None
 
 
 def _number(value: float | None) -> str:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from vitcrypt.benchmark.claim import ACCURACY, FORMAT, KEYS, SSIM, TOP1, Claim, Measured
 from vitcrypt.report.frame import CASE, training_frame
-from vitcrypt.report.measures import Similarity
 from vitcrypt.report.paper import data_of
 from vitcrypt.report.recipe import recipe_of, told_apart
 from vitcrypt.report.records import AttackResult, Results, TrainingResult
@@ -133,7 +132,8 @@ def _restored(group: list[AttackResult]) -> Part:
     over, best = f"{len(group)} runs", group[0].metrics.restored.best
     if len(group) == 1:
         over, low, high = "images", best.lower, best.upper
-    floors = {name: _middle(each.metrics.floors[name] for each in group) for name in group[0].metrics.floors}
+    all_floors = [each.metrics.floors for each in group]
+    floors = {name: median(floors[name].best.median for floors in all_floors) for name in all_floors[0]}
     highest = max(floors, key=lambda name: floors[name])
     return {
         "metric": SSIM,
@@ -142,10 +142,6 @@ def _restored(group: list[AttackResult]) -> Part:
         "spread": [_spread("quartiles", over, low, high)],
         "floor": {"name": highest.replace("_", " "), "value": round(floors[highest], DIGITS)},
     }
-
-
-def _middle(floors: Iterable[Similarity]) -> float:
-    return median(floor.best.median for floor in floors)
 
 
 def _top1(group: list[AttackResult]) -> Part:
