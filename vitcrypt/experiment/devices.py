@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -113,8 +114,10 @@ def train_in_processes(folder: Path, identity: str, trainer: TrainerConf) -> Non
     mine = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
     kept = {name: value for name, value in os.environ.items() if name not in mine}
     kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    # they hold the lock of the folder too, and end with this process however it ends
-    code = subprocess.call(command, env=kept, close_fds=False, preexec_fn=end_with_parent)
+    with TemporaryDirectory() as notes:  # torchrun's own, which it would leave behind
+        command.insert(3, f"--log-dir={notes}")
+        # they hold the lock of the folder too, and end with this process however it ends
+        code = subprocess.call(command, env=kept, close_fds=False, preexec_fn=end_with_parent)
     if code and node is not None:
         raise RuntimeError(
             f"training ended on node {node.rank} of {trainer.num_nodes} ({socket.gethostname()}, exit code {code}): it "
