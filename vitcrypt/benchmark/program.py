@@ -32,6 +32,7 @@ from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.experiment.evaluate import evaluate
 from vitcrypt.experiment.images import splits_of
 from vitcrypt.experiment.job import Job, configured
+from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.break_curve import BY_NUMBER
 from vitcrypt.report.printed import Format, print_table
 from vitcrypt.report.records import AttackResult, TrainingResult
@@ -137,7 +138,7 @@ class Benchmark:
         )
         result: TrainingResult | AttackResult | None = None
         started, why_not, other = time.monotonic(), None, None
-        with progress.of(step), self._log():
+        with progress.of(step), self._log(), alone_in(place, wait=True):  # others may train on plain images too
             try:
                 with strangers(values["allow_targets"], always=True):
                     if step.program == "attack":
@@ -234,7 +235,8 @@ def main(arguments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data, budget = asked["data"] or at_hand(), cast("BudgetName", asked["budget"])
     benchmark = Benchmark(candidate, folder, data, budget, asked["settings"])
-    card = benchmark.run()
+    with alone_in(folder):
+        card = benchmark.run()
     for table in card.tables():
         if table.rows:
             print_table(table, Format(asked["format"]))

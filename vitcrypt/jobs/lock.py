@@ -27,30 +27,24 @@ def take(descriptor: int, wait: bool = False) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
+TRIES = 1000
+"""How often a folder is created that whoever held it removes at the same time, before the error is believed."""
+
+
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     """Create the folder and hold it, so that two processes never write into one.
 
+    Args:
+        folder: The folder; removed again if nothing came of it.
+        wait: Until a process that holds it ends.
+
     Raises:
-        BlockingIOError: Another process holds it.
+        BlockingIOError: Another process holds it, and this one was not to wait.
         OSError: The file system knows no locks.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        take(descriptor)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise BlockingIOError(
-                f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
-                "configuration or folder)"
-            ) from None
-        raise OSError(
-            f"{folder} lies on a file system without locks ({error.strerror}), so two processes could write there at "
-            "once; name a place on another disk"
-        ) from error
+    descriptor = _held(folder, wait)
     os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
     try:
         yield
@@ -63,3 +57,41 @@ def alone_in(folder: Path) -> Iterator[None]:
                 except OSError:
                     break
         os.close(descriptor)
+
+
+def _held(folder: Path, wait: bool) -> int:
+    """Return the open lock of a folder, which is still the folder's when it is held."""
+    for tried in range(TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except (FileNotFoundError, FileExistsError):  # removed between two of its steps
+            if tried == TRIES - 1:
+                raise
+            continue
+        try:
+            _take_folder(descriptor, folder, wait)
+            if os.path.samestat(os.fstat(descriptor), (folder / ".lock").stat()):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    raise BlockingIOError(f"other processes create and remove {folder} all the time; end them, or name another place")
+
+
+def _take_folder(descriptor: int, folder: Path, wait: bool) -> None:
+    try:
+        take(descriptor, wait)
+    except BlockingIOError:
+        raise BlockingIOError(
+            f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
+            "configuration or folder)"
+        ) from None
+    except OSError as error:
+        raise OSError(
+            f"{folder} lies on a file system without locks ({error.strerror}), so two processes could write there at "
+            "once; name a place on another disk"
+        ) from error
