@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -138,7 +139,8 @@ class Benchmark:
         )
         result: TrainingResult | AttackResult | None = None
         started, why_not, other = time.monotonic(), None, None
-        with progress.of(step), self._log(), alone_in(place, wait=True):  # others may train on plain images too
+        others = partial(_say, f"waiting for the process at work in {place}")  # for all schemes, the same plain runs
+        with alone_in(place, others), progress.of(step), self._log():
             try:
                 with strangers(values["allow_targets"], always=True):
                     if step.program == "attack":

@@ -1,7 +1,7 @@
 """One process alone in a folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,19 +32,19 @@ TRIES = 1000
 
 
 @contextmanager
-def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
+def alone_in(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Create the folder and hold it, so that two processes never write into one.
 
     Args:
         folder: The folder; removed again if nothing came of it.
-        wait: Until a process that holds it ends.
+        waiting: Called when another process holds it, to say so; then this one waits until that ends.
 
     Raises:
-        BlockingIOError: Another process holds it, and this one was not to wait.
+        BlockingIOError: Another process holds it, and `waiting` is None.
         OSError: The file system knows no locks.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    descriptor = _held(folder, wait)
+    descriptor = _held(folder, waiting)
     os.set_inheritable(descriptor, True)  # processes that this one starts hold it too
     try:
         yield
@@ -59,7 +59,7 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _held(folder: Path, wait: bool) -> int:
+def _held(folder: Path, waiting: Callable[[], None] | None) -> int:
     """Return the open lock of a folder, which is still the folder's when it is held."""
     for tried in range(TRIES):
         try:
@@ -70,7 +70,7 @@ def _held(folder: Path, wait: bool) -> int:
                 raise
             continue
         try:
-            _take_folder(descriptor, folder, wait)
+            _take_folder(descriptor, folder, waiting)
             if os.path.samestat(os.fstat(descriptor), (folder / ".lock").stat()):
                 return descriptor
         except FileNotFoundError:
@@ -82,14 +82,17 @@ def _held(folder: Path, wait: bool) -> int:
     raise BlockingIOError(f"other processes create and remove {folder} all the time; end them, or name another place")
 
 
-def _take_folder(descriptor: int, folder: Path, wait: bool) -> None:
+def _take_folder(descriptor: int, folder: Path, waiting: Callable[[], None] | None) -> None:
     try:
-        take(descriptor, wait)
+        take(descriptor)
     except BlockingIOError:
-        raise BlockingIOError(
-            f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
-            "configuration or folder)"
-        ) from None
+        if waiting is None:
+            raise BlockingIOError(
+                f"another process is at work in {folder}; wait for it, or give this one another place (another seed, "
+                "configuration or folder)"
+            ) from None
+        waiting()
+        take(descriptor, wait=True)
     except OSError as error:
         raise OSError(
             f"{folder} lies on a file system without locks ({error.strerror}), so two processes could write there at "
