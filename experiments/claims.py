@@ -67,9 +67,14 @@ CONFIGURATIONS = {
     ("linkage", "link"): "linkage",
 }
 """By folder of records and attack, the file in `experiments/` that runs it."""
+FEWER = ("digits", "photographs")
+"""Data with fewer public images than these files ask for."""
 OTHERWISE = {("break_curve", "statistics"): "cd1b056", ("fig4", "itn", "proposed"): "ae7b4c3"}
 OTHERWISE |= {("benchmark", "ele"): "1257882", ("i2p", "itn"): "34b35cb"}
-"""By folder of records and attack, and perhaps scheme, the commit of those that another one made than the rest."""
+OTHERWISE |= {("fig4", "itn", "pe"): "2bfe569", ("fig4", "itn", "proposed", 224): "2bfe569"}
+OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569"}
+OTHERWISE |= {("break_curve", "digits"): "2bfe569", ("break_curve", "photographs"): "2bfe569"}
+"""By folder of records and attack, scheme, size or data, the commit of those that another one made than the rest."""
 
 
 def command(folder: str, group: list[Any]) -> str:
@@ -106,7 +111,12 @@ def command(folder: str, group: list[Any]) -> str:
             said |= {"attack.observation.gallery_copies": config.attack.observation.gallery_copies}
         if config.block_size == 1:
             del said["block_size"]
-    said |= {"data": "npz", "data.root": f"{names.data}.npz", "names.data": names.data}
+        if names.attack in ("gan", "itn") and config.image_size == 224:
+            said |= {names.attack: "cpu_224"}
+        if folder == "break_curve" and names.data in FEWER:
+            said |= {"attack.observation.public_images": str(config.attack.observation.public_images)}
+    file = {"data": "npz", "data.root": f"{names.data}.npz", "names.data": names.data}
+    said |= {"data": "digits"} if names.data == "digits" else file
     return f"{start} {' '.join(f'{name}={value}' for name, value in said.items())}"
 
 
@@ -138,8 +148,10 @@ def measured() -> Iterator[Claim]:
             place = f"experiments/records/{start[0]}"
             line = command(start[0], group)
             names = group[0].config.names
-            of = (start[0], getattr(names, "attack", ""), names.encryption)
-            commit = next((OTHERWISE[each] for each in (of, of[:2], of[::2]) if each in OTHERWISE), start[1])
+            size = group[0].config.image_size if group[0].kind == "attack" else None
+            of = (start[0], getattr(names, "attack", ""), names.encryption, size)
+            ways = ((start[0], names.data), of, of[:3], of[:2], of[:3:2])
+            commit = next((OTHERWISE[each] for each in ways if each in OTHERWISE), start[1])
             return Measured(by="measured", commit=commit, hardware=start[2], command=line, records=place)
 
         for claim in claims_of(results, FAMILIES, said):

@@ -85,7 +85,7 @@ def put(folder):
     import s3fs
 
     store = s3fs.S3FileSystem(skip_instance_cache=True)
-    store.mkdir("bucket")
+    store.makedirs("bucket", exist_ok=True)  # what such a server holds belongs to the process
     for path in folder.iterdir():
         store.pipe(f"bucket/tars/{path.name}", path.read_bytes())
 

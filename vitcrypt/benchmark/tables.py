@@ -118,19 +118,19 @@ BRIEF = ("scheme", "data", "keys", "verdict", "accuracy", "plain", "ciphertexts 
 def brief(claims: list[Claim]) -> Grid:
     """Return of the overview what fits a page: schemes that were attacked here, and the published accuracy beside.
 
-    Those that only linkage was tried on are counted in a note.
+    Those whose accuracy nobody measured on these data, or that only linkage was tried on, are counted in a note.
     """
     whole = overview(claims)
     named = list(enumerate(whole.columns))
     kept = [i for i, c in named if c.name in BRIEF and (c.side != "published" or c.name == "accuracy")]
     found = cases(claims)
-    shown = [row for row, case in zip(whole.rows, found, strict=True) if case.restored]
+    complete = [bool(case.restored) and any(claim.kind == "accuracy" for claim in case.claims) for case in found]
+    shown = [row for row, whether in zip(whole.rows, complete, strict=True) if whether]
     linked = [case for case in found if case.linked and not case.restored]
-    notes = (
-        [f"not shown: {len(linked)} more that only linkage was tried on; verdicts: {_counted(linked)}."]
-        if linked
-        else []
-    )
+    attacked = [case for case, whether in zip(found, complete, strict=True) if case.restored and not whether]
+    others = (("that only linkage was tried on", linked), ("of data without an accuracy", attacked))
+    told = [f"{len(few)} more {what} ({_counted(few)})" for what, few in others if few]
+    notes = [f"not shown: {', '.join(told)}."] if told else []
     rows = [Row([row.cells[i] for i in kept], row.tags) for row in shown]
     return Grid("Schemes attacked here", [whole.columns[i] for i in kept], rows, notes).without_empty()
 
