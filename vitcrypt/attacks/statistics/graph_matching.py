@@ -110,7 +110,7 @@ def _apart(graph: Floats) -> Floats:
 
 
 def _changes(places: Ints, slope: Floats, apart: Graphs) -> Floats:
-    """Return how much is gained by exchanging k and m: [S, S]; with the slope here, and `apart` of both graphs of a pair."""
+    """Return the gain of exchanging k and m: [S, S]; `slope` at these places, `apart` of both graphs of a pair."""
     moved = slope[:, places]
     change: Floats = moved + moved.T - np.diag(moved)[:, None] - np.diag(moved)[None]
     for ours, theirs in apart:
