@@ -5,9 +5,12 @@
         names.data=photographs image_size=224 block_size=16 encryption=proposed \
         attack.observation.ciphertexts=100
 
+    python experiments/photographs.py apart.npz --apart
+
 Test images: squares 32 pixels apart, at most 100 of a photograph. They overlap: candidates of a gallery resemble
 each other far more than photographs of different scenes do. The label is the photograph. Training images: squares that
-begin 16 pixels further.
+begin 16 pixels further. With --apart, test images are of every second photograph and training images of the others: an
+attack that is given these as public images has never seen the scenes of its victim.
 """
 
 import sys
@@ -50,12 +53,14 @@ def squares(image: NDArray[np.uint8], first: int) -> list[NDArray[np.uint8]]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    apart = sys.argv[2:] == ["--apart"]
+    if len(sys.argv) != 2 + apart:
         sys.exit(__doc__)
     arrays = {"classes": np.array(list(photographs()))}
-    for split, first in (("train", APART // 2), ("test", 0)):
-        cut = [(square, i) for i, image in enumerate(photographs().values()) for square in squares(image, first)]
+    for split, first, other in (("train", APART // 2, 1), ("test", 0, 0)):
+        scenes = [(i, image) for i, image in enumerate(photographs().values()) if not apart or i % 2 == other]
+        cut = [(square, i) for i, image in scenes for square in squares(image, first)]
         arrays[f"{split}_images"] = np.stack([square for square, _ in cut])
         arrays[f"{split}_labels"] = np.array([label for _, label in cut])
-        print(f"{split}: {len(cut)} squares of {len(NAMES)} packages' {len(arrays['classes'])} photographs")
+        print(f"{split}: {len(cut)} squares of {len(scenes)} photographs out of {len(NAMES)} packages")
     np.savez(sys.argv[1], **arrays)

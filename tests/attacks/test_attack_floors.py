@@ -2,7 +2,7 @@
 
 The floors are the untouched ciphertext, an unrelated image, a constant and the mean of public images. Attacks with
 pairs or an oracle find the key whatever the images are, so on white noise they do the opposite: they restore it, to the
-byte.
+byte. The control of the others is a fresh map of all values for every image, which leaves them nothing either.
 """
 
 import pytest
@@ -15,12 +15,36 @@ from vitcrypt.data import digits, resize
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
 from vitcrypt.experiment.score import Truth, floors
 from vitcrypt.metrics import key_shares, ssim, symmetric_ssim
+from vitcrypt.targets import GROUPS
 
 TRAINED = [  # at a size for seconds; learning rates of `small` and `sia` are the published ones
     ITN("unet", width=4, levels=2, keys="fresh", epochs=8, batch_size=32, learning_rate=0.4),
     GAN("nibbles", width=0.25, epochs=10, batch_size=32),
     GAN("small", width=0.25, epochs=12, batch_size=32),
 ]
+
+ALONE = [  # on ciphertexts alone, with shapes at which they take seconds
+    (PE(), FR(), SMALL),
+    (PE(channel_shuffle=False), FR(), SMALL),
+    (PE(), FR("minimum_difference"), SMALL),
+    (Proposed(16), Jigsaw(), (3, 96, 96)),
+    (EtC(4), Jigsaw(), SMALL),
+    (PE(), Propagation(), SMALL),
+    (PE(), Statistics(), SMALL),
+    (LE(4), Statistics(starts=2), SMALL),
+    (EtC(4), Statistics(starts=2), SMALL),
+    (ELE(8), Statistics(starts=2), (3, 16, 16)),
+    *((LE(4), attack, SMALL) for attack in TRAINED),
+    (LE(4), ITN(width=12, epochs=1, batch_size=16), SMALL),
+    (PE(), ITN("orbit", width=16, epochs=2, batch_size=16), SMALL),
+    (LE(4), GAN("sia", width=0.1, label_weight=0, epochs=1, batch_size=16), SMALL),
+]
+CONTROLLED_ELSEWHERE = {
+    "test_map_attacks": ("Topology", "Isometry", "LinearMap", "Trilateration"),
+    "test_link": ("Link", "LearnedLink"),
+    "test_private_features": ("Decoder",),
+    "test_weights_attack": ("Weights",),
+}
 
 
 def named(value):
@@ -64,26 +88,7 @@ def test_trained_attacks_beat_all_floors_on_le(attack):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scheme", "attack", "shape"),
-    [
-        (PE(), FR(), SMALL),
-        (PE(channel_shuffle=False), FR(), SMALL),
-        (PE(), FR("minimum_difference"), SMALL),
-        (Proposed(16), Jigsaw(), (3, 96, 96)),
-        (EtC(4), Jigsaw(), SMALL),
-        (PE(), Propagation(), SMALL),
-        (PE(), Statistics(), SMALL),
-        (LE(4), Statistics(starts=2), SMALL),
-        (EtC(4), Statistics(starts=2), SMALL),
-        (ELE(8), Statistics(starts=2), (3, 16, 16)),
-        *((LE(4), attack, SMALL) for attack in TRAINED),
-        (LE(4), ITN(width=12, epochs=1, batch_size=16), SMALL),
-        (PE(), ITN("orbit", width=16, epochs=2, batch_size=16), SMALL),
-        (LE(4), GAN("sia", width=0.1, label_weight=0, epochs=1, batch_size=16), SMALL),
-    ],
-    ids=named,
-)
+@pytest.mark.parametrize(("scheme", "attack", "shape"), ALONE, ids=named)
 def test_white_noise_is_not_restored_from_ciphertexts(scheme, attack, shape):
     plain = noise(24, shape, seed=0)
     ciphertexts, subkeys = encrypt(scheme, plain)
@@ -93,6 +98,23 @@ def test_white_noise_is_not_restored_from_ciphertexts(scheme, attack, shape):
     assert not (result.images == plain).flatten(1).all(1).any()
     for name, share in key_shares(result.subkeys, subkeys).items() if result.subkeys else ():
         assert share < {"negation": 0.6, "nibble_inversion": 0.75}.get(name, 0.35)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "attack", "shape"), ALONE, ids=named)
+def test_under_a_fresh_map_for_every_image_nothing_is_restored(scheme, attack, shape):
+    plain, public = (resize(scenes(count, sizes), shape[1]) for count, sizes in ((24, VICTIM), (48, PUBLIC)))
+    random = torch.Generator().manual_seed(0)
+    maps = torch.stack([torch.randperm(plain[0].numel(), generator=random) for _ in plain])
+    signs = torch.randint(0, 2, maps.shape, generator=random).to(torch.uint8) * 255
+    ciphertexts = (plain.flatten(1).gather(1, maps) ^ signs).view_as(plain)
+    restored = attack(Observation(scheme, ciphertexts, public_images=public)).images
+    assert margin(plain, restored, ciphertexts, public) < 0.03
+
+
+def test_every_attack_has_its_control():
+    here = {type(attack).__name__ for _, attack, _ in ALONE} | {"KnownPlaintext", "ChosenPlaintext"}
+    assert here.union(*CONTROLLED_ELSEWHERE.values()) == set(GROUPS["attack.method"]["vitcrypt.attacks"])
 
 
 @pytest.mark.parametrize("scheme", [PE(), LE(4), ELE(4), EtC(4), Proposed(4)], ids=str)

@@ -6,6 +6,7 @@ import torch
 from attacked import PUBLIC, VICTIM, encrypt, scenes
 
 from vitcrypt.attacks import Isometry, LinearMap, Observation, Topology, Trilateration
+from vitcrypt.attacks.maps import symbols
 from vitcrypt.attacks.maps.pairs import fitted_linear, located, squared_distances
 from vitcrypt.attacks.plaintext.attack import noise
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed, Scheme, SignedPermutation
@@ -38,14 +39,22 @@ def test_topology_undoes_any_permutation_with_signs_but_no_noise_and_no_fresh_ma
     assert restored(drawn(0)(white), white, noise(600, SHAPE, seed=1)) < 0.2
 
 
+@pytest.mark.parametrize("attack", [Topology(), Trilateration()], ids=lambda attack: attack.name)
+def test_what_does_not_fit_is_refused_before_it_begins(attack, monkeypatch):
+    monkeypatch.setattr(symbols, "memory_of", lambda device: 2**20)
+    images = noise(4, SHAPE, seed=0)
+    with pytest.raises(ValueError, match=r"all 432 symbols .* needs about \d MiB of memory, and there are 1 MiB"):
+        attack(Observation(Plain(), images, known=(images, images), public_images=images))
+
+
 @pytest.mark.parametrize("scheme", [PE(), EtC(4), Proposed(4), LE(4), ELE(4)], ids=str)
 def test_a_linear_map_and_an_isometry_are_exact_from_one_pair_more_than_symbols(scheme):
-    symbols = "nibbles" if isinstance(scheme, LE) else "bytes"
+    moved = "nibbles" if isinstance(scheme, LE) else "bytes"
     plain, pairs = noise(3, (3, 8, 8), seed=0), noise(400, (3, 8, 8), seed=1)
     held = Observation(scheme, encrypt(scheme, plain)[0], known=(pairs, encrypt(scheme, pairs)[0]))
-    for attack in (LinearMap(symbols), Trilateration(symbols)):
+    for attack in (LinearMap(moved), Trilateration(moved)):
         assert torch.equal(attack(held).images, plain)
-    if symbols == "nibbles":
+    if moved == "nibbles":
         with pytest.raises(ValueError, match="symbols=nibbles"):
             Trilateration()(held)
 

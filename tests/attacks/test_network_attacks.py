@@ -126,7 +126,7 @@ def test_memory_is_counted_before_anything_is_built_and_too_much_is_refused(monk
     with torch.device("meta"):
         _, counted = memory.kept(BlockInverse(3, 4), memory.blank(SMALL, 4), "cpu")
     assert counted == pytest.approx(on_cpu, rel=0.05)
-    monkeypatch.setattr(memory, "_memory_of", lambda device: 8 * 2**30)
+    monkeypatch.setattr(memory, "memory_of", lambda device: 8 * 2**30)
     large = torch.zeros(64, 3, 224, 224, dtype=torch.uint8)
     with pytest.raises(ValueError, match=r"needs about .* of the 8.0 GiB of cpu: 6.*set a smaller"):
         GAN(label_weight=0, device="cpu")(Observation(Proposed(16), large, public_images=large))

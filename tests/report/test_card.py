@@ -35,6 +35,8 @@ def test_measures_of_uniform_noise_and_of_two_levels_are_those_of_theory():
     halves = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     halves[..., 4:] = 200
     assert card.entropy(halves) == 1
+    # away from the border of the halves a value is its mean: 3 + 3 columns of 8, and one column of each at the border
+    assert card.entropy_2d(halves) == pytest.approx(2 * 0.375 * math.log2(8 / 3) + 2 * 0.125 * 3)
     assert card.divergence(halves, halves.flip(-1)) == 0 < card.divergence(halves, one[:2, :, :8, :8])
     assert card.mutual_information(halves, 255 - halves) == pytest.approx(1)
 

@@ -19,11 +19,13 @@ KEYS = "test-0", "test-1"
 NOTES = (
     "MSE, PSNR, SSIM, MI (mutual information of values in one place): against the plain image. KL: of its values from "
     "those of the ciphertext. Medians of PSNR and SSIM, else means.",
-    "chi^2: distance of the values from equally frequent ones. entropy: of the values, in bits. adjacent: correlation "
-    "of neighbours. flatness: geometric over arithmetic mean of the power spectrum.",
+    "chi^2: distance of the values from equally frequent ones. entropy: of the values, in bits; 2D: of a "
+    "value with the mean of the 3 x 3 around it. adjacent: correlation of neighbours. flatness: geometric over "
+    "arithmetic mean of the power spectrum.",
     "NPCR, UACI: values that change, and by how much of 255, when a value of the image changes by a bit, or the key "
     "is another one; in percent.",
     "another image: taken for a ciphertext. uniform noise: what an ideal cipher shows, with a fresh pad each time.",
+    "LPIPS is left out, as it needs the weights of a network: `vitcrypt attack lpips_weights=FILE` measures it.",
     "None of these is a measure of security: `vitcrypt report security` has the attacks.",
 )
 

@@ -35,10 +35,10 @@ class Memory:
         Raises:
             ValueError: The device has not so much.
         """
-        there = _memory_of(device)
+        there = memory_of(device)
         text = (
-            f"training needs about {_size(self.total)} of the {_size(there)} of {device}: {self.parameters:,} "
-            f"parameters and {_size(self.kept)} kept for the gradient of a batch"
+            f"training needs about {told(self.total)} of the {told(there)} of {device}: {self.parameters:,} "
+            f"parameters and {told(self.kept)} kept for the gradient of a batch"
         )
         if self.total > there:
             raise ValueError(f"{text}; set a smaller attack.method.batch_size or width, for SIA-GAN maps=shared")
@@ -70,11 +70,13 @@ def blank(shape: Shape, batch_size: int) -> Tensor:
     return torch.empty(batch_size, *shape, device="meta")
 
 
-def _memory_of(device: str) -> int:
+def memory_of(device: str) -> int:
+    """Return the bytes that a device has."""
     if is_gpu(device):
         return torch.cuda.mem_get_info(device)[1]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _size(count: int) -> str:
+def told(count: int) -> str:
+    """Say so many bytes."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

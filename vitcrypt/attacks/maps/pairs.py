@@ -13,7 +13,7 @@ from scipy.linalg import lstsq
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats
-from vitcrypt.attacks.maps.symbols import OnSymbols
+from vitcrypt.attacks.maps.symbols import OnSymbols, square_fits
 from vitcrypt.attacks.observation import Observation, Reconstruction
 from vitcrypt.encryption.cipher import Symbols, symbols_of
 
@@ -64,6 +64,8 @@ class Trilateration(OnSymbols):
                 f"does not; set attack.method.symbols={'nibbles' if self.symbols == 'bytes' else 'bytes'}"
             )
         public = observation.public_images
+        if public is not None:
+            square_fits(self.name, known.shape[1], 2)
         distances = scale * squared_distances(_symbols(observation.ciphertexts, self.symbols), at)
         prior = None if public is None else _symbols(public, self.symbols)
         return _restored(located(known, distances, prior), observation, self.symbols, len(plain))

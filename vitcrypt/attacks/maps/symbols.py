@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
+from vitcrypt.attacks.learned.memory import memory_of, told
 from vitcrypt.encryption.cipher import Symbols
 
 
@@ -16,3 +17,17 @@ class OnSymbols:
         """Check the option."""
         if self.symbols not in get_args(Symbols):
             raise ValueError(f"symbols is 'bytes' or 'nibbles', got {self.symbols!r}")
+
+
+def square_fits(attack: str, symbols: int, matrices: int) -> None:
+    """Check that so many matrices of every symbol with every other one, in float64, fit into memory.
+
+    Raises:
+        ValueError: They do not.
+    """
+    needed, there = 8 * matrices * symbols**2, memory_of("cpu")
+    if needed > there:
+        raise ValueError(
+            f"{attack} compares all {symbols:,} symbols of an image with each other, which needs about {told(needed)} "
+            f"of memory, and there are {told(there)}; set a smaller image_size, or take an attack that knows the scheme"
+        )

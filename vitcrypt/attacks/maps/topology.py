@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats, Ints
 from vitcrypt.attacks.maps.spectral import signs_of_series, spectral_places
-from vitcrypt.attacks.maps.symbols import OnSymbols
+from vitcrypt.attacks.maps.symbols import OnSymbols, square_fits
 from vitcrypt.attacks.observation import Observation, Reconstruction
 from vitcrypt.attacks.statistics.correlations import brighter, centred, standardised
 
@@ -41,6 +41,7 @@ class Topology(OnSymbols):
                 f"{self.name} correlates over images and needs at least 4 ciphertexts and 4 public images, "
                 f"got {len(everything)} and {len(public)}"
             )
+        square_fits(self.name, observation.ciphertexts[0].numel() * (1 + (self.symbols == "nibbles")), 4)
         values = unscrambled(self._series(everything), self._series(public), self.most)
         step = 16 if self.symbols == "nibbles" else 1
         images = (values[:, : len(observation.ciphertexts)] + (256 // step - 1) / 2) * step + step // 2

@@ -80,8 +80,9 @@ def _exchanged(places: Ints, graphs: Graphs, unary: Floats, patience: int) -> In
     places, best, gain, most = places.copy(), places, 0.0, 0.0
     apart = [(_apart(a), _apart(b)) for a, b in graphs]
     free, made, since = np.zeros((size, size), int), 0, 0
+    slope = _slope(np.eye(size)[places], graphs, unary)
     while since < patience:
-        change = _changes(places, graphs, unary, apart)
+        change = _changes(places, slope, apart)
         back = free[:, places] > made
         change[back & back.T & (gain + change <= most + 1e-9)] = -np.inf
         change[np.tri(size, dtype=bool)] = -np.inf
@@ -91,7 +92,11 @@ def _exchanged(places: Ints, graphs: Graphs, unary: Floats, patience: int) -> In
             continue
         gain += change[*pair]
         free[pair, places[pair]] = made + random.integers(int(0.9 * size), int(1.1 * size) + 1, 2)
-        places[pair] = places[pair[::-1]]
+        (one, other), (here, there) = pair, places[pair]
+        for a, b in graphs:  # what the exchange changes in the slope, which is quadratic in size and not cubic
+            slope += np.outer(a[:, one] - a[:, other], b[:, there] - b[:, here])
+            slope += np.outer(a[one] - a[other], b[there] - b[here])
+        places[pair] = there, here
         if gain > most + 1e-9:
             best, most, since = places.copy(), gain, 0
     return best
@@ -104,9 +109,9 @@ def _apart(graph: Floats) -> Floats:
     return apart
 
 
-def _changes(places: Ints, graphs: Graphs, unary: Floats, apart: Graphs) -> Floats:
-    """Return how much is gained by exchanging k and m: [S, S]; `apart` of both graphs of each pair."""
-    moved = _slope(np.eye(len(places))[places], graphs, unary)[:, places]
+def _changes(places: Ints, slope: Floats, apart: Graphs) -> Floats:
+    """Return the gain of exchanging k and m: [S, S]; `slope` at these places, `apart` of both graphs of a pair."""
+    moved = slope[:, places]
     change: Floats = moved + moved.T - np.diag(moved)[:, None] - np.diag(moved)[None]
     for ours, theirs in apart:
         change += ours * theirs[np.ix_(places, places)]
