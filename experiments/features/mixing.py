@@ -55,14 +55,19 @@ def scores(rows: Floats, candidates: Floats, gallery: Floats, mixed: int, noise:
 
 
 def attacked(
-    vectors: Vectors, dealt: list[NDArray[np.int64]], rows: Floats, mixed: int, noise: float
+    vectors: Vectors,
+    dealt: list[NDArray[np.int64]],
+    labels: NDArray[np.int64],
+    rows: Floats,
+    mixed: int,
+    noise: float,
 ) -> dict[str, float]:
-    """Return what both attacks reach, over all classes."""
+    """Return what both attacks reach, over all classes; `dealt`, `labels` and `rows` belong together."""
     train, held = vectors.train, vectors.held
     hits: list[bool] = []
     wins: list[float] = []
     for label in CLASSES:
-        own = [index for index, members in enumerate(dealt) if held.train_labels[members[0]] == label]
+        own = np.flatnonzero(labels == label)
         gallery = np.flatnonzero(held.train_labels == label)
         few = own[: ATTACKED // 10]
         best = gallery[scores(rows[few], train[gallery], train[gallery], mixed, noise).argmax(1)]
@@ -82,13 +87,8 @@ def measured(vectors: Vectors, mixed: int, sigma: float, seed: int) -> dict[str,
     labels = np.array([vectors.held.train_labels[members[0]] for members in dealt])
     means = np.stack([rows[labels == label].mean(0) for label in CLASSES])
     accuracy = float(np.mean(nearest_mean(vectors.test, means) == vectors.held.test_labels))
-    found = attacked(vectors, dealt, rows, mixed, noise)
-    chance = np.mean(
-        [
-            len(members) / np.sum(vectors.held.train_labels == label)
-            for members, label in zip(dealt, labels, strict=True)
-        ]
-    )
+    chance = np.mean([len(members) for members in dealt] / np.bincount(vectors.held.train_labels)[labels])
+    found = attacked(vectors, dealt, labels, rows, mixed, noise)
     return {"rows": len(rows), "accuracy": accuracy, "chance": float(chance), **found}
 
 

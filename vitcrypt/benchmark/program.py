@@ -234,7 +234,6 @@ def main(arguments: list[str]) -> None:
     torch.manual_seed(0)
     candidate = load(asked["scheme"])
     folder = Path(asked["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
     data, budget = asked["data"] or at_hand(), cast("BudgetName", asked["budget"])
     benchmark = Benchmark(candidate, folder, data, budget, asked["settings"])
     with alone_in(folder):
