@@ -3,9 +3,10 @@
     PYTHONPATH=experiments python -m benchmarks.owner [PART ...] [--beside CHECKOUT] [--output owner.json]
     python experiments/benchmarks/owner.py --table experiments/benchmarks/owner.json
 
-Parts: startup, begin, keys, folder, encrypt, setup, resize. Everything runs in processes of its own, in turns with what it is
-compared with: Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds counts. Keys,
-set-up and resizing are measured in CPU seconds of one thread, which other work on the machine changes little.
+Parts: startup, begin, keys, folder, encrypt, setup, resize. Everything runs in processes of its own, in turns with what
+it is compared with: imports, Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds
+counts. Keys, set-up and resizing are measured in CPU seconds of one thread, which other work on the machine changes
+little.
 """
 
 import argparse
@@ -41,7 +42,7 @@ ATTACK = BEGUN.format(module="attacks.fr", kind="FR", method="__call__", program
 BEGINNINGS = {  # each beside an import
     "run data=digits, to its first step": (
         "import lightning, timm",
-        [FIRST_STEP, "data=digits", "model=vit_micro", "trainer=cpu"],
+        [FIRST_STEP, "data=digits", "model=resnet18", "trainer=cpu"],
     ),
     "attack=fr data=npz, to the attack": ("import torch", [ATTACK, "attack=fr", "data=npz", "data.root=images.npz"]),
 }
@@ -283,7 +284,15 @@ def pictures(folder: Path, count: int, side: int, splits: bool = True) -> None:
         small.resize((side, side), Image.Resampling.BICUBIC).save(path)
 
 
-PARTS = {"startup": startup, "begin": begin, "keys": keys, "folder": folder, "encrypt": encrypt, "setup": setup, "resize": resizing}
+PARTS = {
+    "startup": startup,
+    "begin": begin,
+    "keys": keys,
+    "folder": folder,
+    "encrypt": encrypt,
+    "setup": setup,
+    "resize": resizing,
+}
 TITLES = {
     "startup": "start-up on three images",
     "begin": "until it begins",
@@ -310,7 +319,8 @@ def table(found: dict) -> str:
                 ratio = f"{row['seconds'] / base['seconds']:.2f} of import, CPU {row['cpu'] / base['cpu']:.2f}"
             if to is not None:
                 each = ["fresh", "again"] if "fresh" in row else ["cpu"] if "cpu" in row else ["seconds"]
-                ratio = ", ".join(f"{row[name] / to[name]:.2f}" for name in each) + " of before"
+                before = ", ".join(f"{row[name] / to[name]:.2f}" for name in each) + " of before"
+                ratio = f"{ratio}; {before}" if ratio else before
             if of == "now" and (pillow := figures.get((what, "Pillow"))):
                 ratio = f"{row['seconds'] / pillow['seconds']:.2f} of Pillow, {ratio}".rstrip(", ")
             shown = ", ".join(f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in numbers)
