@@ -153,6 +153,13 @@ def is_name(node: ast.AST) -> bool:
     return isinstance(node, ast.Name)
 
 
+def test_what_is_started_ends_with_the_process_that_started_it():
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("subprocess.Popen", "subprocess.call"):
+                assert "preexec_fn=end_with_parent" in ast.unparse(node), f"{path}:{node.lineno}"
+
+
 def test_no_file_is_too_long_and_none_is_named_for_nothing():
     for path in FILES.values():
         assert len(path.read_text().splitlines()) <= 320, path
