@@ -2,14 +2,25 @@
 
 The floors are the untouched ciphertext, an unrelated image, a constant and the mean of public images. Attacks with
 pairs or an oracle find the key whatever the images are, so on white noise they do the opposite: they restore it, to the
-byte. The control of the others is a fresh map of all values for every image, which leaves them nothing either.
+byte. The control of all is a fresh map of all values for every image: it leaves those nothing, and these see no key.
 """
 
 import pytest
 import torch
 from attacked import PUBLIC, SMALL, VICTIM, encrypt, oracle, photographs, scenes
 
-from vitcrypt.attacks import FR, GAN, ITN, ChosenPlaintext, Jigsaw, KnownPlaintext, Observation, Propagation, Statistics
+from vitcrypt.attacks import (
+    FR,
+    GAN,
+    ITN,
+    ChosenPlaintext,
+    Jigsaw,
+    KnownPlaintext,
+    Observation,
+    Oracle,
+    Propagation,
+    Statistics,
+)
 from vitcrypt.attacks.plaintext.attack import noise
 from vitcrypt.data import digits, resize
 from vitcrypt.encryption import ELE, LE, PE, EtC, Proposed
@@ -39,6 +50,8 @@ ALONE = [  # on ciphertexts alone, with shapes at which they take seconds
     (PE(), ITN("orbit", width=16, epochs=2, batch_size=16), SMALL),
     (LE(4), GAN("sia", width=0.1, label_weight=0, epochs=1, batch_size=16), SMALL),
 ]
+KEYED = [PE(), LE(4), ELE(4), EtC(4), Proposed(4)]
+WITH_PAIRS = [KnownPlaintext(), ChosenPlaintext()]
 CONTROLLED_ELSEWHERE = {
     "test_map_attacks": ("Topology", "Isometry", "LinearMap", "Trilateration"),
     "test_link": ("Link", "LearnedLink"),
@@ -100,28 +113,42 @@ def test_white_noise_is_not_restored_from_ciphertexts(scheme, attack, shape):
         assert share < {"negation": 0.6, "nibble_inversion": 0.75}.get(name, 0.35)
 
 
+def freshly_mapped(images, seed):
+    """Each image under a permutation of its values and signs of its own."""
+    random = torch.Generator().manual_seed(seed)
+    maps = torch.stack([torch.randperm(images[0].numel(), generator=random) for _ in images])
+    signs = torch.randint(0, 2, maps.shape, generator=random).to(torch.uint8) * 255
+    return (images.flatten(1).gather(1, maps) ^ signs).view_as(images)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "attack", "shape"), ALONE, ids=named)
 def test_under_a_fresh_map_for_every_image_nothing_is_restored(scheme, attack, shape):
     plain, public = (resize(scenes(count, sizes), shape[1]) for count, sizes in ((24, VICTIM), (48, PUBLIC)))
-    random = torch.Generator().manual_seed(0)
-    maps = torch.stack([torch.randperm(plain[0].numel(), generator=random) for _ in plain])
-    signs = torch.randint(0, 2, maps.shape, generator=random).to(torch.uint8) * 255
-    ciphertexts = (plain.flatten(1).gather(1, maps) ^ signs).view_as(plain)
+    ciphertexts = freshly_mapped(plain, 0)
     restored = attack(Observation(scheme, ciphertexts, public_images=public)).images
     assert margin(plain, restored, ciphertexts, public) < 0.03
 
 
+@pytest.mark.parametrize("scheme", KEYED, ids=str)
+@pytest.mark.parametrize("attack", WITH_PAIRS, ids=lambda attack: attack.name)
+def test_pairs_and_answers_under_a_fresh_map_each_are_told_from_those_under_a_key(scheme, attack):
+    pairs, asked = scenes(20, PUBLIC), Oracle(lambda images: freshly_mapped(images, 2), 3)
+    held = {"known": (pairs, freshly_mapped(pairs, 1)), "oracle": asked}
+    with pytest.raises(ValueError, match="no single key of this scheme"):
+        attack(Observation(scheme, freshly_mapped(scenes(24, VICTIM), 0), **held))
+
+
 def test_every_attack_has_its_control():
-    here = {type(attack).__name__ for _, attack, _ in ALONE} | {"KnownPlaintext", "ChosenPlaintext"}
+    here = {type(attack).__name__ for attack in (*(attack for _, attack, _ in ALONE), *WITH_PAIRS)}
     assert here.union(*CONTROLLED_ELSEWHERE.values()) == set(GROUPS["attack.method"]["vitcrypt.attacks"])
 
 
-@pytest.mark.parametrize("scheme", [PE(), LE(4), ELE(4), EtC(4), Proposed(4)], ids=str)
+@pytest.mark.parametrize("scheme", KEYED, ids=str)
 def test_attacks_with_pairs_or_an_oracle_restore_even_white_noise(scheme):
     plain, pairs = noise(3, SMALL, seed=0), noise(20, SMALL, seed=1)
     ciphertexts, _ = encrypt(scheme, plain)
     held = {"known": (pairs, encrypt(scheme, pairs)[0]), "oracle": oracle(scheme, SMALL, 3)}
-    for attack in (KnownPlaintext(), ChosenPlaintext()):
+    for attack in WITH_PAIRS:
         assert torch.equal(attack(Observation(scheme, ciphertexts, **held)).images, plain)
     assert ssim(plain, ciphertexts).median() < 0.1

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from vitcrypt.jobs import atomic
 from vitcrypt.jobs.atomic import atomic_folder, atomic_write
 
 NAMES = ("a", "b")
@@ -109,6 +110,22 @@ def test_what_a_living_process_writes_is_left_alone_and_after_a_kill_removed(tmp
     (tmp_path / "out").rmdir() if kind == "folder" else (tmp_path / "out").unlink()
     assert names(tmp_path) == [held]
     write()
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_another_process_removes_before_it_is_held_is_made_anew(tmp_path, monkeypatch, kind):
+    take, removed = atomic.take, []
+
+    def late(descriptor, **how):
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].rmdir() if kind == "folder" else removed[0].unlink()
+        take(descriptor, **how)
+
+    monkeypatch.setattr(atomic, "take", late)
+    with atomic_folder(tmp_path / "out", NAMES) if kind == "folder" else atomic_write(tmp_path / "out"):
+        assert names(tmp_path) != [removed[0].name]
     assert names(tmp_path) == ["out"]
 
 

@@ -35,10 +35,27 @@ def test_until_it_is_whole_the_old_one_is_there(tmp_path):
 
 
 def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path):
-    (tmp_path / "a.json.part").write_bytes(b"a longer half")
+    (tmp_path / "a.json.1.part").write_bytes(b"a longer half")
     write(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"new"
     assert names(tmp_path) == ["a.json"]
+
+
+def test_of_several_who_write_the_same_the_last_one_stays_whole(tmp_path):
+    with atomic_write(path := tmp_path / "page.html") as slow:
+        slow.write(b"slow ")
+        slow.flush()
+        write(path, b"fast")
+        assert path.read_bytes() == b"fast"
+        slow.write(b"and whole")
+    assert path.read_bytes() == b"slow and whole"
+    assert names(tmp_path) == ["page.html"]
+
+
+def test_a_device_stays_one(tmp_path):
+    (tmp_path / "null").symlink_to("/dev/null")
+    write(tmp_path / "null", b"page")
+    assert (tmp_path / "null").is_char_device()
 
 
 @pytest.mark.parametrize("name", ["there", "other"])

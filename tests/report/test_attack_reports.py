@@ -1,6 +1,7 @@
 """Tables and pictures of attacks: worst verdicts, break curves, accuracy against restoration, exhaustive search."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from PIL import Image
 from recorded import attack, changed, stored, training, typed
 from typer.testing import CliRunner
 
+from vitcrypt import attacks
 from vitcrypt.cli.main import app
 from vitcrypt.report.break_curve import break_curve, draw_break_curve
 from vitcrypt.report.fig4 import fig4
 from vitcrypt.report.results import read_results
-from vitcrypt.report.security import search_years, security
+from vitcrypt.report.security import applies, search_years, security
 from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
+from vitcrypt.targets import GROUPS
 
 
 def kept(root, records):
@@ -74,6 +77,30 @@ def test_what_was_trained_too_little_or_links_images_is_said_in_every_report(tmp
     assert any(note.startswith("linked: le 16 on digits: untouched ciphertexts find") for note in sheet.notes)
     full = changed(short, spent=budget | {"steps": 19_550}, config__seed=1)
     assert cells(security(typed([short, full])))[0]["gan"] == "not by this 0.050 (100)"
+
+
+@pytest.mark.parametrize("name", GROUPS["attack.method"]["vitcrypt.attacks"])
+def test_where_an_attack_applies_is_what_it_asks_for(name):
+    asked = {"schemes": (), "shared": False}
+
+    class Observation:
+        def need(self, attack, part=None, **needs):
+            asked.update(needs)
+            raise InterruptedError
+
+    method = getattr(attacks, name)()
+    with suppress(InterruptedError, AttributeError):  # an attack that asks for nothing looks at the ciphertexts
+        method(Observation())
+    for scheme in ("pe", "le", "etc", "etc_jpeg", "ele", "proposed", "features", "somebodys"):
+        fits = not asked["schemes"] or scheme in asked["schemes"]
+        assert applies(method.name, scheme, "") == applies(method.name, scheme, "signs only") == fits
+        for keys in ("a key each", "signs only, keys=20"):
+            assert applies(method.name, scheme, keys) == (fits and not asked["shared"])
+
+
+def test_an_empty_cell_says_why():
+    rows = cells(security(typed(RECORDS)))
+    assert (rows[0]["jigsaw"], rows[1]["statistics"], rows[3]["statistics"]) == ("-", "not run", "-")
 
 
 def test_a_search_takes_half_of_the_keys():

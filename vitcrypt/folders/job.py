@@ -38,7 +38,7 @@ from vitcrypt.untrusted.text import shortened
 
 MANY = 256  # images from which on processes are faster than threads, which wait for each other
 GROUP = 16  # images that one of them makes and the journal takes at once: the fewer, the more time goes into waiting
-LEFT = ("journal", "journal.new", "job.json", "job.json.part", f"{FILENAME}.part")  # beside a finished folder
+LEFT = ("journal", "journal.new", "job.json", "job.json.*part", f"{FILENAME}.*part")  # beside a finished folder
 NAMED = "named by the manifest"
 Groups = Callable[[Iterable[list[str]]], Iterator["list[Entry | ValueError]"]]
 """From groups of names to what was written of each, or why not, in order."""
@@ -101,8 +101,8 @@ def make_folder(
             refuse_place(place)
         with disk_errors(part, job.state, "it resumes"), alone_in(part):
             made = finished or job.finished() or job.finish()
-            for name in LEFT:
-                (part / name).unlink(missing_ok=True)
+            for left in [path for name in LEFT for path in part.glob(name)]:
+                left.unlink()
     return made
 
 

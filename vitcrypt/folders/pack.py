@@ -1,8 +1,8 @@
 """Packing a folder of encrypted images, for sets of very many: into one .npz file, or into tar files. Needs no key.
 
-    OUT.part/.lock               held while a process makes OUT
-    OUT.PID.part, .OUT.PID.part  a file or a folder that becomes OUT in one step when it is complete; if it does not get
-                                 there it is removed, at the latest by the next attempt
+    OUT.part/.lock      held while a process makes OUT
+    OUT.NUMBER.part     a file or, as .OUT.NUMBER.part, a folder that becomes OUT in one step when it is complete; if it
+                        does not get there it is removed, at the latest by the next attempt
 
 Files go through memory one by one, a few of them ahead of their turn.
 """
@@ -37,7 +37,7 @@ from vitcrypt.jobs.turns import in_turn
 
 AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
 AHEAD_BYTES = 2**29
-OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.part")  # files in a folder of tar files
+OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.*part")  # files in a folder of tar files
 
 
 def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advance = quiet) -> Manifest:

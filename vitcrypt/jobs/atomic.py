@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
@@ -16,14 +16,16 @@ from typing import BinaryIO
 from vitcrypt.jobs.lock import take
 
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without hard links answer
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file that becomes `path` at the end of the block, when it is complete and on the disk.
 
-    Until then it lies beside it and ends in `.part`. If anything goes wrong it is removed, and what was there stays.
-    With `new`, what a killed process left of this file is removed too, unless another process holds it.
+    Until then it lies beside it as `NAME.NUMBER.part`, so that several processes can write the same: the last one
+    stays. If anything goes wrong it is removed, and what was there stays. What a killed process left of this file is
+    removed too, unless another process holds it. A device or a pipe is written as it is.
 
     Args:
         path: The file, in a folder that exists. What is there is replaced.
@@ -36,12 +38,14 @@ def atomic_write(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterato
     """
     if path.is_dir():  # "." and "/" have no name at all
         raise _exists(path) if new else IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    part = path.with_name(f"{path.name}.{os.getpid()}.part" if new else f"{path.name}.part")
-    if new:
-        remove_left(path)
+    if path.exists() and not path.is_file() and not new:
+        with path.open("wb") as file:
+            yield file
+        return
+    remove_left(path)
+    part, descriptor = _held_part(path, lambda part: os.open(part, NEW_FILE, mode))
     try:
-        part.touch(mode, exist_ok=not new)
-        with part.open("wb") as file, _held(part, must=False) if new else contextlib.nullcontext():
+        with part.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -52,6 +56,7 @@ def atomic_write(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterato
         fsync_dir(path.parent)
     finally:
         part.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
@@ -69,8 +74,8 @@ def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
 def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
     """Create a folder that becomes `folder` at the end of the block, when it is complete and on the disk.
 
-    Until then it lies beside it as `.NAME.PID.part`. If anything goes wrong it is removed. What a killed process left
-    of the same name is removed too, unless another process holds it or it contains other files.
+    Until then it lies beside it as `.NAME.NUMBER.part`. If anything goes wrong it is removed. What a killed process
+    left of the same name is removed too, unless another process holds it or it contains other files.
 
     Args:
         folder: The folder. Nothing may be there.
@@ -82,18 +87,17 @@ def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_left(folder, names)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir()
-    with _held(part, must=False):
-        try:
-            yield part
-            for path in part.rglob("*"):
-                (fsync_dir if path.is_dir() else fsync_file)(path)
-            if os.path.lexists(folder):  # a rename would replace an empty folder
-                raise _exists(folder)
-            rename_folder(part, folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    part, descriptor = _held_part(folder.with_name(f".{folder.name}"), _opened_folder)
+    try:
+        yield part
+        for path in part.rglob("*"):
+            (fsync_dir if path.is_dir() else fsync_file)(path)
+        if os.path.lexists(folder):  # a rename would replace an empty folder
+            raise _exists(folder)
+        rename_folder(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        os.close(descriptor)
 
 
 def rename_folder(part: Path, folder: Path) -> None:
@@ -119,7 +123,7 @@ def remove_left(path: Path, names: Collection[str] | None = None) -> None:
             ours = stat.S_ISREG(found.st_mode) if names is None else stat.S_ISDIR(found.st_mode)
             if not ours or found.st_uid != os.getuid():
                 continue
-            with _held(left, must=True):
+            with _held(left):
                 if names is None:
                     left.unlink()
                 elif all(any(fnmatchcase(entry.name, known) for known in names) for entry in left.iterdir()):
@@ -168,19 +172,42 @@ def _link(part: Path, path: Path) -> None:
         raise _exists(path) from None
 
 
-@contextlib.contextmanager
-def _held(path: Path, *, must: bool) -> Iterator[None]:
-    """Lock a file or folder, so that no other process takes it for left behind.
+def _held_part(path: Path, made: Callable[[Path], int]) -> tuple[Path, int]:
+    """Make what becomes `path`, under a name of its own, and hold it, so that nobody takes it for left behind.
 
-    With `must`, OSError also where the file system knows no locks. BlockingIOError if another process holds it.
+    Args:
+        path: What it becomes.
+        made: Makes it and opens it.
+    """
+    while True:
+        part = path.with_name(f"{path.name}.{int.from_bytes(os.urandom(4))}.part")
+        descriptor = made(part)
+        with contextlib.suppress(OSError):  # a file system without locks, where nothing is removed either
+            take(descriptor, wait=True)
+        if os.path.lexists(part):
+            return part, descriptor
+        os.close(descriptor)  # it was not yet held, and taken for left behind
+
+
+def _opened_folder(part: Path) -> int:
+    part.mkdir()
+    try:
+        return os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # likewise
+        return _opened_folder(part)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Lock a file or folder.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        OSError: The file system knows no locks.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        try:
-            take(descriptor)
-        except OSError as error:
-            if must or isinstance(error, BlockingIOError):
-                raise
+        take(descriptor)
         yield
     finally:
         os.close(descriptor)

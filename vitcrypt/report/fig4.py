@@ -18,7 +18,7 @@ from vitcrypt.report.figures import literal, saved
 from vitcrypt.report.frame import CASE
 from vitcrypt.report.records import AttackResult, Results
 from vitcrypt.report.results import attacked
-from vitcrypt.report.security import in_order, strongest
+from vitcrypt.report.security import applies, in_order, strongest
 from vitcrypt.untrusted.documents import MAX_BYTES
 from vitcrypt.untrusted.files import open_regular
 from vitcrypt.untrusted.text import one_line
@@ -62,7 +62,8 @@ def fig4(results: Results, path: Path, which: int = 0) -> Path:
                 _draw(axis, _images(result, which)["restored"], words)
             else:
                 axis.set_axis_off()
-                axis.text(0.5, 0.5, "not run", ha="center", va="center", fontsize=8, color="grey")
+                why = "not run" if applies(attack, *first[["scheme", "options"]]) else "does not\napply"
+                axis.text(0.5, 0.5, why, ha="center", va="center", fontsize=8, color="grey")
     figure.supxlabel(fill(CAPTION, int(15 * figure.get_figwidth())), fontsize=8, color="grey")
     return saved(figure, path, dpi=100)
 

@@ -25,6 +25,17 @@ ATTACKS = (*ALONE, "known_plaintext", "chosen_plaintext")
 CIPHERTEXT_ONLY = (*ALONE, "link_learned")
 """Attacks that use no pair, no oracle and nothing else made with the victim's key."""
 
+ONLY = {
+    "decoder": ("features",),
+    "jigsaw": ("proposed", "etc", "etc_jpeg"),
+    "propagation": ("pe",),
+    "statistics": ("pe", "le", "etc", "ele"),
+}
+"""The schemes of attacks that are on some only."""
+ONE_KEY = {"chosen_plaintext", "gan", "isometry", "known_plaintext", "linear_map", "statistics", "topology"}
+ONE_KEY |= {"trilateration", "weights"}
+"""Attacks that need images under one key."""
+
 RATE = 1e12
 """Keys a second in the bound of exhaustive search: far more than one machine tries."""
 
@@ -46,6 +57,12 @@ def strongest(results: Results) -> pd.DataFrame:
 def in_order(attacks: Iterable[str]) -> list[str]:
     """Return names of attacks once each, the paper's first."""
     return sorted(set(attacks), key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
+
+
+def applies(attack: str, scheme: str, options: str) -> bool:
+    """Return whether an attack can be tried on a scheme; `options` are those of a case, as "a key each"."""
+    keyed_apart = options.rpartition(", ")[2].startswith(("a key each", "keys="))
+    return scheme in ONLY.get(attack, (scheme,)) and not (keyed_apart and attack in ONE_KEY)
 
 
 def search_years(bits: float, rate: float = RATE) -> str:
@@ -97,7 +114,8 @@ def security(results: Results) -> Table:
         words = [worst(alone) if len(alone) else "", worst(here["word"]), PAPER.get(first["scheme"], "")]
         years = search_years(bits) if bits else ""
         link = links.get(tuple(first[CASE]), "not run")
-        rows.append([*first[LABELS], *cells.reindex(names, fill_value=""), years, link, *words])
+        tried = [cells.get(name, "not run" if applies(name, *first[["scheme", "options"]]) else "-") for name in names]
+        rows.append([*first[LABELS], *tried, years, link, *words])
         case = f"{first['label']} {first['sizes']} on {first['data']}"
         found_own = [judged.linked for judged in here["verdict"] if judged.linked]
         linked += [f"linked: {case}: {found_own[0]}."] if found_own else []
@@ -107,7 +125,8 @@ def security(results: Results) -> Table:
     columns += ["search, years", "linkage", "ciphertext-only", "verdict", "paper"]
     notes = [
         "Cells: verdict, median SSIM (of what was restored, or of a ciphertext that shows more), and in brackets from "
-        "how many ciphertexts, known pairs or chosen images.",
+        "how many ciphertexts, known pairs or chosen images. -: the attack is on other "
+        "schemes, or needs images under one key.",
         "ciphertext-only: the verdict over attacks that use no pair and no oracle.",
         "linkage: the share of ciphertexts that find their own image first in a gallery, by the copies it holds; "
         "(ciphertexts x candidates). What is found with a key each is found under one key as well.",
