@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from vitcrypt.jobs.pool import end_with_parent
 from vitcrypt.untrusted.text import error_console, printable
 
 app = typer.Typer()
@@ -87,9 +88,9 @@ def _written(path: Path) -> int | None:
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path) -> int:
-    """Run the process to its end; Ctrl-C reaches it too, and what it was doing goes on with the same command."""
+    """Run the process to its end, at the latest that of this one; what it was doing goes on with the same command."""
     quiet = {"WANDB_MODE": "disabled", "OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin cost a factor of ten
-    with subprocess.Popen(command, env={**environment, **quiet}, cwd=folder) as process:
+    with subprocess.Popen(command, env=environment | quiet, cwd=folder, preexec_fn=end_with_parent) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
