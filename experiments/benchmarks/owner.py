@@ -1,7 +1,7 @@
 """What an owner waits for: start-up, what runs and attacks begin with, keys of single images, folders, set-up.
 
     PYTHONPATH=experiments python -m benchmarks.owner [PART ...] [--beside CHECKOUT] [--output owner.json]
-    python experiments/benchmarks/owner.py --table experiments/benchmarks/owner.json
+    python experiments/benchmarks/owner_table.py experiments/benchmarks/owner.json
 
 Parts: startup, begin, keys, folder, encrypt, setup, resize. Everything runs in processes of its own, in turns with what
 it is compared with: imports, Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds
@@ -181,7 +181,7 @@ def startup(place: Path, _: dict[str, Path], rounds: int) -> list[dict]:
                 out = f"out-{verb}-{name}-{number}"
                 found[verb, name].append(timed([part.format(out=out, url=url) for part in call], place, ROOT))
         service.terminate()
-    return least(found)
+    return least(found, dict.fromkeys(VERBS, BASE[1]))
 
 
 def begin(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
@@ -200,15 +200,19 @@ def begin(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
             for name, path in checkouts.items():
                 results = f"results={name}-{number}"
                 found.setdefault((what, name), []).append(timed(["-c", *call, results], place, path))
-    return least(found)
+    return least(found, {what: base for what, (base, _) in BEGINNINGS.items()})
 
 
-def least(found: dict[tuple[str, str], list[tuple[float, ...]]]) -> list[dict]:
-    """Return the least seconds, CPU seconds and MiB of the rounds."""
+def least(found: dict[tuple[str, str], list[tuple[float, ...]]], beside: dict[str, str]) -> list[dict]:
+    """Return the least seconds, CPU seconds and MiB of the rounds, and beside which import they stand."""
     return [
-        {"what": what, "of": name, "seconds": low[0], "cpu": low[1], "mib": low[2]}
+        {
+            "what": what,
+            "of": name,
+            **dict(zip(("seconds", "cpu", "mib"), map(min, zip(*measured, strict=True)), strict=True)),
+        }
+        | ({"beside": beside[what]} if what in beside else {})
         for (what, name), measured in found.items()
-        for low in [[min(column) for column in zip(*measured, strict=True)]]
     ]
 
 
@@ -293,53 +297,16 @@ PARTS = {
     "setup": setup,
     "resize": resizing,
 }
-TITLES = {
-    "startup": "start-up on three images",
-    "begin": "until it begins",
-    "keys": "images a CPU second, a key each (first time, again)",
-    "folder": "reading a folder",
-    "encrypt": "encrypting a folder at 224",
-    "setup": "set-up at 1024 x 1024, CPU seconds",
-    "resize": "resizing, CPU seconds",
-}
-
-
-def table(found: dict) -> str:
-    """Return all figures as one Markdown table."""
-    lines = ["| | | | ratio |", "| --- | --- | --- | --- |"]
-    for part, rows in found["parts"].items():
-        figures = {(row["what"], row["of"]): row for row in rows}
-        for (what, of), row in figures.items():
-            numbers = [row[name] for name in ("seconds", "cpu", "mib", "fresh", "again") if name in row]
-            to = figures.get((what, "before")) if of == "now" else None
-            ratio = ""
-            imported = "import numpy, PIL" if part == "startup" else BEGINNINGS.get(what, [""])[0]
-            base = figures.get((imported, "now"), row)
-            if base is not row:
-                ratio = f"{row['seconds'] / base['seconds']:.2f} of import, CPU {row['cpu'] / base['cpu']:.2f}"
-            if to is not None:
-                each = ["fresh", "again"] if "fresh" in row else ["cpu"] if "cpu" in row else ["seconds"]
-                before = ", ".join(f"{row[name] / to[name]:.2f}" for name in each) + " of before"
-                ratio = f"{ratio}; {before}" if ratio else before
-            if of == "now" and (pillow := figures.get((what, "Pillow"))):
-                ratio = f"{row['seconds'] / pillow['seconds']:.2f} of Pillow, {ratio}".rstrip(", ")
-            shown = ", ".join(f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in numbers)
-            lines.append(f"| {TITLES[part]} | {what}, {of} | {shown} | {ratio} |")
-    return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure, or print the table."""
+    """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help="all if left out")
     parser.add_argument("--beside", type=Path, help="another checkout of vitcrypt")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("owner.json"))
-    parser.add_argument("--table", type=Path, help="print the table of such a file")
     given = parser.parse_args()
-    if given.table:
-        print(table(json.loads(given.table.read_text())))
-        return
     checkouts = {"now": ROOT, **({"before": given.beside.resolve()} if given.beside else {})}
     found = json.loads(given.output.read_text()) if given.output.exists() else {"parts": {}}
     for part in given.parts or PARTS:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vectors import SECRET, VECTORS
 
-from vitcrypt.keys import Key, Keystream
+from vitcrypt.keys import Key, Keystream, keystream
 
 # The second derivation: HKDF-SHA256 of RFC 5869, ChaCha20 of RFC 8439, and draws one word at a time
 
@@ -246,3 +246,13 @@ def test_streams_draw_together_what_each_draws_alone_also_where_a_word_is_reject
 def test_few_permutations_are_those_of_many():
     few, many = (Keystream(bytes(32)).permutations(rows, 40) for rows in (3, 60))
     assert np.array_equal(few, many[:3])
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1, 2), (5, 13), (40, 96)])
+def test_permutations_of_many_keys_are_those_of_each(monkeypatch, rows, size):
+    monkeypatch.setattr(keystream, "LARGE", 1000)  # several of them a call, or fewer than there are
+    streams = [Keystream(number.to_bytes(32)) for number in range(1 + 1000 // (rows * size))]
+    alone = np.concatenate([Keystream(number.to_bytes(32)).permutations(rows, size) for number in range(len(streams))])
+    made = streams[0].permutations(rows, size, *streams[1:], Keystream(bytes(32)))
+    assert made.dtype == np.int64
+    assert np.array_equal(made[:-rows], alone)

@@ -76,6 +76,9 @@ def take(entries: A, index: A, dim: int) -> A:
         entries.ndim > -dim and len(index) == len(entries) and math.prod(index.shape[1:]) == index.shape[dim]
     ):  # rows are moved, by image
         return np.stack([one.take(order.reshape(-1), dim) for one, order in zip(entries, index, strict=True)])
+    if dim == -1 and index.shape[:-1] == entries.shape[:-1]:  # in half the time of what follows
+        starts = np.arange(0, entries.size, entries.shape[-1]).reshape(*entries.shape[:-1], 1)
+        return entries.take(index + starts)
     return np.take_along_axis(entries, index, dim)
 
 

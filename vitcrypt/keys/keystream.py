@@ -24,6 +24,8 @@ FEW, MANY = 24, 500
 power of two, at which columns push each other out of the cache."""
 NEAR = 2**15
 """Words that are worked on together, as they stay in a core's cache."""
+LARGE = 2**18
+"""From so many swaps under several keys on, SciPy is worth its import, a fifth of a second; it makes as many a call."""
 
 
 class Keystream:
@@ -71,23 +73,25 @@ class Keystream:
             self._pending = np.concatenate([words[good + 1 :].astype("<u4"), self._pending])
         return drawn
 
-    def integers_of_each(self, bounds: NDArray[np.int64], *others: "Keystream") -> NDArray[np.int64]:
-        """Draw as `integers` does, from this and each of the `others`, all at once: int64 [1 + others, bounds].
+    def integers_of_each(self, bounds: NDArray[np.int64], *others: "Keystream") -> NDArray[np.uint32]:
+        """Draw as `integers` does, from this and each of the `others`, all at once: uint32 [1 + others, bounds].
 
         Hardly ever is a word rejected; a stream of which one is draws alone.
         """
         streams = (self, *others)
         if not len(bounds) or bounds.min() < 1 or bounds.max() >= 2**32:
-            return np.stack([stream.integers(bounds) for stream in streams])
+            return np.stack([stream.integers(bounds) for stream in streams], dtype=np.uint32, casting="unsafe")
         last = (2**32 // bounds * bounds - 1).astype(np.uint32)
         divisor = np.uint32(bounds[0]) if (bounds == bounds[0]).all() else bounds.astype(np.uint32)
-        drawn = np.empty((len(streams), len(bounds)), dtype=np.int64)
+        drawn = np.empty((len(streams), len(bounds)), dtype=np.uint32)
         together = max(1, NEAR // len(bounds))
         for first in range(0, len(streams), together):
             some = streams[first : first + together]
             rows = [stream._words(len(bounds)) for stream in some]
             words = np.stack(rows) if len(rows) > 1 else rows[0][None]
-            drawn[first : first + together] = words - words // divisor * divisor  # faster than %
+            below = words // divisor
+            below *= divisor
+            np.subtract(words, below, out=drawn[first : first + together])  # faster than %
             for row in np.flatnonzero((words > last).any(1)):
                 some[row]._pending = np.concatenate([words[row], some[row]._pending])
                 drawn[first + row] = some[row].integers(bounds)
@@ -113,7 +117,8 @@ class Keystream:
         """
         bounds = np.tile(np.arange(size, 1, -1), rows)
         swaps = self.integers_of_each(bounds, *others)
-        return _fisher_yates(swaps.reshape(rows * len(swaps), size - 1))
+        make = _exchanged if others and swaps.size >= LARGE and size <= 2**24 else _fisher_yates
+        return make(swaps.reshape(rows * len(swaps), size - 1))
 
     def permutation(self, size: int) -> NDArray[np.int64]:
         """Draw one permutation of 0..size-1 as an int64 array [size]."""
@@ -121,7 +126,7 @@ class Keystream:
         return drawn
 
 
-def _fisher_yates(swaps: NDArray[np.int64]) -> NDArray[np.int64]:
+def _fisher_yates(swaps: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return the permutations [rows, n] that swaps [rows, n - 1] make, all rows at once: int64."""
     rows, steps = swaps.shape
     if rows < FEW:
@@ -132,18 +137,40 @@ def _fisher_yates(swaps: NDArray[np.int64]) -> NDArray[np.int64]:
     return made
 
 
-def _swapped_together(swaps: NDArray[np.int64]) -> NDArray[np.int64]:
+def _swapped_together(swaps: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Do the same to so many rows that their table stays in the cache: int16 or int64 [rows, n]."""
     rows, steps = swaps.shape
     kind = np.int16 if steps < 2**15 else np.int64  # small, so that more of it is near
     table = np.repeat(np.arange(steps + 1, dtype=kind), rows)  # a column for each
-    places = np.ascontiguousarray(swaps.T) * rows + np.arange(rows)
+    places = swaps.T.astype(np.int64, order="C")
+    places *= rows
+    places += np.arange(rows)
     swapped = np.empty(rows, dtype=kind)
     for last, place in zip(table.reshape(steps + 1, rows)[:0:-1], places, strict=True):
         table.take(place, out=swapped, mode="clip")  # which, unlike "raise", needs no copy
         table[place] = last
         last[:] = swapped
     made: NDArray[np.int64] = table.reshape(steps + 1, rows).T
+    return made
+
+
+def _exchanged(swaps: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Do the same by LAPACK's exchange of rows: many permutations, one below the other, in a call.
+
+    It begins at the first place, and so everything stands in reverse.
+    """
+    from scipy.linalg.lapack import slaswp
+
+    rows, size = len(swaps), swaps.shape[1] + 1
+    made = np.empty((rows, size), dtype=np.int64)
+    together = max(1, LARGE // size)
+    for first in range(0, rows, together):
+        some = swaps[first : first + together]
+        ends = np.arange(size - 1, len(some) * size, size)[:, None]
+        places = np.concatenate([ends - some, ends], 1).astype(np.int32)
+        entries = np.tile(np.arange(size, dtype=np.float32)[::-1], len(some))[:, None]
+        moved = slaswp(entries, places.reshape(-1), overwrite_a=True)
+        made[first : first + together] = moved.reshape(-1, size)[:, ::-1]
     return made
 
 
