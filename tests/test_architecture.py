@@ -168,7 +168,7 @@ def test_no_file_is_too_long_and_none_is_named_for_nothing():
 
 @pytest.mark.slow
 def test_each_part_loads_no_more_than_it_needs():
-    """In one fresh process, from the least to the most: reports, then serving, encryption, folders, networks."""
+    """In one fresh process, from the least to the most: reports, serving, encryption, folders, attacks, networks."""
     program = """
 import sys
 def loaded(*names):
@@ -182,6 +182,11 @@ import vitcrypt.service.client, vitcrypt.folders, vitcrypt.folders.verify, vitcr
 assert not loaded("torch", "hydra", "scipy", "sklearn")
 vitcrypt.encryption.SCHEMES, vitcrypt.data.folder  # what trains
 heavy = loaded("lightning", "torchvision", "timm", "torchmetrics", "sklearn", "scipy.stats", "sympy", "torch._dynamo")
+assert not heavy, heavy[:5]
+import vitcrypt.attack, vitcrypt.experiment.victim, vitcrypt.experiment.score  # what attacks
+assert not loaded("scipy.optimize", "scipy.sparse")
+vitcrypt.attacks.Statistics
+heavy = loaded("lightning", "torchvision", "timm", "torchmetrics", "sympy", "torch._dynamo")
 assert not heavy, heavy[:5]
 for name in loaded("vitcrypt.keys"):
     del sys.modules[name]
