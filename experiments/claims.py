@@ -65,6 +65,7 @@ CONFIGURATIONS = {
     ("fig4", "known_plaintext"): "fig4",
     ("fig4", "statistics"): "robustness",
     ("linkage", "link"): "linkage",
+    **{("paper_size", attack): "paper_size" for attack in ("isometry", "jigsaw", "linear_map", "statistics")},
 }
 """By folder of records and attack, the file in `experiments/` that runs it."""
 FEWER = ("digits", "photographs")
@@ -101,7 +102,7 @@ def command(folder: str, group: list[Any]) -> str:
     elif folder == "orbit":
         start = "vitcrypt attack"
         said |= {"encryption": names.encryption, "attack": names.attack, "key_scope": config.key_scope}
-        said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
+        said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts), **_trained(config)}
     else:
         start = f"vitcrypt attack --config-dir experiments --config-name {CONFIGURATIONS[folder, names.attack]}"
         said |= {"encryption": names.encryption, "attack": names.attack}
@@ -127,13 +128,20 @@ def _weights(config: Any) -> dict[str, str]:
 def _attacked(config: Any) -> dict[str, str]:
     """Return what an attack differs in from its file in `conf/`."""
     said = {"attack": config.names.attack, "attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
-    if config.names.attack == "itn":
-        sizes = ("network", "width", "levels", "epochs")
-        said |= {f"attack.method.{name}": str(config.attack.method[name]) for name in sizes}
-        said |= {"attack.observation.public_images": str(config.attack.observation.public_images)}
+    said |= _trained(config)
     if config.names.attack == "link":
         said |= {"attack.observation.gallery_copies": config.attack.observation.gallery_copies}
     return said
+
+
+def _trained(config: Any) -> dict[str, str]:
+    """Return what an attack that trains a network was given, the defaults too."""
+    if config.names.attack != "itn":
+        return {}
+    sizes = {
+        f"attack.method.{name}": str(config.attack.method[name]) for name in ("network", "width", "levels", "epochs")
+    }
+    return sizes | {"attack.observation.public_images": str(config.attack.observation.public_images)}
 
 
 def measured() -> Iterator[Claim]:
