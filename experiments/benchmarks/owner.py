@@ -1,11 +1,12 @@
-"""What an owner waits for: start-up, keys of single images, folders, resizing, set-up at 1024 pixels.
+"""What an owner waits for: start-up, what runs and attacks begin with, keys of single images, folders, set-up.
 
     PYTHONPATH=experiments python -m benchmarks.owner [PART ...] [--beside CHECKOUT] [--output owner.json]
     python experiments/benchmarks/owner.py --table experiments/benchmarks/owner.json
 
-Parts: startup, keys, folder, encrypt, setup, resize. Everything runs in processes of its own, in turns with what it is
-compared with: Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds counts. Keys,
-set-up and resizing are measured in CPU seconds of one thread, which other work on the machine changes little.
+Parts: startup, begin, keys, folder, encrypt, setup, resize. Everything runs in processes of its own, in turns with what
+it is compared with: imports, Pillow alone, and an older checkout of vitcrypt (`--beside`), and the best of the rounds
+counts. Keys, set-up and resizing are measured in CPU seconds of one thread, which other work on the machine changes
+little.
 """
 
 import argparse
@@ -27,6 +28,23 @@ VERBS = {
     "pack": "pack enc {out}",
     "key": "key check test-0",
     "report": "report results",
+    "predict": "predict photos/a --url {url} --key-file test-0",
+}
+BEGUN = """
+import os, sys
+from vitcrypt.{module} import {kind}
+{kind}.{method} = lambda *_, **__: os._exit(0)
+from vitcrypt.{program} import main
+main(sys.argv[1:])
+"""
+FIRST_STEP = BEGUN.format(module="models.classifier", kind="ImageClassifier", method="training_step", program="run")
+ATTACK = BEGUN.format(module="attacks.fr", kind="FR", method="__call__", program="attack")
+BEGINNINGS = {  # each beside an import
+    "run data=digits, to its first step": (
+        "import lightning, timm",
+        [FIRST_STEP, "data=digits", "model=resnet18", "trainer=cpu"],
+    ),
+    "attack=fr data=npz, to the attack": ("import torch", [ATTACK, "attack=fr", "data=npz", "data.root=images.npz"]),
 }
 MEASURE = """
 import sys, time, json
@@ -121,7 +139,7 @@ def ran(program: str, place: Path, checkout: Path, *arguments: str, clock: str =
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def timed(arguments: list[str], place: Path, checkout: Path) -> tuple[float, float, float]:
+def timed(arguments: list[str], place: Path, checkout: Path) -> tuple[float, ...]:
     """Run Python; return wall seconds, CPU seconds and MiB at most."""
     # modules are compiled in the first round, as on a user's machine
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": ""}
@@ -136,7 +154,9 @@ def timed(arguments: list[str], place: Path, checkout: Path) -> tuple[float, flo
 
 
 def startup(place: Path, _: dict[str, Path], rounds: int) -> list[dict]:
-    """Time each verb on three images beside the import of NumPy and Pillow."""
+    """Time each verb on three images beside the import of NumPy and Pillow; `predict` asks a service on loopback."""
+    from benchmarks.service import port_of, serving_command, untrained
+
     pictures(place / "photos", 3, 40, splits=False)
     for number, record in enumerate(sorted((ROOT / "experiments" / "records").rglob("result.json"))[:3]):
         (place / "results" / str(number)).mkdir(parents=True)
@@ -151,15 +171,43 @@ def startup(place: Path, _: dict[str, Path], rounds: int) -> list[dict]:
     )
     calls = {("import numpy, PIL", "now"): list(BASE)}
     calls |= {(verb, "now"): ["-m", "vitcrypt", *VERBS[verb].split()] for verb in VERBS}
-    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {call: [] for call in calls}
+    command = serving_command(untrained(place / "bundle"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        url = f"http://127.0.0.1:{port_of(service)}"
+
+        found: dict[tuple[str, str], list[tuple[float, ...]]] = {call: [] for call in calls}
+        for number in range(rounds):
+            for (verb, name), call in calls.items():
+                out = f"out-{verb}-{name}-{number}"
+                found[verb, name].append(timed([part.format(out=out, url=url) for part in call], place, ROOT))
+        service.terminate()
+    return least(found)
+
+
+def begin(place: Path, checkouts: dict[str, Path], rounds: int) -> list[dict]:
+    """Time what comes before the first step of a training, and before an attack on as many images as CIFAR-10 has."""
+    import numpy as np
+
+    arrays = {}
+    for split, count in (("train", 50_000), ("test", 10_000)):
+        arrays[f"{split}_images"] = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.arange(count) % 10
+    np.savez(place / "images.npz", **arrays)
+    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for number in range(rounds):
-        for (verb, name), call in calls.items():
-            out = f"out-{verb}-{name}-{number}"
-            made = timed([part.format(out=out) for part in call], place, ROOT)
-            found[verb, name].append(made)
+        for what, (base, call) in BEGINNINGS.items():
+            found.setdefault((base, "now"), []).append(timed(["-c", base], place, ROOT))
+            for name, path in checkouts.items():
+                results = f"results={name}-{number}"
+                found.setdefault((what, name), []).append(timed(["-c", *call, results], place, path))
+    return least(found)
+
+
+def least(found: dict[tuple[str, str], list[tuple[float, ...]]]) -> list[dict]:
+    """Return the least seconds, CPU seconds and MiB of the rounds."""
     return [
-        {"what": verb, "of": name, "seconds": low[0], "cpu": low[1], "mib": low[2]}
-        for (verb, name), measured in found.items()
+        {"what": what, "of": name, "seconds": low[0], "cpu": low[1], "mib": low[2]}
+        for (what, name), measured in found.items()
         for low in [[min(column) for column in zip(*measured, strict=True)]]
     ]
 
@@ -236,9 +284,18 @@ def pictures(folder: Path, count: int, side: int, splits: bool = True) -> None:
         small.resize((side, side), Image.Resampling.BICUBIC).save(path)
 
 
-PARTS = {"startup": startup, "keys": keys, "folder": folder, "encrypt": encrypt, "setup": setup, "resize": resizing}
+PARTS = {
+    "startup": startup,
+    "begin": begin,
+    "keys": keys,
+    "folder": folder,
+    "encrypt": encrypt,
+    "setup": setup,
+    "resize": resizing,
+}
 TITLES = {
     "startup": "start-up on three images",
+    "begin": "until it begins",
     "keys": "images a CPU second, a key each (first time, again)",
     "folder": "reading a folder",
     "encrypt": "encrypting a folder at 224",
@@ -256,11 +313,14 @@ def table(found: dict) -> str:
             numbers = [row[name] for name in ("seconds", "cpu", "mib", "fresh", "again") if name in row]
             to = figures.get((what, "before")) if of == "now" else None
             ratio = ""
-            if part == "startup" and (base := figures["import numpy, PIL", "now"]) is not row:
+            imported = "import numpy, PIL" if part == "startup" else BEGINNINGS.get(what, [""])[0]
+            base = figures.get((imported, "now"), row)
+            if base is not row:
                 ratio = f"{row['seconds'] / base['seconds']:.2f} of import, CPU {row['cpu'] / base['cpu']:.2f}"
             if to is not None:
                 each = ["fresh", "again"] if "fresh" in row else ["cpu"] if "cpu" in row else ["seconds"]
-                ratio = ", ".join(f"{row[name] / to[name]:.2f}" for name in each) + " of before"
+                before = ", ".join(f"{row[name] / to[name]:.2f}" for name in each) + " of before"
+                ratio = f"{ratio}; {before}" if ratio else before
             if of == "now" and (pillow := figures.get((what, "Pillow"))):
                 ratio = f"{row['seconds'] / pillow['seconds']:.2f} of Pillow, {ratio}".rstrip(", ")
             shown = ", ".join(f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in numbers)

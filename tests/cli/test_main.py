@@ -47,6 +47,16 @@ def test_a_folder_in_place_of_a_file_is_refused(vitcrypt, tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [".other.1.part"]
 
 
+def test_a_folder_that_was_removed_under_the_user_is_named(vitcrypt, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert vitcrypt("key", "new", "mine.txt") == (
+        1,
+        "error: the folder that you are in was removed; go to another one: cd\n",
+    )
+
+
 def test_a_sealed_key_needs_its_passphrase(vitcrypt, monkeypatch):
     monkeypatch.setattr(keyfile, "Argon2id", lambda **costs: Argon2id(**{**costs, "memory_cost": 32, "iterations": 1}))
     monkeypatch.setenv("VITCRYPT_PASSPHRASE", "correct horse")

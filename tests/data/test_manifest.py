@@ -6,7 +6,8 @@ import pytest
 from commands import COMMANDS, described, refused_by_all
 from samples import class_folders
 
-from vitcrypt.data import Manifest, folder
+from vitcrypt.data import Manifest, folder, manifest
+from vitcrypt.data.stamp import stamp_data
 from vitcrypt.encryption import Proposed
 
 WRONG = [
@@ -98,6 +99,20 @@ def test_files_of_a_manifest_are_png_files_in_its_class_folders(enc, name):
 def test_a_manifest_without_end_is_refused_by_every_command(enc, tmp_path, nested):
     (enc / "manifest.json").write_text(f'{{"format": "vitcrypt folder, version 1", "classes": {nested}}}')
     refused_by_all(enc, tmp_path, "cannot use")
+
+
+def test_a_manifest_in_use_is_read_once_and_again_when_its_file_is_another(enc, monkeypatch):
+    read, before = [], Manifest._parsed
+    monkeypatch.setattr(Manifest, "_parsed", lambda file: read.append(file) or before(file))
+    held = Manifest.of(enc)[1]
+    assert folder(str(enc), 16).train is not None
+    assert stamp_data({"_target_": "vitcrypt.data.folder", "root": str(enc)}).images
+    assert len(read) == 1
+    described(enc, lambda content: content.update(source="0" * 64))
+    assert Manifest.of(enc)[1].source != held.source
+    assert len(read) == 2
+    del held
+    assert len(manifest._IN_USE) == 0
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])

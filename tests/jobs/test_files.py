@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from vitcrypt.jobs.atomic import atomic_write, fsync_dir, sha256
+from vitcrypt.jobs.atomic import atomic_folder, atomic_write, fsync_dir, sha256
 
 
 def write(path, *parts, new=False):
@@ -67,6 +67,16 @@ def test_whatever_goes_wrong_nothing_is_left_and_what_was_there_stays(tmp_path, 
         write(tmp_path / name, b"half", error, new=new)
     assert names(tmp_path) == ["there"]
     assert (tmp_path / "there").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("kind", [atomic_write, lambda path: atomic_folder(path, ())])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), TypeError("I/O error: No space left on device (28)")]
+)
+def test_of_a_full_disk_the_path_is_told_whatever_a_library_makes_of_it(tmp_path, kind, error):
+    with pytest.raises(OSError, match="No space left") as told, kind(tmp_path / "a"):
+        raise error
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
 
 
 def test_a_new_file_replaces_nothing(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchmetrics
 from configurations import attack_values as config
-from torchvision.models import alexnet
+from torchvision.models import AlexNet_Weights, alexnet
 
 from vitcrypt.experiment.attack import run as attack
 from vitcrypt.metrics import lpips, lpips_weights
@@ -30,9 +30,7 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def accepted(weights, monkeypatch):
     """The same, taken for the published file."""
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    url, _ = MODULE._published()
-    monkeypatch.setattr(MODULE, "_published", lambda: (url, digest[:8]))
+    monkeypatch.setattr(MODULE, "DIGITS", hashlib.sha256(weights.read_bytes()).hexdigest()[:8])
     return weights
 
 
@@ -81,6 +79,7 @@ def test_it_is_the_published_distance(accepted):
 
 
 def test_no_file_or_another_file_is_refused(weights, tmp_path):
+    assert AlexNet_Weights.DEFAULT.url == MODULE.ALEXNET
     with pytest.raises(FileNotFoundError, match=r"alexnet-owt-7be5be79\.pth is not there; .* not downloaded by itself"):
         lpips_weights()
     with pytest.raises(FileNotFoundError, match=r"mine\.pth is not there"):

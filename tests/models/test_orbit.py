@@ -8,7 +8,6 @@ from torch import nn
 from vitcrypt.encryption import ELE, LE, PE, EtC, ImageEncryption, Plain, Proposed
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.job import Job, configured
-from vitcrypt.experiment.record import describe_key
 from vitcrypt.keys import Key
 from vitcrypt.models import OrbitNetwork
 from vitcrypt.models.networks import build_network
@@ -97,4 +96,4 @@ def test_it_is_built_from_its_description_and_refuses_schemes_and_blocks_that_it
 @pytest.mark.parametrize(("scope", "bounds"), [("per_image", {"leakage_bits": 1893.1738053043262}), ("shared", None)])
 def test_a_record_names_what_a_ciphertext_leaks_if_each_image_has_a_key_of_its_own(scope, bounds, tmp_path):
     values = composed("model=orbit", "encryption=ele", "data=digits", f"key_scope={scope}", f"results={tmp_path}")
-    assert describe_key(Job.of(Config, values), (3, 32, 32)).bounds == pytest.approx(bounds)
+    assert Job.of(Config, values).describe_key((3, 32, 32)).bounds == pytest.approx(bounds)

@@ -1,23 +1,53 @@
-"""Attacks: functions of what the attacker holds. They know the public algorithms and never the victim's key."""
+"""Attacks: functions of what the attacker holds. They know the public algorithms and never the victim's key.
 
-from vitcrypt.attacks.fr import FR as FR
-from vitcrypt.attacks.jigsaw import Jigsaw as Jigsaw
-from vitcrypt.attacks.learned import GAN as GAN
-from vitcrypt.attacks.learned import ITN as ITN
-from vitcrypt.attacks.learned import Decoder as Decoder
-from vitcrypt.attacks.learned import LearnedLink as LearnedLink
-from vitcrypt.attacks.link import Link as Link
-from vitcrypt.attacks.maps import Isometry as Isometry
-from vitcrypt.attacks.maps import LinearMap as LinearMap
-from vitcrypt.attacks.maps import Topology as Topology
-from vitcrypt.attacks.maps import Trilateration as Trilateration
-from vitcrypt.attacks.observation import Attack as Attack
-from vitcrypt.attacks.observation import Budget as Budget
-from vitcrypt.attacks.observation import Observation as Observation
-from vitcrypt.attacks.observation import Oracle as Oracle
-from vitcrypt.attacks.observation import Reconstruction as Reconstruction
-from vitcrypt.attacks.plaintext import ChosenPlaintext as ChosenPlaintext
-from vitcrypt.attacks.plaintext import KnownPlaintext as KnownPlaintext
-from vitcrypt.attacks.propagation import Propagation as Propagation
-from vitcrypt.attacks.statistics import Statistics as Statistics
-from vitcrypt.attacks.weight_diff import Weights as Weights
+Those that need SciPy are imported when one of them is first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from vitcrypt.attacks.fr import FR
+from vitcrypt.attacks.observation import Attack, Budget, Observation, Oracle, Reconstruction
+from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
+from vitcrypt.attacks.propagation import Propagation
+
+if TYPE_CHECKING:
+    from vitcrypt.attacks.jigsaw import Jigsaw
+    from vitcrypt.attacks.learned import GAN, ITN, Decoder, LearnedLink
+    from vitcrypt.attacks.link import Link
+    from vitcrypt.attacks.maps import Isometry, LinearMap, Topology, Trilateration
+    from vitcrypt.attacks.statistics import Statistics
+    from vitcrypt.attacks.weight_diff import Weights
+
+__all__ = [
+    "FR",
+    "GAN",
+    "ITN",
+    "Attack",
+    "Budget",
+    "ChosenPlaintext",
+    "Decoder",
+    "Isometry",
+    "Jigsaw",
+    "KnownPlaintext",
+    "LearnedLink",
+    "LinearMap",
+    "Link",
+    "Observation",
+    "Oracle",
+    "Propagation",
+    "Reconstruction",
+    "Statistics",
+    "Topology",
+    "Trilateration",
+    "Weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vitcrypt.attacks import jigsaw, learned, link, maps, statistics, weight_diff
+
+    for module in (jigsaw, learned, link, maps, statistics, weight_diff):
+        globals().update({given: value for given, value in vars(module).items() if given in __all__})
+    return globals()[name]

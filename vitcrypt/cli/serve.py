@@ -19,6 +19,7 @@ import typer
 from rich.table import Table
 
 from vitcrypt.cli.options import KeyFile, key_of
+from vitcrypt.jobs.pool import end_with_parent
 from vitcrypt.untrusted.text import console, error_console
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _demo_process(
     command += ["--key-file", key_file] if key_file else []
     command += ["--token-file", str(token_file)] if token_file else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # else the demo would outlive the service
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, preexec_fn=end_with_parent)
     try:
         yield
     finally:

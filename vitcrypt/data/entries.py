@@ -1,4 +1,4 @@
-"""The files of a manifest as they stand in it, read into arrays and written from them, one after the other."""
+"""A manifest as it stands in a file; its files are read into arrays and written from them, one after the other."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from vitcrypt.data.columns import Column, Hex, Index, Names
+from vitcrypt.untrusted import documents
 from vitcrypt.untrusted.documents import Document, Sha256
+from vitcrypt.untrusted.scheme import SchemeValues
 
 PIECE = 2**20
 """Bytes that are read at once; all that stands behind the files takes less."""
@@ -45,6 +47,23 @@ class File(Document):
     index: Annotated[int, Field(ge=0, lt=2**63)]
     sha256: Sha256 | None = None
     origin: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+
+
+class Content(Document):
+    """What stands in a manifest; names are checked by `Manifest` itself, which also makes them."""
+
+    format: Literal["vitcrypt folder, version 1"]
+    scheme: SchemeValues
+    image_size: documents.Side
+    interpolation: documents.Interpolation
+    key_scope: documents.KeyScope
+    fingerprint: documents.Fingerprint | None
+    public_test_key: documents.TestKey | None
+    classes: list[Any]
+    source: Sha256
+    bounds: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    files: dict[Any, File]
+    checksum: Sha256
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO
+from weakref import WeakValueDictionary
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from vitcrypt.data.archive import open_archive
 from vitcrypt.data.columns import Index
-from vitcrypt.data.entries import Entries, File, cut_out, written
+from vitcrypt.data.entries import Content, Entries, cut_out, written
 from vitcrypt.encryption import Scheme
 from vitcrypt.jobs.atomic import atomic_write
 from vitcrypt.untrusted import documents
-from vitcrypt.untrusted.documents import MAX_SIDE, Document, Sha256
+from vitcrypt.untrusted.documents import MAX_SIDE
 from vitcrypt.untrusted.files import open_regular
-from vitcrypt.untrusted.scheme import SchemeValues
 
 FORMAT = "vitcrypt folder, version 1"
 FILENAME = "manifest.json"
@@ -40,23 +40,6 @@ MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
 MAX_PACKED = 32
 """How many times as large as an .npz file its manifest may be when it is unpacked; checksums cannot be compressed."""
-
-
-class _Contents(Document):
-    """What stands in a manifest; names are checked by `Manifest` itself, which also makes them."""
-
-    format: Literal["vitcrypt folder, version 1"]
-    scheme: SchemeValues
-    image_size: documents.Side
-    interpolation: documents.Interpolation
-    key_scope: documents.KeyScope
-    fingerprint: documents.Fingerprint | None
-    public_test_key: documents.TestKey | None
-    classes: list[Any]
-    source: Sha256
-    bounds: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    files: dict[Any, File]
-    checksum: Sha256
 
 
 @dataclass(frozen=True)
@@ -236,13 +219,22 @@ class Manifest:
     def read(cls, path: Path | str, data: bytes | None = None) -> Manifest:
         """Read it from a file, or from the bytes that stand at that place.
 
+        As long as one is in use, the file that it was read from is not read again while it is as it was on the disk: a
+        run, its data and their stamp share one.
+
         Raises:
             FileNotFoundError: There is none.
             ValueError: It is a link or no file, damaged, of another version, or a field is not what it must be.
         """
         try:
-            with open_regular(Path(path), MAX_BYTES, Path(path).parent) if data is None else io.BytesIO(data) as file:
-                return cls._parsed(file)
+            if data is not None:
+                return cls._parsed(io.BytesIO(data))
+            with open_regular(Path(path), MAX_BYTES, Path(path).parent) as file:
+                state = os.fstat(file.fileno())
+                known = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+                if (manifest := _IN_USE.get(known)) is None:
+                    manifest = _IN_USE[known] = cls._parsed(file)
+                return manifest
         except FileNotFoundError:
             raise
         except ValidationError as error:
@@ -261,7 +253,7 @@ class Manifest:
             raise ValueError("it is not the manifest of a vitcrypt folder")
         if found != FORMAT:
             raise ValueError(f"it is a {found!r:.100}, and this vitcrypt reads {FORMAT!r}")
-        read = _Contents.model_validate(content)
+        read = Content.model_validate(content)
         same = ("image_size", "interpolation", "key_scope", "fingerprint", "public_test_key", "classes", "source")
         manifest = cls(
             **{name: getattr(read, name) for name in same},
@@ -294,6 +286,10 @@ class Manifest:
                 if ours:  # or another program's, which may call its own so too
                     return folder, cls.read(path)
         return None
+
+
+_IN_USE: WeakValueDictionary[tuple[int, ...], Manifest] = WeakValueDictionary()
+"""By what tells one state of a file on this machine from another."""
 
 
 def is_name(name: object) -> bool:

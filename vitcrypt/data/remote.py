@@ -25,10 +25,6 @@ from vitcrypt.jobs.lock import take
 from vitcrypt.jobs.place import cache
 from vitcrypt.untrusted.text import printable
 
-STATE = ("size", "ETag", "etag", "LastModified", "mtime", "updated", "created")
-"""By what stores tell one state of a file from another."""
-PIECE = 2**24
-
 
 def manifest_near(address: str) -> Path:
     """Return the folder of this machine for the tar files at an address, with their manifest in it.
@@ -38,12 +34,11 @@ def manifest_near(address: str) -> Path:
     """
     store = Store(address)
     state = store.state(FILENAME)
-    folder = near(store, "shards", [str(state.get(name)) for name in STATE])
+    folder = near(store, "shards", list(map(str, state.items())))
     with _held(folder):
         if not (folder / FILENAME).exists():
-            if state["size"] is None or state["size"] > MAX_BYTES:
-                size = state["size"] or "any number of"
-                raise ValueError(f"cannot read {store}: {FILENAME} has {size} bytes; {MAX_BYTES:,} are read")
+            if state["size"] > MAX_BYTES:
+                raise ValueError(f"cannot read {store}: {FILENAME} has {state['size']:,} bytes; {MAX_BYTES:,} are read")
             _fetch(store, FILENAME, folder, state["size"])
     return folder
 
@@ -83,7 +78,8 @@ def images_near(address: str) -> Path:
     store = Store(address)
     if not store.lists:
         raise ValueError(f"{store}: http:// and https:// list no files; vitcrypt verify and data=shards read there")
-    found = {name: size for name, size in store.listed().items() if not name.endswith("/")}
+    states = {name: state for name, state in store.states().items() if not name.endswith("/")}
+    found = {name: int(state["size"] or 0) for name, state in states.items()}
     if not found:
         raise FileNotFoundError(f"{store} holds no files")
     for name, size in found.items():
@@ -91,7 +87,7 @@ def images_near(address: str) -> Path:
             raise ValueError(f"{store} holds {printable(name, 200)!r}, which can be no file's name here")
         if size > (MAX_BYTES if name == FILENAME else MAX_IMAGE_BYTES):
             raise ValueError(f"{store}/{printable(name, 200)} has {size:,} bytes, more than an image that is read")
-    folder = near(store, "images", sorted(map(list, found.items())))
+    folder = near(store, "images", sorted(map(str, states.items())))
     with _held(folder):
         _fetch_missing(store, folder / "files", found)
     return folder / "files"
@@ -124,10 +120,5 @@ def _fetch_missing(store: Store, folder: Path, sizes: dict[str, int]) -> None:
 def _fetch(store: Store, name: str, folder: Path, size: int) -> None:
     """Bring one file, of a size that is known."""
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    with store.open(name, size) as source, atomic_write(folder / name) as file:
-        left = size
-        while left and (data := source.read(min(PIECE, left))):
-            file.write(data)
-            left -= len(data)
-        if left:
-            raise ValueError(f"{store}/{printable(name, 300)} ends {left:,} bytes too early; repeat the command")
+    with atomic_write(folder / name) as file:
+        file.writelines(store.pieces(name, size))

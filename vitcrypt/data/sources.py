@@ -266,12 +266,14 @@ def _from_arrays(arrays: dict[str, NDArray[Any]], split: str, manifest: Manifest
     if images.dtype == np.float32:  # ciphertexts that are no images
         square = torch.from_numpy(images)
     elif manifest is not None and images.ndim == 4:
-        square = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        square = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     else:
-        tensor = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2)
-        side = min(tensor.shape[2:])
-        top, left = (tensor.shape[2] - side) // 2, (tensor.shape[3] - side) // 2
-        square = tensor[:, :, top : top + side, left : left + side].expand(-1, 3, -1, -1).contiguous()
+        planes = (images if images.ndim == 4 else images[..., None]).transpose(0, 3, 1, 2)
+        side = min(planes.shape[2:])
+        top, left = (planes.shape[2] - side) // 2, (planes.shape[3] - side) // 2
+        cropped = planes[:, :, top : top + side, left : left + side]
+        # NumPy does this in less than half the time that torch takes
+        square = torch.from_numpy(np.ascontiguousarray(np.broadcast_to(cropped, (len(images), 3, side, side))))
     first = {"train": 0, "val": TEST_INDEX // 2, "test": TEST_INDEX}[split]
     index = arrays.get(f"{split}_index", np.arange(len(labels)) + first)
     return ArrayDataset(square, torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(index))

@@ -28,11 +28,18 @@ def library(array: A) -> Any:
     return torch
 
 
-def count(size: int, like: A) -> A:
-    """Return 0, 1, ... size - 1 as int64."""
+def count(size: int, like: A, kind: str = "int64") -> A:
+    """Return 0, 1, ... size - 1."""
     if isinstance(like, np.ndarray):
-        return np.arange(size)
-    made: A = library(like).arange(size, device=like.device)
+        return np.arange(size, dtype=kind)
+    both = library(like)
+    made: A = both.arange(size, dtype=getattr(both, kind), device=like.device)
+    return made
+
+
+def cast(array: A, kind: str) -> A:
+    """Return an array as numbers of another kind, called by its name."""
+    made: A = array.astype(kind) if isinstance(array, np.ndarray) else array.to(getattr(library(array), kind))
     return made
 
 

@@ -150,9 +150,16 @@ def _check_bijection(index: Tensor, mask: Tensor, bits: int) -> None:
         raise ValueError(f"an image has an even number of nibbles, got an index of {size}")
     if bool((mask > FULL[bits]).any()):
         raise ValueError(f"the mask of a {bits}-bit symbol is at most {FULL[bits]}, got {int(mask.max())}")
-    seen = index.new_zeros((*index.shape[:-1], size + 1), dtype=torch.bool)  # the last slot is for what is out of range
-    seen.scatter_(-1, torch.where((index >= 0) & (index < size), index, size), True)
-    if lost := int((~seen[..., :size]).sum()):
+    if lost := missing(index):
         raise ValueError(
             f"the index is no bijection of 0..{size - 1}: {lost} symbols would be lost, so nothing could decrypt it"
         )
+
+
+def missing(index: Tensor) -> int:
+    """Return how many of the numbers 0..S-1 rows of int64 [..., S] lack, all together."""
+    size = index.shape[-1]
+    if index.numel() and bool((index.min() < 0) | (index.max() >= size)):
+        index = torch.where((index >= 0) & (index < size), index, size)  # takes longer than all else
+    seen = index.new_zeros((*index.shape[:-1], size + 1), dtype=torch.bool).scatter_(-1, index, True)
+    return int((~seen[..., :size]).sum())

@@ -46,9 +46,8 @@ def grid(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Ten
 
 def to_blocks(image: A, block_size: int) -> A:
     """Cut [..., C, H, W] into its blocks [..., N, C, B, B]."""
-    *batch, channels, height, width = image.shape
-    rows = image.reshape(*batch, channels, height // block_size, block_size, width // block_size, block_size)
-    return moveaxis(rows, (-4, -2), (-5, -4)).reshape(*batch, -1, channels, block_size, block_size)
+    rows = moveaxis(_cut(image, block_size), (-4, -2), (-5, -4))
+    return rows.reshape(*image.shape[:-3], -1, image.shape[-3], block_size, block_size)
 
 
 def from_blocks(blocks: A, shape: tuple[int, int, int]) -> A:
@@ -115,7 +114,8 @@ def shuffle_channels(pixels: A, codes: A) -> A:
 
 def to_vectors(image: A, block_size: int) -> A:
     """Flatten every block of [..., C, H, W] in (row, column, channel) order: [..., N, d], d = B*B*C."""
-    return flat(moveaxis(to_blocks(image, block_size), -3, -1), 3)
+    values = moveaxis(_cut(image, block_size), (-4, -2, -3, -1, -5), (-5, -4, -3, -2, -1))
+    return values.reshape(*image.shape[:-3], -1, block_size**2 * image.shape[-3])
 
 
 def from_vectors(vectors: A, shape: tuple[int, int, int], block_size: int) -> A:
@@ -127,6 +127,12 @@ def from_vectors(vectors: A, shape: tuple[int, int, int], block_size: int) -> A:
 def to_bytes(values: Tensor) -> Tensor:
     """Round float values, halves up, and clip them to uint8."""
     return (values + 0.5).floor().clamp(0, 255).byte()
+
+
+def _cut(image: A, block_size: int) -> A:
+    """See [..., C, H, W] as [..., C, H / B, B, W / B, B]."""
+    *batch, channels, height, width = image.shape
+    return image.reshape(*batch, channels, height // block_size, block_size, width // block_size, block_size)
 
 
 def _square(pixels: A, side: int) -> A:

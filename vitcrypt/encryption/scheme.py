@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from vitcrypt.encryption.arrays import A, count, flat, library, moveaxis, signs
+from vitcrypt.encryption.arrays import A, cast, count, flat, library, moveaxis, signs
 from vitcrypt.encryption.moves import FULL, Moves
 from vitcrypt.encryption.properties import KEY_SCOPES, KeyScope, Properties
 from vitcrypt.encryption.stage import Stage
@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # a process that never holds a key need not load the code tha
 __all__ = ["MASTER_KEY_BITS", "SCHEMES", "Scheme", "Shape", "Stage"]
 Shape = tuple[int, int, int]
 MASTER_KEY_BITS = 256
-MARK = 2**48
-"""Of the number of a value that is negated; there are fewer values in an image."""
 
 
 @dataclass(frozen=True)
@@ -119,19 +117,23 @@ class Scheme:
 
     def moves(self, subkeys: dict[str, A], shape: Shape) -> Moves[A]:
         """Return the signed permutation that subkeys amount to: its steps done to the numbers of the values."""
-        marked = False
+        shapes, marked = (2, *shape) if self.nibbles else shape, False
+        size = math.prod(shapes)
+        kind, high = (
+            ("int32", 2**30) if size <= 2**30 else ("int64", 2**62)
+        )  # the number of a negated value has this bit
 
         def mark(numbers: A, bits: A) -> A:
             nonlocal marked
             marked = True
-            made: A = numbers ^ (bits * MARK)
+            made: A = numbers ^ (cast(bits, kind) * high)
             return made
 
-        shapes = (2, *shape) if self.nibbles else shape
-        numbers = count(math.prod(shapes), next(iter(subkeys.values()))).reshape(*shapes)
+        numbers = count(size, next(iter(subkeys.values())), kind).reshape(*shapes)
         made = flat(self.steps(numbers, subkeys, mark), len(shapes))
         bits = 4 if self.nibbles else 8
-        return Moves(made % MARK, signs(made >= MARK, FULL[bits]), bits) if marked else Moves(made, None, bits)
+        index = cast(made & (high - 1), "int64") if marked else cast(made, "int64")
+        return Moves(index, signs(made >= high, FULL[bits]) if marked else None, bits)
 
     def encrypted(self, images: A, subkeys: dict[str, A]) -> A:
         """Do the steps to uint8 [B, C, H, W], each image under its row of the subkeys: no map is made for once."""

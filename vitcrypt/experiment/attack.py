@@ -47,11 +47,9 @@ def run(values: dict[str, Any]) -> AttackResult:
 def attack(job: Job[AttackConfig]) -> AttackResult:
     """Attack what the configuration gives to the attacker, score what they restored, and record it."""
     from vitcrypt.attacks.observation import Reconstruction, Resumable
-    from vitcrypt.experiment.record import describe_key  # from here on it takes seconds to import what is needed
-    from vitcrypt.experiment.score import first, score
+    from vitcrypt.experiment.score import first, score  # from here on it takes seconds to import what is needed
     from vitcrypt.experiment.victim import Victim
     from vitcrypt.metrics import lpips
-    from vitcrypt.report.figures import image_grid
     from vitcrypt.targets import build
 
     config, folder = job.config, job.folder
@@ -87,7 +85,7 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         inputs=inputs.summary(victim.splits.content),
         config=records.AttackConfig(**published(config)),
         threat_model=records.ThreatModel(**observation.threat_model),
-        key=describe_key(job, observation.shape),
+        key=job.describe_key(observation.shape),
         details=_details(reconstruction.details),
         **{name: records.Budget(**vars(budget)) for name, budget in budgets.items() if budget is not None},
         metrics=metrics,
@@ -100,6 +98,8 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
 
     rows = {"plain": truth.plain, "encrypted": observation.pictures, "restored": reconstruction.images.cpu()}
     pictures: dict[str, Any] = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
+    from vitcrypt.report.figures import image_grid
+
     scores = [f"{value:.3f}" for value in result.first.of("restored")]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
     tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")

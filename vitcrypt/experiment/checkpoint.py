@@ -32,7 +32,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with interrupt.deferred(), atomic_write(path) as file:
                 torch.save({**checkpoint, STAMP: self.stamp}, file)
         except (OSError, RuntimeError) as error:
-            reason = error.__context__ if isinstance(error.__context__, OSError) else error  # torch hides why
+            reason = getattr(error, "strerror", None) or error
             kept = f"the one of an earlier epoch stays in {path}" if path.exists() else "there was none before"
             raise OSError(
                 f"cannot write the checkpoint {path}: {reason}; {kept}. Free some space and repeat: it resumes"

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.text import Text
 
@@ -30,11 +31,9 @@ def explained(config_name: str) -> Iterator[None]:
 
         raise_errors_of_jobs()
     try:
-        with interrupt.repeated():
+        with interrupt.told(), interrupt.repeated():
+            _look_around()
             yield
-    except KeyboardInterrupt:
-        error_console.print("\nInterrupted. Run the same command again to resume.", style="yellow")
-        sys.exit(130)
     except Exception as error:
         if (message := message_of(error, config_name)) is not None:
             error_console.print(Text.assemble(("error:", "bold red"), f" {message}"))
@@ -48,13 +47,20 @@ def explained(config_name: str) -> Iterator[None]:
             sys.exit(1)
 
 
+def _look_around() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # some libraries end the process there
+        raise FileNotFoundError("the folder that you are in was removed; go to another one: cd") from None
+
+
 def message_of(error: BaseException, config_name: str = "config") -> str | None:
     """Return the message for the user, or None if the error is a bug."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
     for link in chain:
-        if is_on_purpose(link):
+        if is_on_purpose(link) and getattr(link, "errno", None) is None:
             return str(link)
         if not type(link).__module__.startswith("hydra") and (said := _of_the_machine(link)) is not None:
             return said

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.text import Text
 
-from vitcrypt.encryption import ImageEncryption, Scheme
+from vitcrypt.encryption import ImageEncryption, Scheme, Shape
 from vitcrypt.encryption.cipher import KeyScope
 from vitcrypt.experiment.blame import blame, strangers
 from vitcrypt.experiment.composition import resolved
@@ -24,6 +24,7 @@ from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.jobs.pool import give_back
 from vitcrypt.report.records import AttackResult, TrainingResult
+from vitcrypt.report.records import Key as KeyRecord
 from vitcrypt.report.results import read_result
 from vitcrypt.targets import SHARDS, build
 from vitcrypt.targets import check as check_targets
@@ -141,6 +142,23 @@ class Job(Generic[C]):
             return None
         scope = cast("KeyScope", self.config.key_scope)
         return ImageEncryption(self.scheme, self.key, (3, size, size), scope, self.config.keys)
+
+    def describe_key(self, shape: Shape) -> KeyRecord:
+        """Return what a record says of the key: its fingerprint, how large its space is, what leaks; never the key."""
+        scheme = self.scheme
+        bounds = dict(scheme.bounds(shape)) if scheme else {}
+        alone = self.config.key_scope == "per_image" and not self.config.keys
+        if scheme and alone and (bits := scheme.leak_bits(shape)) is not None:
+            bounds["leakage_bits"] = bits
+        more: dict[str, Any] = {"bounds": bounds} if bounds else {}
+        more |= {"owners": [each.fingerprint for each in self.key]} if isinstance(self.key, tuple) else {}
+        return KeyRecord(
+            fingerprint=self.fingerprint,
+            public_test_key=self.public_test_key,
+            nominal_bits=scheme.key_space_bits(shape) if scheme else None,
+            effective_bits=scheme.effective_key_bits(shape) if scheme else None,
+            **more,
+        )
 
     def settle(self, result: TrainingResult | AttackResult | None = None) -> Inputs:
         """Compare what it was made from with what is there now: see `experiment.inputs`."""

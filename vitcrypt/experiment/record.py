@@ -14,7 +14,7 @@ from torch import nn
 
 import vitcrypt
 from vitcrypt.data import ImageDataModule
-from vitcrypt.encryption import Shape, as_pictures
+from vitcrypt.encryption import as_pictures
 from vitcrypt.experiment.callbacks import diverged
 from vitcrypt.experiment.config import Config
 from vitcrypt.experiment.devices import count
@@ -27,7 +27,6 @@ from vitcrypt.report.records import (
     Epoch,
     Hardware,
     Images,
-    Key,
     Metrics,
     Training,
     TrainingConfig,
@@ -62,7 +61,7 @@ def record(
         **dict[str, Any]({"kind": "debug"} if config.debug else {}),
         identity=job.identity,
         config=TrainingConfig(**published(config)),
-        key=describe_key(job, (3, config.data.image_size, config.data.image_size)),
+        key=job.describe_key((3, config.data.image_size, config.data.image_size)),
         inputs=inputs.summary(splits.content),
         received=job.received.summary() if job.received is not None else None,
         classes=splits.classes,
@@ -100,24 +99,6 @@ def state_sha256(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def describe_key(job: Job[Any], shape: Shape) -> Key:
-    """Return what a record says of the key: its fingerprint, how large the key space is, what leaks; never the key."""
-    scheme = job.scheme
-    bounds = dict(scheme.bounds(shape)) if scheme else {}
-    alone = job.config.key_scope == "per_image" and not job.config.keys
-    if scheme and alone and (bits := scheme.leak_bits(shape)) is not None:
-        bounds["leakage_bits"] = bits
-    more: dict[str, Any] = {"bounds": bounds} if bounds else {}
-    more |= {"owners": [each.fingerprint for each in job.key]} if isinstance(job.key, tuple) else {}
-    return Key(
-        fingerprint=job.fingerprint,
-        public_test_key=job.public_test_key,
-        nominal_bits=scheme.key_space_bits(shape) if scheme else None,
-        effective_bits=scheme.effective_key_bits(shape) if scheme else None,
-        **more,
-    )
 
 
 def pictures(

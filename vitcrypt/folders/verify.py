@@ -65,7 +65,8 @@ def verify_store(store: Store, workers: int | None = None, advance: Advance = qu
 
     Raises:
         FileNotFoundError: There is no manifest.
-        ValueError: The manifest is damaged, or the store does not answer.
+        ValueError: The manifest is damaged.
+        ConnectionError: The store does not answer; then nothing is said of single files.
     """
     manifest = Manifest.read(f"{store}/{FILENAME}", store.read(FILENAME, MAX_BYTES))
     shards = store.shards(len(manifest.index))
@@ -112,6 +113,8 @@ def _complaint(read: Callable[[str], bytes], name: str, manifest: Manifest) -> s
         return image_complaint(read(name), name, manifest)
     except FileNotFoundError:
         return "missing"
+    except ConnectionError:  # it tells of the store and not of the file
+        raise
     except ValueError as error:
         return str(error)
     except OSError as error:
@@ -148,6 +151,8 @@ def _in_shard(opened: Opened, name: str, manifest: Manifest) -> tuple[list[str],
                     wrong.append(f"{name}: {printable(member.name, 300)}: {complaint}")
                 if len(wrong) >= TOLD:
                     break
+    except ConnectionError:
+        raise
     except OSError as error:
         wrong.append(f"{name}: cannot be read ({error.strerror or error})")
     except Exception as error:  # whatever tarfile meets in there

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from vitcrypt.jobs.lock import take
 
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without hard links answer
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -45,7 +46,7 @@ def atomic_write(path: Path, *, new: bool = False, mode: int = 0o666) -> Iterato
     remove_left(path)
     part, descriptor = _held_part(path, lambda part: os.open(part, NEW_FILE, mode))
     try:
-        with part.open("wb") as file:
+        with _disk_errors(path), part.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -89,9 +90,10 @@ def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
     remove_left(folder, names)
     part, descriptor = _held_part(folder.with_name(f".{folder.name}"), _opened_folder)
     try:
-        yield part
-        for path in part.rglob("*"):
-            (fsync_dir if path.is_dir() else fsync_file)(path)
+        with _disk_errors(folder):
+            yield part
+            for path in part.rglob("*"):
+                (fsync_dir if path.is_dir() else fsync_file)(path)
         if os.path.lexists(folder):  # a rename would replace an empty folder
             raise _exists(folder)
         rename_folder(part, folder)
@@ -152,6 +154,18 @@ def sha256(path: Path) -> str:
         raise ValueError(f"{path} is no regular file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Let an error of the disk be an OSError that names the path, also where a library made another one of it."""
+    try:
+        yield
+    except Exception as error:
+        for code in DISK:
+            if os.strerror(code) in f"{error} {error.__context__}":
+                raise OSError(code, os.strerror(code), str(path)) from error
+        raise
 
 
 def _exists(path: Path) -> FileExistsError:

@@ -7,8 +7,6 @@ Information 14(6):311, 2023 (Dc, Nc, Lc).
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 
@@ -32,6 +30,9 @@ def jigsaw_score(placed: Tensor, rows: int, columns: int) -> JigsawScore:
 
     `placed` is int64 [rows * columns]: the true number (row by row) of the block at every place.
     """
+    from scipy.sparse import coo_array  # SciPy takes a while, and only puzzles are measured so
+    from scipy.sparse.csgraph import connected_components
+
     layout, places = placed.cpu().numpy().reshape(rows, columns), np.arange(rows * columns).reshape(rows, columns)
     right = (layout[:, 1:] == layout[:, :-1] + 1) & (layout[:, :-1] % columns != columns - 1)
     below = layout[1:] == layout[:-1] + columns

@@ -15,6 +15,10 @@ from vitcrypt.jobs.atomic import sha256
 
 # images with a smaller side do not survive AlexNet's pooling
 LEAST = 31
+DIGITS = "7be5be79"
+"""How the SHA-256 of AlexNet's weights begins."""
+ALEXNET = f"https://download.pytorch.org/models/alexnet-owt-{DIGITS}.pth"
+"""Where torchvision has its weights: `AlexNet_Weights.DEFAULT.url`, written here since its import takes seconds."""
 
 
 def lpips_weights(path: str | Path | None = None) -> Path:
@@ -24,21 +28,12 @@ def lpips_weights(path: str | Path | None = None) -> Path:
         FileNotFoundError: There is none; the message says how to get it.
         ValueError: It is another file.
     """
-    url, digits = _published()
-    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / Path(ALEXNET).name
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is not there; LPIPS needs {url}, which is not downloaded by itself")
-    if not (digest := sha256(file)).startswith(digits):
-        raise ValueError(f"{file} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {digits}")
+        raise FileNotFoundError(f"{file} is not there; LPIPS needs {ALEXNET}, which is not downloaded by itself")
+    if not (digest := sha256(file)).startswith(DIGITS):
+        raise ValueError(f"{file} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {DIGITS}")
     return file
-
-
-def _published() -> tuple[str, str]:
-    """Return the address of AlexNet's weights and how their SHA-256 begins, with which the file's name ends."""
-    from torchvision.models import AlexNet_Weights
-
-    url: str = AlexNet_Weights.DEFAULT.url
-    return url, Path(url).stem.rsplit("-", 1)[1]
 
 
 def lpips(weights: Path) -> Callable[[Tensor, Tensor], Tensor]:
@@ -53,7 +48,7 @@ def lpips(weights: Path) -> Callable[[Tensor, Tensor], Tensor]:
     # torchmetrics takes the weights from torch's cache only
     with TemporaryDirectory() as folder:
         (Path(folder) / "checkpoints").mkdir()
-        (Path(folder) / "checkpoints" / Path(_published()[0]).name).symlink_to(weights.resolve())
+        (Path(folder) / "checkpoints" / Path(ALEXNET).name).symlink_to(weights.resolve())
         torch.hub.set_dir(folder)
         try:
             measure = LearnedPerceptualImagePatchSimilarity("alex", reduction="none", normalize=True)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from vitcrypt.encryption.orbits import block_states
@@ -143,6 +142,8 @@ class OrbitTokens(nn.Module):
 
 def transformer(embed_dim: int, depth: int, num_heads: int) -> nn.Sequential:
     """Return layers of a transformer, without a place for anything."""
+    from timm.models.vision_transformer import Block  # takes seconds
+
     return nn.Sequential(*(Block(embed_dim, num_heads, qkv_bias=True) for _ in range(depth)))
 
 

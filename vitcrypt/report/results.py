@@ -39,7 +39,7 @@ def write_result(folder: Path, result: Result) -> Path:
             file.write(text.encode())
     except OSError as error:
         raise OSError(
-            f"cannot write {path}: {error}; nothing that was there is lost: free some space and repeat"
+            f"cannot write {path}: {error.strerror}; nothing that was there is lost: free some space and repeat"
         ) from error
     return path
 

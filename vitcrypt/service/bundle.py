@@ -170,7 +170,8 @@ class Bundle:
                 files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
                 _write_json(partial / "bundle.json", {"format": FORMAT, **described, "files": files})
         except OSError as error:
-            raise OSError(f"cannot write the bundle {folder}: {error}; nothing of it was kept") from error
+            reason = error.strerror or error
+            raise OSError(f"cannot write the bundle {folder}: {reason}; nothing of it was kept") from error
         return Bundle(**described, folder=folder)
 
 

@@ -22,7 +22,6 @@ from vitcrypt.attacks.learned.networks import BlockInverse, NibbleInverse, Small
 from vitcrypt.attacks.learned.sia import SIADiscriminator, SIAGenerator
 from vitcrypt.attacks.learned.training import Part, Training, check_sizes, described
 from vitcrypt.attacks.observation import Budget, Observation, Reconstruction
-from vitcrypt.models import PyramidNet
 from vitcrypt.untrusted.text import console
 
 
@@ -177,6 +176,8 @@ class GAN:
         judge = SIADiscriminator(channels, height, width, max(8, int(128 * self.width)))
         if labels is None:
             return Networks(generator, judge, None)
+        from vitcrypt.models.shakedrop import PyramidNet  # torchvision takes seconds
+
         depth, alpha = (110, 270) if self.width >= 1 else (8, 24)
         classifier: nn.Module = PyramidNet(int(labels.max()) + 1, depth, alpha, in_chans=channels)
         if max(height, width) > LARGEST:
