@@ -1,11 +1,12 @@
 """How time and memory grow with the number of images: encrypt, pack, verify, list, and the first step of a training.
 
-    python experiments/benchmarks/sizes.py FOLDER [--sizes 10000,100000] [--json FILE] [--killed]
+    python experiments/benchmarks/sizes.py FOLDER [--sizes 10000,100000] [--steps encrypt,pack] [--json FILE] [--killed]
     python experiments/benchmarks/sizes.py table FILE [--killed]
 
 Generates images of 16 x 16 in ten classes below FOLDER and runs each command on them as a user does, in a process of
-its own. What is measured is processor time (of all cores; a busy machine does not change it much) and peak memory,
-which a process takes over from what starts it: nothing large is imported here. A growth exponent of 1 is linear. What
+its own. What is measured is processor time (of all cores), that of the system in it, switches between threads or
+processes, the load of the machine and peak memory, which a process takes over from what starts it: nothing large is
+imported here. A growth exponent of 1 is linear. What
 FILE holds already is not measured again; an interrupted step is repeated. Images are removed when all is measured.
 
 With --killed, encrypting and packing are killed when half of the images are there, and what is measured is how long
@@ -55,6 +56,7 @@ def steps(place: Path) -> dict[str, list[str]]:
         "encrypt": [*vitcrypt, "encrypt", str(place / "photos"), encrypted, "--key-file", "test-0", *small],
         "verify": [*vitcrypt, "verify", encrypted],
         "pack": [*vitcrypt, "pack", encrypted, str(place / "shards"), "--shard-mib", "64"],
+        "verify again": [*vitcrypt, "verify", encrypted],
         "first step": [*vitcrypt, "run", *one, f"results={place / 'results'}"],
     }
 
@@ -72,8 +74,9 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
     _, status, used = os.wait4(started(command, log), 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()}")
-    seconds = used.ru_utime + used.ru_stime
-    return {"cpu_seconds": seconds, "seconds": time.monotonic() - begun, "peak_mib": used.ru_maxrss / 1024}
+    seconds = {"cpu_seconds": used.ru_utime + used.ru_stime, "system_seconds": used.ru_stime}
+    seconds |= {"seconds": time.monotonic() - begun, "load": os.getloadavg()[0]}
+    return seconds | {"peak_mib": used.ru_maxrss / 1024, "switches": used.ru_nvcsw + used.ru_nivcsw}
 
 
 def resumed(command: list[str], log: Path, there: Callable[[int], int], half: int) -> dict[str, float]:
@@ -122,13 +125,14 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--steps", default="list,encrypt,verify,pack,first step", help="default: %(default)s")
     parser.add_argument("--json", type=Path, default=Path("sizes.json"))
     parser.add_argument("--killed", action="store_true")
     asked = parser.parse_args()
     found = json.loads(asked.json.read_text()) if asked.json.exists() else {}
     for size in map(int, asked.sizes.split(",")):
         place, sizes = asked.folder / str(size), found.setdefault(str(size), {})
-        wanted = KILLED if asked.killed else steps(place)
+        wanted = KILLED if asked.killed else asked.steps.split(",")
         if sizes.keys() >= {*wanted}:
             continue
         if not (place / "generated").exists():
@@ -139,13 +143,13 @@ def main() -> None:
         if asked.killed:
             kill_both(place, size, sizes)
             asked.json.write_text(json.dumps(found, indent=1) + "\n")
-        for name, command in [] if asked.killed else steps(place).items():
+        for name in [] if asked.killed else wanted:
             if name not in sizes:
                 for made in {"encrypt": ["encrypted", "encrypted.part"], "pack": ["shards", "shards.part"]}.get(
                     name, []
                 ):
                     shutil.rmtree(place / made, ignore_errors=True)
-                sizes[name] = measured(command, place / f"{name}.log")
+                sizes[name] = measured(steps(place)[name], place / f"{name}.log")
                 asked.json.write_text(json.dumps(found, indent=1) + "\n")
                 print(size, name, sizes[name], flush=True)
         shutil.rmtree(place)
@@ -154,11 +158,13 @@ def main() -> None:
 
 def table(found: dict[str, dict[str, dict[str, float]]], killed: bool = False) -> None:
     """Print each step at each size, and how it grew since the size before; or what a kill costs."""
+    told = any("switches" in one for steps_of in found.values() for one in steps_of.values())
     if killed:
         header = "| images | killed | images kept | processor seconds until it goes on | seconds |"
     else:
         header = "| images | step | processor seconds | seconds | images a processor second | peak MiB |"
         header += " bytes more an image | exponent of time | of memory |"
+        header += " seconds of the system | switches an image | load |" * told
     print(f"{header}\n|{' --- |' * (header.count('|') - 1)}")
     sizes = sorted(map(int, found))
     for before, size in zip([None, *sizes], sizes, strict=False):
@@ -176,6 +182,10 @@ def table(found: dict[str, dict[str, dict[str, float]]], killed: bool = False) -
                 exponents = (math.log(one[k] / other[k]) / ratio for k in ("cpu_seconds", "peak_mib"))
                 grown = [f"{more:.0f}", *(f"{exponent:.2f}" for exponent in exponents)]
             rate = f"{size / one['cpu_seconds']:,.0f} | {one['peak_mib']:.0f}"
+            if told:
+                told_of = ("system_seconds", "switches", "load")
+                system, switches, load = (one.get(key, math.nan) for key in told_of)
+                grown += [f"{system:.1f}", f"{switches / size:.2f}", f"{load:.0f}"]
             print(f"| {size:,} | {name} | {times} | {rate} | {' | '.join(grown)} |")
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from program import SMALL, start
 
+from vitcrypt.experiment import errors
 from vitcrypt.experiment.checkpoint import AtomicCheckpointIO, read_checkpoint
 from vitcrypt.jobs import interrupt
 
@@ -26,6 +27,17 @@ def default_handler():
 def ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.01)  # Python raises what signals ask for between two steps
+
+
+def test_the_program_ends_with_one_line_and_at_once_if_asked_again(capsys):
+    def program():
+        with interrupt.told(), errors.explained("config"):
+            ctrl_c()
+
+    with pytest.raises(SystemExit, match="130"):
+        program()
+    assert capsys.readouterr().err.split("\n") == ["", "Interrupted. Run the same command again to resume.", ""]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 
 
 def test_it_waits_until_the_block_is_done():

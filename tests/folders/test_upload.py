@@ -7,6 +7,7 @@ from samples import class_folders
 from vitcrypt.data.store import Store
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encrypt_folder, pack, pack_shards, upload, verify_folder, verify_store
+from vitcrypt.jobs import forked
 from vitcrypt.keys import Key
 
 KEY, OTHER = Key.from_bytes(bytes(range(32))), Key.from_bytes(bytes(32))
@@ -57,7 +58,7 @@ def local(photos, tmp_path, system):
 def test_encrypt_and_pack_write_the_files_of_this_machine_to_an_address(
     photos, local, there, tmp_path, monkeypatch, many
 ):
-    monkeypatch.setattr(upload, "MANY", 1 if many else 256)
+    monkeypatch.setattr(forked, "MANY", 1 if many else 256)
     monkeypatch.setattr(upload, "AHEAD_BYTES", 1)
     assert encrypt(photos).written == 9
     assert len(local) > 3

@@ -13,7 +13,9 @@ from samples import class_folders
 
 from vitcrypt.data import folder, survey
 from vitcrypt.encryption import Noise, Proposed
-from vitcrypt.folders import encrypt_folder, job
+from vitcrypt.experiment.blame import is_on_purpose
+from vitcrypt.folders import encrypt_folder, pack_npz, pack_shards, verify_folder
+from vitcrypt.jobs import forked as jobs
 from vitcrypt.jobs.forked import forked
 from vitcrypt.keys import Key
 
@@ -23,7 +25,7 @@ def test_processes_write_the_folder_that_threads_write(tmp_path, monkeypatch, sc
     photos = class_folders(tmp_path / "photos", {"cat": 9, "dog": 12}, side=12)
     made = []
     for many, out in ((256, "threads"), (1, "processes")):
-        monkeypatch.setattr(job, "MANY", many)
+        monkeypatch.setattr(jobs, "MANY", many)
         made.append(encrypt_folder(photos, tmp_path / out, scheme, Key.test("test-0"), 8, key_scope=scope))
     assert made[0].manifest == made[1].manifest
     assert not list(tmp_path.rglob("*.part"))
@@ -40,6 +42,26 @@ def test_processes_read_the_folder_that_one_thread_reads_and_name_what_is_damage
     (damaged := min(photos.rglob("*.png"))).write_bytes(damaged.read_bytes()[:-60])
     with pytest.raises(ValueError, match=rf"cannot read {damaged}"):
         folder(str(photos), 8).loaded()
+
+
+def test_processes_verify_and_pack_as_threads_do_and_name_what_is_damaged(tmp_path, monkeypatch):
+    photos = class_folders(tmp_path / "photos", {"cat": 9, "dog": 12}, side=12)
+    index = encrypt_folder(photos, enc := tmp_path / "enc", Proposed(4), Key.test("test-0"), 8).manifest.index
+    for many, out in ((256, "threads"), (1, "processes")):
+        monkeypatch.setattr(jobs, "MANY", many)
+        pack_shards(enc, tmp_path / out)
+        pack_npz(enc, tmp_path / f"{out}.npz")
+    assert (tmp_path / "threads.npz").read_bytes() == (tmp_path / "processes.npz").read_bytes()
+    assert (tmp_path / "threads/000000.tar").read_bytes() == (tmp_path / "processes/000000.tar").read_bytes()
+    assert verify_folder(enc)[1] == verify_folder(tmp_path / "processes")[1] == []
+    damaged = min(index)
+    (enc / damaged).write_bytes((enc / max(index)).read_bytes())
+    assert verify_folder(enc)[1] == [f"{damaged}: changed: an image, but not the one of the manifest"]
+    for pack, out in ((pack_shards, "new"), (pack_npz, "new.npz")):
+        with pytest.raises(ValueError, match=f"{damaged} is not the file of the manifest") as refused:
+            pack(enc, tmp_path / out)
+        assert is_on_purpose(refused.value)
+        assert not (tmp_path / out).exists()
 
 
 def test_one_that_is_killed_is_an_error_and_not_a_wait():

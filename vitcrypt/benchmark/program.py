@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -242,10 +241,3 @@ def main(arguments: list[str]) -> None:
         if table.rows:
             print_table(table, Format(asked["format"]))
     error_console.print(f"{folder / 'card.json'}, card.html and card.tex beside it")
-
-
-if __name__ == "__main__":
-    from vitcrypt.experiment.errors import explained
-
-    with explained("config"):
-        main(sys.argv[1:])

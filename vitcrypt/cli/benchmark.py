@@ -74,7 +74,7 @@ def benchmark(
     asked = {"scheme": scheme, "folder": str(folder), "data": data, "settings": settings}
     asked |= {"budget": budget, "format": format}
     kept = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
-    command = [sys.executable, "-m", "vitcrypt.benchmark.program", json.dumps(asked, allow_nan=False)]
+    command = [sys.executable, "-m", "vitcrypt.benchmark", json.dumps(asked, allow_nan=False)]
     before = _written(folder / "card.json")
     if code := _run(command, kept, folder):
         raise typer.Exit(code)
@@ -90,13 +90,19 @@ def _written(path: Path) -> int | None:
 def _run(command: list[str], environment: dict[str, str], folder: Path) -> int:
     """Run the process to its end, at the latest that of this one; what it was doing goes on with the same command."""
     quiet = {"WANDB_MODE": "disabled", "OMP_WAIT_POLICY": "PASSIVE"}  # threads that spin cost a factor of ten
-    with subprocess.Popen(command, env=environment | quiet, cwd=folder, preexec_fn=end_with_parent) as process:
+    with subprocess.Popen(
+        command,
+        env=environment | quiet,
+        cwd=folder,
+        start_new_session=True,  # Ctrl-C reaches it through this process, once
+        preexec_fn=end_with_parent,
+    ) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
             process.wait()
-            raise
+            return 130  # it said so
 
 
 def _absolute(entry: str) -> Any:

@@ -126,6 +126,6 @@ def main() -> None:
         try:
             app(prog_name="vitcrypt")
         except SystemExit as ended:
-            if ended.code == 130:  # what Typer makes of Ctrl-C
+            if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):  # Typer
                 raise KeyboardInterrupt from None
             raise

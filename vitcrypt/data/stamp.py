@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from vitcrypt.data.columns import Numbers
 from vitcrypt.data.listing import Listing, by_manifest, list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.remote import manifest_near
+from vitcrypt.data.survey import CHUNK
+from vitcrypt.jobs.forked import mapping
 from vitcrypt.jobs.place import expanded, is_address
-from vitcrypt.jobs.turns import in_turn
 from vitcrypt.untrusted.documents import Document, Sha256
 from vitcrypt.untrusted.files import open_regular
 
@@ -114,8 +114,8 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
                 files[name] = digest[:16]
             yield f"{name}\0{digest}\0{label}"
 
-    with ThreadPoolExecutor() as pool:
-        sha256 = _digest(lines(in_turn(pool, _contents, paths)))
+    with mapping(_contents, len(paths), chunk=CHUNK) as mapped:
+        sha256 = _digest(lines(mapped(paths)))
     return DataStamp(sha256=sha256, quick=quick, images=images, files=files)
 
 

@@ -31,12 +31,9 @@ def explained(config_name: str) -> Iterator[None]:
 
         raise_errors_of_jobs()
     try:
-        with interrupt.repeated():
+        with interrupt.told(), interrupt.repeated():
             _look_around()
             yield
-    except KeyboardInterrupt:
-        error_console.print("\nInterrupted. Run the same command again to resume.", style="yellow")
-        sys.exit(130)
     except Exception as error:
         if (message := message_of(error, config_name)) is not None:
             error_console.print(Text.assemble(("error:", "bold red"), f" {message}"))

@@ -30,13 +30,12 @@ from vitcrypt.data.received import check_names, contents
 from vitcrypt.data.survey import first_ones
 from vitcrypt.folders.journal import Entry, Journal, line
 from vitcrypt.jobs.atomic import fsync_dir, fsync_file, rename_folder
-from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
+from vitcrypt.jobs.forked import mapping, one_thread_each
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.jobs.place import real_place, refuse_place
 from vitcrypt.jobs.turns import batches, in_turn
 from vitcrypt.untrusted.text import shortened
 
-MANY = 256  # images from which on processes are faster than threads, which wait for each other
 GROUP = 16  # images that one of them makes and the journal takes at once: the fewer, the more time goes into waiting
 LEFT = ("journal", "journal.new", "job.json", "job.json.*part", f"{FILENAME}.*part")  # beside a finished folder
 NAMED = "named by the manifest"
@@ -151,10 +150,11 @@ class _Job:
             note = "an earlier version made it and noted no contents: whether pictures changed since cannot be told"
             return Made(found, 0, note)
         changed = []
-        for count, (name, value) in enumerate(zip(names, in_turn(self.pool, self.origin, names), strict=True), start=1):
-            if value != found.origin.get(name):
-                changed.append(str(self.sources[name]))
-            self.advance(count, 0, len(names))
+        with mapping(self.origin, len(names), self.workers, GROUP) as mapped:
+            for count, (name, value) in enumerate(zip(names, mapped(names), strict=True), start=1):
+                if value != found.origin.get(name):
+                    changed.append(str(self.sources[name]))
+                self.advance(count, 0, len(names))
         if changed:
             raise FileExistsError(
                 f"{out} was made when {len(changed):,} of the {len(names):,} pictures were others: "
@@ -203,9 +203,10 @@ class _Job:
     def resume(self) -> None:
         """Take what is written and still made from what is there now from the journal, and tidy that up."""
         self.journal.read()
-        for name in in_turn(self.pool, self.lost, self.journal):
-            if name is not None:
-                self.journal.drop(name)
+        with mapping(self.lost, self.journal.count, self.workers, GROUP) as mapped:
+            for name in mapped(self.journal):
+                if name is not None:
+                    self.journal.drop(name)
         self.journal.tidy()
 
     def lost(self, entry: Entry) -> str | None:
@@ -247,18 +248,13 @@ class _Job:
                 f"rm -r {shlex.quote(str(self.part))}"
             )
 
-    @contextmanager
-    def here(self, part: Path) -> Iterator[Groups]:
+    def here(self, part: Path) -> AbstractContextManager[Groups]:
         """Write in processes of this machine; few images in threads of this one."""
 
         def write(group: list[str]) -> list[Entry | ValueError]:
             return [write_one(part, name, self.sources[name], self.make, self.value_of) for name in group]
 
-        if len(self.wanted.index) - self.journal.count < MANY or not can_fork():
-            yield lambda groups: in_turn(self.pool, write, groups)
-            return
-        with forked(write, self.workers) as mapped:
-            yield mapped
+        return mapping(write, len(self.wanted.index) - self.journal.count, self.workers)
 
     def value_of(self, name: str) -> str:
         return self.origin(name) if self.origin is not None else NAMED

@@ -15,7 +15,6 @@ import shlex
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
@@ -29,13 +28,14 @@ from vitcrypt.data.listing import list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.received import check_names, contents, image_complaint, read_checked, read_checked_pixels
 from vitcrypt.data.store import Store
-from vitcrypt.folders.job import Advance, disk_errors, quiet, refuse_nesting
+from vitcrypt.folders.job import GROUP, Advance, disk_errors, quiet, refuse_nesting
 from vitcrypt.folders.upload import make_shards, member, room_in, taken
 from vitcrypt.jobs.atomic import atomic_folder, atomic_write, remove_left
+from vitcrypt.jobs.forked import mapping
 from vitcrypt.jobs.lock import alone_in
-from vitcrypt.jobs.turns import in_turn
 
-AHEAD = 64  # files that are read and checked before their turn: at most so many are in memory
+AHEAD = 16
+"""Groups of files that are read and checked before their turn: at most so many are in memory."""
 AHEAD_BYTES = 2**29
 OURS = ("[0-9]*.tar", FILENAME, f"{FILENAME}.*part")  # files in a folder of tar files
 
@@ -51,7 +51,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
     Args:
         folder: What `encrypt_folder` made.
         out: The new file.
-        workers: Number of threads.
+        workers: Number of processes, of few images of threads.
         advance: Shows progress.
 
     Raises:
@@ -77,7 +77,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
 
     with (
         _alone(folder, out),
-        ThreadPoolExecutor(workers) as pool,
+        mapping(pixels, len(manifest.index), workers, GROUP, _ahead(manifest)) as mapped,
         atomic_write(out, new=True) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
@@ -89,7 +89,7 @@ def pack_npz(folder: Path, out: Path, workers: int | None = None, advance: Advan
             _write_array(archive, f"{split}_labels", np.array([[image.label] for image in files]))
             _write_array(archive, f"{split}_index", np.array([image.index for image in files]))
         names = (image.path.relative_to(folder).as_posix() for image in chain(*splits.values()))
-        images, done = in_turn(pool, pixels, names, _ahead(manifest)), count(1)
+        images, done = mapped(names), count(1)
         for split, files in splits.items():
             kind = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (len(files), *of_each)}
             with archive.open(zipfile.ZipInfo(f"{split}_images.npy"), "w", force_zip64=True) as member:
@@ -112,7 +112,7 @@ def pack_shards(
         folder: What `encrypt_folder` made.
         out: The new folder, or an address where nothing lies: see `make_shards`.
         shard_mib: No tar file is larger than so many MiB.
-        workers: Number of threads.
+        workers: Number of processes, of few images of threads.
         advance: Shows progress.
 
     Raises:
@@ -144,8 +144,12 @@ def pack_shards(
             )
         _tidy(out)
         return manifest
-    with _alone(folder, out), ThreadPoolExecutor(workers) as pool, atomic_folder(out, OURS) as part:
-        files, done = zip(names, in_turn(pool, read, names, _ahead(manifest)), strict=True), count(1)
+    with (
+        _alone(folder, out),
+        mapping(read, len(names), workers, GROUP, _ahead(manifest)) as mapped,
+        atomic_folder(out, OURS) as part,
+    ):
+        files, done = zip(names, mapped(names), strict=True), count(1)
         for shard_name, size in shards.items():
             with (part / shard_name).open("wb") as file, tarfile.open(fileobj=file, mode="w") as shard:
                 for name, data in islice(files, size):
@@ -202,7 +206,7 @@ def _lock_of(out: Path) -> Path:
 
 
 def _ahead(manifest: Manifest) -> int:
-    return max(1, min(AHEAD, AHEAD_BYTES // manifest.max_file_bytes))
+    return max(1, min(AHEAD, AHEAD_BYTES // (GROUP * manifest.max_file_bytes)))
 
 
 def _write_array(

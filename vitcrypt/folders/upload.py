@@ -17,9 +17,8 @@ import io
 import math
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +28,10 @@ from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.remote import near
 from vitcrypt.data.store import Store
 from vitcrypt.data.survey import first_ones
-from vitcrypt.folders.job import GROUP, MANY, Advance, Made, made_one, quiet
+from vitcrypt.folders.job import GROUP, Advance, Made, made_one, quiet
 from vitcrypt.folders.journal import Entry
 from vitcrypt.jobs.atomic import sha256
-from vitcrypt.jobs.forked import can_fork, forked, one_thread_each
+from vitcrypt.jobs.forked import mapping, one_thread_each
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.untrusted.documents import Document, Sha256, parse_document
 from vitcrypt.untrusted.text import printable, shortened
@@ -223,7 +222,11 @@ class _Upload:
     def images(self, names: list[str]) -> Iterator[tuple[Entry, bytes]]:
         """Make images in order, no more than `AHEAD_BYTES` of them ahead of their turn."""
         ahead = GROUP * max(1, min(64, AHEAD_BYTES // (GROUP * self.wanted.max_file_bytes)))
-        with self.mapping(len(names)) as mapped:
+
+        def made(group: list[str]) -> list[tuple[Entry, bytes] | ValueError]:
+            return [made_one(name, self.sources[name], self.make, self.origin) for name in group]
+
+        with mapping(made, len(names), self.workers) as mapped:
             for first in range(0, len(names), ahead):
                 some = names[first : first + ahead]
                 results = [one for group in mapped(_groups(some)) for one in group]
@@ -233,19 +236,6 @@ class _Upload:
                         "same command goes on; without those the numbers of the others change: name another address"
                     )
                 yield from (result for result in results if not isinstance(result, ValueError))
-
-    @contextmanager
-    def mapping(
-        self, count: int
-    ) -> Iterator[Callable[[Iterable[list[str]]], Iterator[list[tuple[Entry, bytes] | ValueError]]]]:
-        def made(group: list[str]) -> list[tuple[Entry, bytes] | ValueError]:
-            return [made_one(name, self.sources[name], self.make, self.origin) for name in group]
-
-        if count < MANY or not can_fork():
-            yield lambda groups: self.pool.map(made, groups)
-            return
-        with forked(made, self.workers) as mapped:
-            yield mapped
 
 
 def _groups(names: list[str]) -> list[list[str]]:

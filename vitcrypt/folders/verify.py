@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +15,8 @@ from vitcrypt.data.manifest import FILENAME, MAX_BYTES, Manifest
 from vitcrypt.data.members import MAX_SHARD_BYTES, members
 from vitcrypt.data.received import Contents, contents, image_complaint
 from vitcrypt.data.store import Store
-from vitcrypt.folders.job import Advance, quiet
-from vitcrypt.jobs.turns import in_turn
+from vitcrypt.folders.job import GROUP, Advance, quiet
+from vitcrypt.jobs.forked import mapping
 from vitcrypt.untrusted.files import open_regular, read_regular
 from vitcrypt.untrusted.text import printable
 
@@ -55,7 +55,7 @@ def verify_folder(folder: Path, workers: int | None = None, advance: Advance = q
     def read(name: str) -> bytes:
         return read_regular(folder / name, manifest.max_file_bytes, below=folder)
 
-    return manifest, _wrong(manifest, found, shards, opened, read, workers, advance)
+    return manifest, _wrong(manifest, found, shards, opened, read, workers, advance, len(manifest.index))
 
 
 def verify_store(store: Store, workers: int | None = None, advance: Advance = quiet) -> tuple[Manifest, list[str]]:
@@ -91,24 +91,25 @@ def _wrong(
     read: Callable[[str], bytes],
     workers: int | None,
     advance: Advance,
+    count: int = 0,
 ) -> list[str]:
-    """Return what is wrong with a folder: of tar files, if it has any, else of images."""
-    with ThreadPoolExecutor(workers) as pool:
-        if shards:
-            foreign = sorted(found.files.keys() - {*shards, FILENAME, ".lock"})
-            wrong = _wrong_in_shards(opened, shards, manifest, pool, advance)
-            return wrong + [f"{name}: foreign: no shard" for name in foreign]
-        complaints, wrong = found.complaints(manifest), []
-        names = Texts(name for name in manifest.index if name not in complaints)
-        results = in_turn(pool, lambda name: _complaint(read, name, manifest), names)
-        for count, (name, complaint) in enumerate(zip(names, results, strict=True), start=1):
+    """Return what is wrong with a folder: of tar files, if it has any, else of images. `count` is as of `mapping`."""
+    if shards:
+        foreign = sorted(found.files.keys() - {*shards, FILENAME, ".lock"})
+        with mapping(partial(_in_shard, opened, manifest), count, workers) as mapped:
+            wrong = _wrong_in_shards(mapped(shards), manifest, advance)
+        return wrong + [f"{name}: foreign: no shard" for name in foreign]
+    complaints, wrong = found.complaints(manifest), []
+    names = Texts(name for name in manifest.index if name not in complaints)
+    with mapping(partial(_complaint, read, manifest), count, workers, GROUP) as mapped:
+        for done, (name, complaint) in enumerate(zip(names, mapped(names), strict=True), start=1):
             if complaint is not None:
                 wrong.append(f"{name}: {complaint}")
-            advance(count, 0, len(names))
+            advance(done, 0, len(names))
     return wrong + [f"{name}: {complaint}" for name, complaint in complaints.items()]
 
 
-def _complaint(read: Callable[[str], bytes], name: str, manifest: Manifest) -> str | None:
+def _complaint(read: Callable[[str], bytes], manifest: Manifest, name: str) -> str | None:
     try:
         return image_complaint(read(name), name, manifest)
     except FileNotFoundError:
@@ -121,12 +122,10 @@ def _complaint(read: Callable[[str], bytes], name: str, manifest: Manifest) -> s
         return f"cannot be read ({error.strerror})"
 
 
-def _wrong_in_shards(
-    opened: Opened, shards: list[str], manifest: Manifest, pool: ThreadPoolExecutor, advance: Advance
-) -> list[str]:
+def _wrong_in_shards(read: Iterable[tuple[list[str], list[str]]], manifest: Manifest, advance: Advance) -> list[str]:
     """Return what is wrong with the tar files of a folder: nothing if they hold every image once, and nothing else."""
     wrong, found = [], Counter[str]()
-    for names, complaints in pool.map(lambda shard: _in_shard(opened, shard, manifest), shards):
+    for names, complaints in read:
         found.update(names)
         wrong += complaints
         advance(len(found), 0, len(manifest.index))
@@ -136,7 +135,7 @@ def _wrong_in_shards(
     return wrong
 
 
-def _in_shard(opened: Opened, name: str, manifest: Manifest) -> tuple[list[str], list[str]]:
+def _in_shard(opened: Opened, manifest: Manifest, name: str) -> tuple[list[str], list[str]]:
     """Return the names of the images in a tar file, and what is wrong with it."""
     found: list[str] = []
     wrong: list[str] = []

@@ -13,10 +13,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 AGAIN_SECONDS = 0.01  # until a finaliser is done
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """End the program after Ctrl-C with a line and exit code 130; after another one at once, whatever it is at."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        with suppress(OSError):
+            print("\nInterrupted. Run the same command again to resume.", file=sys.stderr, flush=True)
+        sys.exit(130)
 
 
 @contextmanager
