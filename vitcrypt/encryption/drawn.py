@@ -38,19 +38,16 @@ class DrawnSubkeys:
         small = [drawn[name].astype(kind) for name, kind in self._kinds.items() if fresh]
         rows = {number: [part[place] for part in small] for number, place in fresh.items()}
         stacked = zip(*(self._kept.get(number) or rows[number] for number in index), strict=True)
-        made = {
-            name: np.stack(parts, dtype=bool if kind is np.bool_ else int)
-            for (name, kind), parts in zip(self._kinds.items(), stacked, strict=True)
-        }
+        made = dict(zip(self._kinds, map(np.stack, stacked), strict=True))
         self._keep(rows)
-        return {name: torch.from_numpy(part) for name, part in made.items()}
+        return {name: torch.from_numpy(part if part.dtype == bool else part.astype(int)) for name, part in made.items()}
 
     def _keep(self, rows: dict[int, list[NDArray[Any]]]) -> None:
         for number, parts in rows.items():
             self._bytes += sum(part.nbytes for part in parts)
             if self._bytes > KEPT_BYTES:
                 break
-            self._kept[number] = parts
+            self._kept[number] = [part.copy() for part in parts]
 
     def _keys(self, index: Sequence[int]) -> list[Key]:
         return [self._key.for_image(number) for number in index]

@@ -51,7 +51,7 @@ class Stage:
             return np.stack([stream.normal(count) for stream in streams])
         first, *others = streams
         if self.kind == "codes":
-            return first.integers_of_each(np.full(count, self.bound), *others).astype(np.int64)
+            return first.integers_of_each(np.full(count, self.bound), *others)
         return first.permutations(math.prod(self.shape[:-1]), self.shape[-1], *others)
 
     def check(self, name: str, subkey: Tensor) -> None:

@@ -14,6 +14,8 @@ A 32-byte subkey starts ChaCha20 (RFC 8439; 16 zero bytes as counter and nonce).
 Another implementation that follows these lines draws the same subkeys; `tests/vectors.py` holds vectors.
 """
 
+from typing import Any
+
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
@@ -73,17 +75,19 @@ class Keystream:
             self._pending = np.concatenate([words[good + 1 :].astype("<u4"), self._pending])
         return drawn
 
-    def integers_of_each(self, bounds: NDArray[np.int64], *others: "Keystream") -> NDArray[np.uint32]:
-        """Draw as `integers` does, from this and each of the `others`, all at once: uint32 [1 + others, bounds].
+    def integers_of_each(
+        self, bounds: NDArray[np.int64], *others: "Keystream", kind: type[Any] = np.int64
+    ) -> NDArray[Any]:
+        """Draw as `integers` does, from this and each of the `others`, all at once: `kind` [1 + others, bounds].
 
         Hardly ever is a word rejected; a stream of which one is draws alone.
         """
         streams = (self, *others)
         if not len(bounds) or bounds.min() < 1 or bounds.max() >= 2**32:
-            return np.stack([stream.integers(bounds) for stream in streams], dtype=np.uint32, casting="unsafe")
+            return np.stack([stream.integers(bounds) for stream in streams], dtype=kind, casting="unsafe")
         last = (2**32 // bounds * bounds - 1).astype(np.uint32)
         divisor = np.uint32(bounds[0]) if (bounds == bounds[0]).all() else bounds.astype(np.uint32)
-        drawn = np.empty((len(streams), len(bounds)), dtype=np.uint32)
+        drawn = np.empty((len(streams), len(bounds)), dtype=kind)
         together = max(1, NEAR // len(bounds))
         for first in range(0, len(streams), together):
             some = streams[first : first + together]
@@ -91,7 +95,7 @@ class Keystream:
             words = np.stack(rows) if len(rows) > 1 else rows[0][None]
             below = words // divisor
             below *= divisor
-            np.subtract(words, below, out=drawn[first : first + together])  # faster than %
+            drawn[first : first + together] = np.subtract(words, below, out=below)  # faster than %
             for row in np.flatnonzero((words > last).any(1)):
                 some[row]._pending = np.concatenate([words[row], some[row]._pending])
                 drawn[first + row] = some[row].integers(bounds)
@@ -116,7 +120,7 @@ class Keystream:
         As many from each of the `others` follow: permutations are made together, which is faster.
         """
         bounds = np.tile(np.arange(size, 1, -1), rows)
-        swaps = self.integers_of_each(bounds, *others)
+        swaps = self.integers_of_each(bounds, *others, kind=np.uint32)
         make = _exchanged if others and swaps.size >= LARGE and size <= 2**24 else _fisher_yates
         return make(swaps.reshape(rows * len(swaps), size - 1))
 
