@@ -61,18 +61,19 @@ CONFIGURATIONS = {
     ("fig4", "fr"): "fig4",
     ("fig4", "gan"): "fig4_gan",
     ("fig4", "itn"): "fig4_itn",
-    ("fig4", "jigsaw"): "robustness_proposed",
+    ("fig4", "jigsaw"): "robustness_{}",
     ("fig4", "known_plaintext"): "fig4",
     ("fig4", "statistics"): "robustness",
     ("linkage", "link"): "linkage",
+    **{("paper_size", attack): "paper_size" for attack in ("isometry", "jigsaw", "linear_map", "statistics")},
 }
-"""By folder of records and attack, the file in `experiments/` that runs it."""
+"""By folder of records and attack, the file in `experiments/` that runs it; {} is the scheme."""
 FEWER = ("digits", "photographs")
 """Data with fewer public images than these files ask for."""
 OTHERWISE = {("break_curve", "statistics"): "cd1b056", ("fig4", "itn", "proposed"): "ae7b4c3"}
 OTHERWISE |= {("benchmark", "ele"): "1257882", ("i2p", "itn"): "34b35cb"}
 OTHERWISE |= {("fig4", "itn", "pe"): "2bfe569", ("fig4", "itn", "proposed", 224): "2bfe569"}
-OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569"}
+OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569", ("fig4", "jigsaw", "etc"): "6c8a2f5"}
 OTHERWISE |= {("break_curve", "digits"): "2bfe569", ("break_curve", "photographs"): "2bfe569"}
 """By folder of records and attack, scheme, size or data, the commit of those that another one made than the rest."""
 
@@ -101,9 +102,10 @@ def command(folder: str, group: list[Any]) -> str:
     elif folder == "orbit":
         start = "vitcrypt attack"
         said |= {"encryption": names.encryption, "attack": names.attack, "key_scope": config.key_scope}
-        said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
+        said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts), **_trained(config)}
     else:
-        start = f"vitcrypt attack --config-dir experiments --config-name {CONFIGURATIONS[folder, names.attack]}"
+        file = CONFIGURATIONS[folder, names.attack].format(names.encryption)
+        start = f"vitcrypt attack --config-dir experiments --config-name {file}"
         said |= {"encryption": names.encryption, "attack": names.attack}
         said |= {"image_size": str(config.image_size), "block_size": str(config.block_size)}
         said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
@@ -115,8 +117,8 @@ def command(folder: str, group: list[Any]) -> str:
             said |= {names.attack: "cpu_224"}
         if folder == "break_curve" and names.data in FEWER:
             said |= {"attack.observation.public_images": str(config.attack.observation.public_images)}
-    file = {"data": "npz", "data.root": f"{names.data}.npz", "names.data": names.data}
-    said |= {"data": "digits"} if names.data == "digits" else file
+    images = {"data": "npz", "data.root": f"{names.data}.npz", "names.data": names.data}
+    said |= {"data": "digits"} if names.data == "digits" else images
     return f"{start} {' '.join(f'{name}={value}' for name, value in said.items())}"
 
 
@@ -127,13 +129,20 @@ def _weights(config: Any) -> dict[str, str]:
 def _attacked(config: Any) -> dict[str, str]:
     """Return what an attack differs in from its file in `conf/`."""
     said = {"attack": config.names.attack, "attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
-    if config.names.attack == "itn":
-        sizes = ("network", "width", "levels", "epochs")
-        said |= {f"attack.method.{name}": str(config.attack.method[name]) for name in sizes}
-        said |= {"attack.observation.public_images": str(config.attack.observation.public_images)}
+    said |= _trained(config)
     if config.names.attack == "link":
         said |= {"attack.observation.gallery_copies": config.attack.observation.gallery_copies}
     return said
+
+
+def _trained(config: Any) -> dict[str, str]:
+    """Return what an attack that trains a network was given, the defaults too."""
+    if config.names.attack != "itn":
+        return {}
+    sizes = {
+        f"attack.method.{name}": str(config.attack.method[name]) for name in ("network", "width", "levels", "epochs")
+    }
+    return sizes | {"attack.observation.public_images": str(config.attack.observation.public_images)}
 
 
 def measured() -> Iterator[Claim]:

@@ -1,13 +1,17 @@
 """The records of jpeg.py and jpeg_queries.py as a table, with what was trained so far of field_small.yaml.
 
     python experiments/jpeg_table.py experiments/records/jpeg experiments/records/field
+    python experiments/jpeg_table.py experiments/records/field          trained to the byte and on JPEG, seed by seed
 
-`queries`: accuracy of a ViT that was trained on ciphertexts to the byte; `trained`: of one that was trained on JPEG.
+`queries`: accuracy of a ViT that was trained on ciphertexts to the byte; `trained`: of one that was trained on JPEG,
+the mean of its seeds.
 """
 
 import json
 import sys
+from collections import defaultdict
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 COLUMNS = ("scheme / block", "side", "quality", "bytes", "of plain JPEG", "restored", "linked %", "jigsaw")
@@ -15,19 +19,46 @@ COLUMNS += ("queries %", "trained %")
 NETWORK = "vit_micro"
 QUERIED = {"etc": ("etc_jpeg", "standard"), "grayscale_etc": ("grayscale_etc", "planes")}
 """By which scheme and table queries went to a network that was trained on a scheme to the byte."""
+PAIRS = {
+    "EtC / 16": (("etc", "standard", None), ("etc_jpeg", "standard", 80)),
+    "grayscale EtC / 8": (("grayscale_etc", "luminance", None), ("grayscale_etc", "luminance", 80)),
+    "grayscale EtC / 8, planes": (("grayscale_etc", "luminance", None), ("grayscale_etc", "planes", 80)),
+}
+"""What was trained to the byte, and on JPEG: scheme, table of quantisation, quality."""
+Trained = dict[tuple[str, str, int | None], dict[int, float]]
 
 
-def trained(folder: Path) -> dict[tuple[str, str, int], float]:
-    """Return test accuracies in percent by scheme, table and quality, of the ViT."""
-    found = {}
+def trained(folder: Path, network: str) -> Trained:
+    """Return test accuracies in percent by scheme, table and quality, and by seed."""
+    found: Trained = defaultdict(dict)
     for path in folder.rglob("result.json"):
         record = json.loads(path.read_text())
         names, scheme = record["config"]["names"], record["config"]["encryption"]
-        if scheme.get("quality") is not None and names["model"] == NETWORK:
+        if names["model"] == network:
             usual = "luminance" if names["encryption"] == "grayscale_etc" else "standard"
-            of = names["encryption"], scheme.get("table", usual), scheme["quality"]
-            found[of] = 100 * record["metrics"]["acc"]
+            quality = scheme.get("quality")
+            of = names["encryption"], scheme.get("table", usual) if quality else usual, quality
+            found[of][record["config"]["seed"]] = 100 * record["metrics"]["acc"]
     return found
+
+
+def compared(folder: Path) -> None:
+    """Print what JPEG costs a training, seed by seed, as Markdown."""
+    columns = ("scheme / block", "network", "seeds", "to the byte", "quality 80", "difference", "of each seed")
+    print(f"| {' | '.join(columns)} |")
+    print("|" + " --- |" * len(columns))
+    for network in ("vit_micro", "resnet18"):
+        found = trained(folder, network)
+        for words, (exact, lossy) in PAIRS.items():
+            seeds = sorted(found[exact].keys() & found[lossy].keys())
+            pairs = [(found[exact][seed], found[lossy][seed]) for seed in seeds]
+            if not pairs:
+                continue
+            first, second = (mean(each) for each in zip(*pairs, strict=True))
+            apart = ", ".join(f"{b - a:+.2f}" for a, b in pairs)
+            print(
+                f"| {words} | {network} | {len(seeds)} | {first:.2f} | {second:.2f} | {second - first:+.2f} | {apart} |"
+            )
 
 
 def cells(row: dict[str, Any], *accuracies: float | None) -> list[str]:
@@ -46,10 +77,13 @@ def table(records: Path, folder: Path) -> None:
     asked = {QUERIED[each["scheme"]]: each["accuracy"] for each in entries}
     print(f"| {' | '.join(COLUMNS)} |")
     print("|" + " --- |" * len(COLUMNS))
-    known = trained(folder)
+    known = trained(folder, NETWORK)
     for row in json.loads((records / "jpeg.json").read_text()):
         of, quality, small = (row["scheme"], row["table"]), row["quality"], row["side"] == 32
-        accuracies = asked.get(of, {}).get(str(quality)), known.get((*of, quality))
+        accuracies = (
+            asked.get(of, {}).get(str(quality)),
+            mean(known[*of, quality].values()) if (*of, quality) in known else None,
+        )
         print(f"| {' | '.join(cells(row, *(accuracies if small else (None, None))))} |")
     for each in entries:
         print(
@@ -58,6 +92,10 @@ def table(records: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    table(Path(sys.argv[1]), Path(sys.argv[2]))
+    match [Path(given) for given in sys.argv[1:]]:
+        case [records, folder]:
+            table(records, folder)
+        case [folder]:
+            compared(folder)
+        case _:
+            sys.exit(__doc__)

@@ -93,7 +93,7 @@ def test_what_fails_after_the_record_is_a_warning(program, tmp_path, monkeypatch
     (result,) = results(tmp_path)
     assert result["metrics"]["images"] == 40
     assert "No space left" in printed
-    assert "result.json is written" in printed
+    assert "result.json does without" in printed
     missing = {"print_png": ["images", "confusion"], "examples": ["images"], "publish": []}[lost]
     for name in missing:
         assert f"{name}.png is missing" in printed
@@ -170,6 +170,19 @@ def test_an_attack_whose_pictures_cannot_be_kept_has_its_record(tmp_path, monkey
     assert f"{lost} is missing" in capsys.readouterr().out
     (folder,) = (path.parent for path in tmp_path.rglob("result.json"))
     assert not (folder / lost).exists()
+
+
+def test_an_attack_that_is_broken_off_at_its_pictures_has_them_after_the_same_command(tmp_path, monkeypatch):
+    def ctrl_c(*_):
+        raise KeyboardInterrupt
+
+    asked = config(tmp_path, "pe", "fr", "attack.observation.ciphertexts=3")
+    with monkeypatch.context() as patch:
+        patch.setattr(figures.FigureCanvasAgg, "print_png", ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            attack(asked)
+    attack(asked)
+    assert {path.name for path in tmp_path.rglob("*.*")} >= {"result.json", "images.png", "images.npz"}
 
 
 def test_all_json_that_is_written_refuses_what_is_not_json():

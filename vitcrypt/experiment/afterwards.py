@@ -1,4 +1,4 @@
-"""What comes after the record of a job is worth a warning if it fails, and never the record."""
+"""What comes beside the record of a job is worth a warning if it fails, and never the record."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ def tried(work: Callable[[], object], lost: str) -> bool:
     """Do some work and return whether it succeeded; otherwise print a line that begins with what is lost."""
     try:
         work()
-    except Exception as error:  # fonts, disks, permissions, networks: whatever it is, the record is written
+    except Exception as error:  # fonts, disks, permissions, networks: whatever it is, the record does without
         reason = " ".join(str(error).split()) or type(error).__name__
-        console.print(f"  warning: {lost} ({reason}); result.json is written", style="yellow")
+        console.print(f"  warning: {lost} ({reason}); result.json does without", style="yellow")
         return False
     return True

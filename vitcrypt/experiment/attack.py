@@ -93,9 +93,6 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
         versions=records.Versions(vitcrypt=vitcrypt.__version__, python=platform.python_version()),
         first=first(truth.plain, reconstruction.images, observation.pictures, SHOWN),
     )
-    write_result(folder, result)  # with it the attack is finished
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-
     rows = {"plain": truth.plain, "encrypted": observation.pictures, "restored": reconstruction.images.cpu()}
     pictures: dict[str, Any] = {label: images[:SHOWN].permute(0, 2, 3, 1).numpy() for label, images in rows.items()}
     from vitcrypt.report.figures import image_grid
@@ -103,6 +100,8 @@ def attack(job: Job[AttackConfig]) -> AttackResult:
     scores = [f"{value:.3f}" for value in result.first.of("restored")]
     tried(lambda: _keep(folder / "images.npz", pictures), "images.npz is missing")
     tried(lambda: image_grid(folder / "images.png", pictures, scores), "images.png is missing")
+    write_result(folder, result)  # with it the attack is finished
+    (folder / CHECKPOINT).unlink(missing_ok=True)
     _tell(job, result, "finished")
     return result
 
