@@ -98,6 +98,7 @@ def test_an_npz_is_in_the_layout_of_medmnist_with_the_manifest_and_not_compresse
 @in_both_forms
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch, form):
     monkeypatch.setattr(pack, "AHEAD", 4)
+    monkeypatch.setattr(pack, "GROUP", 1)
     peaks = []
     for count in (20, 80):
         encrypted(tmp_path / str(count), ("train", "test"), {"ant": count // 2 - 1, "bee": 1}, side=128)

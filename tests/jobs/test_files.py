@@ -79,6 +79,12 @@ def test_of_a_full_disk_the_path_is_told_whatever_a_library_makes_of_it(tmp_path
     assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
 
 
+def test_where_nothing_can_be_made_the_file_is_named_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as told:
+        write(tmp_path / "no" / "a", b"")
+    assert told.value.filename == str(tmp_path / "no" / "a")
+
+
 def test_a_new_file_replaces_nothing(tmp_path):
     path = tmp_path / "new"
     write(path, b"first", new=True)

@@ -123,6 +123,21 @@ def test_a_bundle_that_was_changed_by_hand_is_refused(copy, changes, told):
         Bundle.read(copy)
 
 
+def test_the_same_bundle_stays_where_it_is_and_another_is_refused(copy):
+    before = {path: path.stat().st_ino for path in copy.iterdir()}
+    bundle, network = described(), network_of(described())
+    assert bundle.write(copy, network) == Bundle.read(copy)
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        described(classes=["x", *bundle.classes[1:]]).write(copy, network)
+    next(network.parameters()).data += 1
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        bundle.write(copy, network)
+    (copy / "client.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        bundle.write(copy, network_of(bundle))
+    assert {path: path.stat().st_ino for path in copy.iterdir()} == before
+
+
 def test_a_folder_that_is_no_bundle_says_how_to_make_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="vitcrypt export"):
         Bundle.read(tmp_path)

@@ -195,7 +195,10 @@ def _held_part(path: Path, made: Callable[[Path], int]) -> tuple[Path, int]:
     """
     while True:
         part = path.with_name(f"{path.name}.{int.from_bytes(os.urandom(4))}.part")
-        descriptor = made(part)
+        try:
+            descriptor = made(part)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error  # the name that the user knows
         with contextlib.suppress(OSError):  # a file system without locks, where nothing is removed either
             take(descriptor, wait=True)
         if os.path.lexists(part):

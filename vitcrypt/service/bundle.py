@@ -11,10 +11,11 @@ A bundle may come from anyone. It is read as typed documents, and builds one of 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,8 @@ class Bundle:
     def write(self, folder: str | Path, network: nn.Module) -> Bundle:
         """Write a bundle of this description with the weights of `network`, completely or not at all.
 
+        Where this very bundle is already, it stays and is returned: what was broken off after it goes on.
+
         Args:
             folder: The new folder.
             network: What `network_of` makes of `model`, trained; it is put into evaluation mode.
@@ -148,23 +151,22 @@ class Bundle:
             The same description with its folder.
 
         Raises:
-            FileExistsError: Something is there already; nothing is ever overwritten.
+            FileExistsError: Something else is there; nothing is ever overwritten.
             OSError: It could not be written; nothing of it stays.
             RuntimeError: The ONNX graph and the network do not agree.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         from vitcrypt.service.graph import write_onnx
 
         folder = Path(folder)
+        weights = save({name: value.contiguous().clone() for name, value in network.cpu().state_dict().items()})
         if os.path.lexists(folder):
-            raise FileExistsError(f"{folder} exists: a bundle is never overwritten; choose another name")
+            return self._found(folder, weights)
         described = {name: value for name, value in asdict(self).items() if name != "folder"}
         try:
             with atomic_folder(folder, names=("bundle.json", *MAX_BYTES)) as partial:
-                state = network.cpu().state_dict()
-                weights = {name: value.contiguous().clone() for name, value in state.items()}
-                save_file(weights, partial / "model.safetensors")
+                (partial / "model.safetensors").write_bytes(weights)
                 write_onnx(network, partial / "model.onnx", *self.accepts)
                 _write_json(partial / "client.json", {"format": CLIENT_FORMAT, **self.for_clients()})
                 files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
@@ -173,6 +175,13 @@ class Bundle:
             reason = error.strerror or error
             raise OSError(f"cannot write the bundle {folder}: {reason}; nothing of it was kept") from error
         return Bundle(**described, folder=folder)
+
+    def _found(self, folder: Path, weights: bytes) -> Bundle:
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            found = Bundle.read(folder)
+            if found == replace(self, folder=folder) and (folder / "model.safetensors").read_bytes() == weights:
+                return found
+        raise FileExistsError(f"{folder} exists: a bundle is never overwritten; choose another name")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
