@@ -48,6 +48,7 @@ RECORDS = (
     Records("break_curve", "70d642f"),
     Records("fig4", "cd1b056"),
     Records("linkage", "be36f06"),
+    Records("paper_size", "e45c50a"),
     Records("orbit", "6fe94c4"),
     Records("benchmark", "2bf8b09"),
     Records("benchmark_each", "eb8490f"),
@@ -111,6 +112,8 @@ def command(folder: str, group: list[Any]) -> str:
         said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
         if names.attack == "link":
             said |= {"attack.observation.gallery_copies": config.attack.observation.gallery_copies}
+        if names.attack == "linear_map":
+            said |= {"attack.observation.known": str(config.attack.observation.known)}
         if config.block_size == 1:
             del said["block_size"]
         if names.attack in ("gan", "itn") and config.image_size == 224:

@@ -93,7 +93,7 @@ def test_what_fails_after_the_record_is_a_warning(program, tmp_path, monkeypatch
     (result,) = results(tmp_path)
     assert result["metrics"]["images"] == 40
     assert "No space left" in printed
-    assert "result.json does without" in printed
+    assert "result.json does without it" in printed
     missing = {"print_png": ["images", "confusion"], "examples": ["images"], "publish": []}[lost]
     for name in missing:
         assert f"{name}.png is missing" in printed

@@ -119,9 +119,8 @@ class Scheme:
         """Return the signed permutation that subkeys amount to: its steps done to the numbers of the values."""
         shapes, marked = (2, *shape) if self.nibbles else shape, False
         size = math.prod(shapes)
-        kind, high = (
-            ("int32", 2**30) if size <= 2**30 else ("int64", 2**62)
-        )  # the number of a negated value has this bit
+        # `high`: the bit of the number of a value that is negated
+        kind, high = ("int32", 2**30) if size <= 2**30 else ("int64", 2**62)
 
         def mark(numbers: A, bits: A) -> A:
             nonlocal marked
