@@ -72,7 +72,7 @@ CONFIGURATIONS = {
 FEWER = ("digits", "photographs")
 """Data with fewer public images than these files ask for."""
 OTHERWISE = {("break_curve", "statistics"): "cd1b056", ("fig4", "itn", "proposed"): "ae7b4c3"}
-OTHERWISE |= {("benchmark", "ele"): "1257882", ("i2p", "itn"): "34b35cb"}
+OTHERWISE |= {("benchmark", "ele"): "1257882", ("i2p", "itn"): "34b35cb", ("orbit", "itn"): "e45c50a"}
 OTHERWISE |= {("fig4", "itn", "pe"): "2bfe569", ("fig4", "itn", "proposed", 224): "2bfe569"}
 OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569", ("fig4", "jigsaw", "etc"): "6c8a2f5"}
 OTHERWISE |= {("break_curve", "digits"): "2bfe569", ("break_curve", "photographs"): "2bfe569"}
