@@ -67,8 +67,11 @@ def test_reading_returns_what_was_written(whole):
 
 def test_a_bundle_is_never_overwritten(copy):
     before = {path: path.read_bytes() for path in copy.iterdir()}
+    network = network_of(described())
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
     with pytest.raises(FileExistsError, match="never overwritten"):
-        described().write(copy, network_of(described()))
+        described().write(copy, network)
     assert {path: path.read_bytes() for path in copy.iterdir()} == before
 
 

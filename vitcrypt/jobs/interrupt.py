@@ -28,7 +28,8 @@ def told() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         with suppress(OSError):
-            print("\nInterrupted. Run the same command again to resume.", file=sys.stderr, flush=True)
+            sys.stderr.write("\nInterrupted. Run the same command again to resume.\n")
+            sys.stderr.flush()
         sys.exit(130)
 
 
