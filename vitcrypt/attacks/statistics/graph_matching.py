@@ -139,9 +139,10 @@ def signs_along_tree(pairs: Ints, correlations: Floats, count: int) -> Floats:
 
     They are carried along the spanning tree of the strongest correlations; the pairs must connect all `count` things.
     """
-    weights = coo_array((2.0 - np.abs(correlations), tuple(pairs)), shape=(count, count)).tocsr()
+    places = tuple(pairs.astype(np.int32))  # trees of older versions of SciPy take no others
+    weights = coo_array((2.0 - np.abs(correlations), places), shape=(count, count)).tocsr()
     order, before = breadth_first_order(minimum_spanning_tree(weights), 0, directed=False)
-    signed = coo_array((np.where(correlations < 0, -1.0, 1.0), tuple(pairs)), shape=(count, count)).tocsr()
+    signed = coo_array((np.where(correlations < 0, -1.0, 1.0), places), shape=(count, count)).tocsr()
     joint = np.asarray((signed + signed.T)[order[1:], before[order[1:]]]).ravel()
     signs = np.ones(count)
     for sign, node in zip(joint, order[1:], strict=True):
