@@ -103,7 +103,7 @@ def command(folder: str, group: list[Any]) -> str:
     elif folder == "orbit":
         start = "vitcrypt attack"
         said |= {"encryption": names.encryption, "attack": names.attack, "key_scope": config.key_scope}
-        said |= {"attack.observation.ciphertexts": str(config.attack.observation.ciphertexts), **_trained(config)}
+        said |= _attacked(config)
     else:
         file = CONFIGURATIONS[folder, names.attack].format(names.encryption)
         start = f"vitcrypt attack --config-dir experiments --config-name {file}"
@@ -132,20 +132,13 @@ def _weights(config: Any) -> dict[str, str]:
 def _attacked(config: Any) -> dict[str, str]:
     """Return what an attack differs in from its file in `conf/`."""
     said = {"attack": config.names.attack, "attack.observation.ciphertexts": str(config.attack.observation.ciphertexts)}
-    said |= _trained(config)
+    if config.names.attack == "itn":
+        sizes = ("network", "width", "levels", "epochs")
+        said |= {f"attack.method.{name}": str(config.attack.method[name]) for name in sizes}
+        said |= {"attack.observation.public_images": str(config.attack.observation.public_images)}
     if config.names.attack == "link":
         said |= {"attack.observation.gallery_copies": config.attack.observation.gallery_copies}
     return said
-
-
-def _trained(config: Any) -> dict[str, str]:
-    """Return what an attack that trains a network was given, the defaults too."""
-    if config.names.attack != "itn":
-        return {}
-    sizes = {
-        f"attack.method.{name}": str(config.attack.method[name]) for name in ("network", "width", "levels", "epochs")
-    }
-    return sizes | {"attack.observation.public_images": str(config.attack.observation.public_images)}
 
 
 def measured() -> Iterator[Claim]:
