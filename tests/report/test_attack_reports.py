@@ -93,9 +93,11 @@ def test_where_an_attack_applies_is_what_it_asks_for(name):
         method(Observation())
     for scheme in ("pe", "le", "etc", "etc_jpeg", "ele", "proposed", "features", "somebodys"):
         fits = not asked["schemes"] or scheme in asked["schemes"]
-        assert applies(method.name, scheme, "") == applies(method.name, scheme, "signs only") == fits
-        for keys in ("a key each", "signs only, keys=20"):
-            assert applies(method.name, scheme, keys) == (fits and not asked["shared"])
+        shared = attack(scheme, "fr", 0.1)
+        assert [applies(method.name, result) for result in typed([shared])] == [fits]
+        for keys in (0, 20):
+            apart = changed(shared, config__key_scope="per_image", config__keys=keys)
+            assert [applies(method.name, result) for result in typed([apart])] == [fits and not asked["shared"]]
 
 
 def test_an_empty_cell_says_why():

@@ -62,7 +62,7 @@ def fig4(results: Results, path: Path, which: int = 0) -> Path:
                 _draw(axis, _images(result, which)["restored"], words)
             else:
                 axis.set_axis_off()
-                why = "not run" if applies(attack, *first[["scheme", "options"]]) else "does not\napply"
+                why = "not run" if applies(attack, first["result"]) else "does not\napply"
                 axis.text(0.5, 0.5, why, ha="center", va="center", fontsize=8, color="grey")
     figure.supxlabel(fill(CAPTION, int(15 * figure.get_figwidth())), fontsize=8, color="grey")
     return saved(figure, path, dpi=100)

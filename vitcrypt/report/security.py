@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vitcrypt.report.frame import CASE, LABELS, Table, Texts, attack_frame, attack_rows
 from vitcrypt.report.linkage import linkage_words
 from vitcrypt.report.measures import FLOORS
-from vitcrypt.report.records import Results
+from vitcrypt.report.records import AttackResult, Results
 from vitcrypt.report.verdict import OLD, RULE, VERSIONS, WORDS, identified_words, judge, worst
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def in_order(attacks: Iterable[str]) -> list[str]:
     return sorted(set(attacks), key=lambda name: (ATTACKS.index(name) if name in ATTACKS else len(ATTACKS), name))
 
 
-def applies(attack: str, scheme: str, options: str) -> bool:
-    """Return whether an attack can be tried on a scheme; `options` are those of a case, as "a key each"."""
-    keyed_apart = options.rpartition(", ")[2].startswith(("a key each", "keys="))
+def applies(attack: str, result: AttackResult) -> bool:
+    """Return whether an attack, by its name, can be tried on what another one was tried on."""
+    scheme, keyed_apart = result.config.names.encryption, result.config.key_scope == "per_image"
     return scheme in ONLY.get(attack, (scheme,)) and not (keyed_apart and attack in ONE_KEY)
 
 
@@ -114,7 +114,7 @@ def security(results: Results) -> Table:
         words = [worst(alone) if len(alone) else "", worst(here["word"]), PAPER.get(first["scheme"], "")]
         years = search_years(bits) if bits else ""
         link = links.get(tuple(first[CASE]), "not run")
-        tried = [cells.get(name, "not run" if applies(name, *first[["scheme", "options"]]) else "-") for name in names]
+        tried = [cells.get(name, "not run" if applies(name, first["result"]) else "-") for name in names]
         rows.append([*first[LABELS], *tried, years, link, *words])
         case = f"{first['label']} {first['sizes']} on {first['data']}"
         found_own = [judged.linked for judged in here["verdict"] if judged.linked]
