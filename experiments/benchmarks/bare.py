@@ -7,8 +7,6 @@ checks, limits, batches or metrics. Both are asked in turns by 1, 16 and 64 clie
 need a core too. The ratio is the median over the rounds.
 """
 
-import json
-import os
 import statistics
 import sys
 import tempfile
@@ -53,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    from benchmarks.service import load, serving_command, untrained
+    from benchmarks.service import load, record, serving_command, untrained
 
     rates: dict[int, dict[str, list[float]]] = {clients: {"vitcrypt": [], "bare": []} for clients in CLIENTS}
     with tempfile.TemporaryDirectory() as folder:
@@ -70,8 +68,7 @@ def main() -> None:
     for clients, ratio in ratios.items():
         print(f"{clients} clients: {ratio:.2f} of the bare application")
     if asked.json:
-        found = {"requests_per_second": rates, "ratios": ratios, "cores": os.cpu_count(), "load": os.getloadavg()}
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        record(asked.json, rates, ratios)
 
 
 if __name__ == "__main__":

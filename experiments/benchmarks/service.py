@@ -164,6 +164,12 @@ def milliseconds(bundle: Bundle, backend: str, count: int) -> float:
     return 1e3 * statistics.median(times) / count
 
 
+def record(path: Path, rates: dict[int, Any], ratios: Any) -> None:
+    """Write what was measured, and on what."""
+    found = {"requests_per_second": rates, "ratios": ratios, "cores": os.cpu_count(), "load": os.getloadavg()}
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main() -> None:
     """Compare batching with one by one, for both backends."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])

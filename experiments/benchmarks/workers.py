@@ -8,8 +8,6 @@ too, so that two workers want a machine that does nothing else.
 """
 
 import hashlib
-import json
-import os
 import statistics
 import sys
 import tempfile
@@ -56,7 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    from benchmarks.service import load, untrained
+    from benchmarks.service import load, record, untrained
 
     rates: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
@@ -69,8 +67,7 @@ def main() -> None:
     ratios = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
     print(f"two workers: {statistics.median(ratios):.2f} times one, median of {len(ratios)} rounds")
     if asked.json:
-        found = {"requests_per_second": rates, "ratios": ratios, "cores": os.cpu_count(), "load": os.getloadavg()}
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        record(asked.json, rates, ratios)
 
 
 if __name__ == "__main__":
