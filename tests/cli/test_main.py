@@ -39,7 +39,7 @@ def test_a_folder_in_place_of_a_file_is_refused(vitcrypt, tmp_path, name):
     (tmp_path / ".other.1.part").write_text("mine")
     for arguments, message in (
         (["key", "new"], "nothing is overwritten"),
-        (["verify"], "manifest.json does not exist"),
+        (["verify"], "has no manifest.json"),
     ):
         code, printed = vitcrypt(*arguments, name)
         assert code == 1
@@ -125,9 +125,9 @@ def test_the_report_shows_every_result_beside_the_plain_one_and_says_what_it_lef
     assert code == 0
     for shown in ("97.00", "95.00", "-2.00", "left out", "broken"):
         assert shown in printed
-    code, printed = vitcrypt("report", "nowhere")
-    assert code == 0
-    assert "no result.json below nowhere" in printed
+    code, printed = vitcrypt("report", "securty")
+    assert code == 2
+    assert "'securty' is neither a folder nor a report" in printed
 
 
 START = """

@@ -186,7 +186,7 @@ def test_runs_may_be_left_unsaid(place, arguments):
     assert "90.00" in printed
 
 
-@pytest.mark.parametrize("arguments", [["report"], ["report", "nowhere"], ["report", "table1"]])
+@pytest.mark.parametrize("arguments", [["report"], ["report", "table1"], ["report", "table1", "nowhere"]])
 def test_no_result_is_said(place, arguments):
     assert "no result.json below" in call(*arguments)[1]
 

@@ -20,8 +20,11 @@ class Group(TyperGroup):
     """Commands of which `runs` may be left out: `vitcrypt report` and `vitcrypt report FOLDER` are `runs`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command in where none is named."""
+        """Put the command in where none is named; what is neither a report nor a folder is an error."""
         if not args or args[0] not in (*self.commands, "--help"):
+            if args and not args[0].startswith("-") and not Path(args[0]).exists():
+                known = ", ".join(name for name, command in self.commands.items() if not command.hidden)
+                ctx.fail(f"'{args[0]}' is neither a folder nor a report; reports are {known}")
             args = ["runs", *args]
         return super().parse_args(ctx, args)
 

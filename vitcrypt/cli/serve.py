@@ -211,6 +211,8 @@ def _token(file: Path | None) -> str | None:
     try:
         with nullcontext() if file is None else file.open() as opened:
             token = os.environ["VITCRYPT_TOKEN"] if opened is None else opened.read(LONGEST_TOKEN)
+    except FileNotFoundError as error:
+        raise ValueError(f"no token file {file}; whoever serves has it, or makes it: openssl rand -hex 32") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the token: {error}") from error
     token = token.strip()

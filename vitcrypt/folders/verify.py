@@ -44,7 +44,8 @@ def verify_folder(folder: Path, workers: int | None = None, advance: Advance = q
     if not (folder / FILENAME).is_file():
         part = folder.parent / f"{folder.name}.part"  # with_name refuses "." and "/"
         begun = f"; {part} was begun and not finished: repeat the command that made it" if part.is_dir() else ""
-        raise FileNotFoundError(f"{folder / FILENAME} does not exist, so nothing says what should be there{begun}")
+        lacking = f"{folder} has no {FILENAME}, so nothing says what should be there"
+        raise FileNotFoundError((lacking if folder.is_dir() else f"there is no folder {folder}") + begun)
     manifest = Manifest.read(folder / FILENAME)
     found = contents(folder, manifest)
     shards = sorted(name for name in found.files if name.endswith(".tar")) if not found.folders else []
