@@ -55,7 +55,7 @@ RECORDS = (
     Records("i2p", "1257882"),
 )
 CONFIGURATIONS = {
-    ("break_curve", "jigsaw"): "robustness_etc",
+    ("break_curve", "jigsaw"): "robustness_{}",
     ("break_curve", "propagation"): "robustness_pe",
     ("break_curve", "statistics"): "robustness",
     ("fig4", "chosen_plaintext"): "fig4",
@@ -80,7 +80,8 @@ OTHERWISE |= {
 OTHERWISE |= {("i2p", "itn"): "34b35cb", ("orbit", "itn"): "e45c50a"}
 OTHERWISE |= {("fig4", "itn", "pe"): "2bfe569", ("fig4", "itn", "proposed", 224): "2bfe569"}
 OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569", ("fig4", "jigsaw", "etc"): "6c8a2f5"}
-OTHERWISE |= {("break_curve", "digits"): "2bfe569", ("break_curve", "photographs"): "2bfe569"}
+OTHERWISE |= {("break_curve", "jigsaw", "proposed", 32): "5d1d791", ("break_curve", "digits"): "2bfe569"}
+OTHERWISE |= {("break_curve", "photographs"): "2bfe569"}
 """By folder of records and attack, scheme, size or data, the commit of those that another one made than the rest."""
 
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 RECORD = HERE.parent / "records" / "alternatives" / "alternatives.json"
 LIMIT = 900
 """Seconds for measuring one."""
-TORCH = ("torch==2.3.1", "numpy==1.26.4", "scikit-learn", "omegaconf", "pyyaml")
+TORCH = ("torch==2.3.1", "numpy==1.26.4", "scikit-learn", "omegaconf", "onnx==1.16.2", "pyyaml")
 ALTERNATIVES: dict[str, tuple[str, list[tuple[str, ...]]]] = {
     "plain": ("plain.py", []),
     "proposed": ("proposed.py", []),

@@ -25,7 +25,7 @@ def private_features(path: Path) -> str:
     """Return the row of private features: rows of 256 values of float32 once for training, then codes of 10 classes."""
     rows = json.loads(path.read_text())["rows"]
     (row,) = [row for row in rows if (row["dimension"], row["sigma"]) == (DIMENSION, SIGMA)]
-    cells = ["private features (vitcrypt)", "features", f"{100 * row['coded_0.2']:.1f}", "10000", "-", "0.04"]
+    cells = ["private features (vitcrypt)", "features", f"{100 * row['coded_0.2']:.1f}", "10000", "-", "-", "0.04"]
     linked = f"of a gallery of 10,000, {100 * row['rows_linked']:.1f} % of training rows"
     learns = f"the provider: labels, classes; {linked} and {100 * row['coded_0.2_linked']:.1f} % of queries"
     return f"| {' | '.join([*cells, f'{4 * DIMENSION / 1e6:.4f} for each training image', '-', learns])} |"
@@ -40,6 +40,7 @@ def main(path: str) -> None:
         "accuracy %",
         "n",
         "ms a query",
+        "of it computing",
         "KB a query",
         "set-up MB",
         "memory MB",
@@ -48,13 +49,14 @@ def main(path: str) -> None:
     print(f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns), sep="\n")
     for name, found in record.items():
         if "failed" in found:
-            print(f"| {name} | none | - | - | - | - | - | - | did not run: {found['failed'][:100]} |")
+            print(f"| {name} | none | - | - | - | - | - | - | - | did not run: {found['failed'][:100]} |")
             continue
         for task, row in found["tasks"].items():
             setup = found["setup_bytes"]
             setup = setup[task] if isinstance(setup, dict) else setup
             cells = [f"{name} ({found['version']})", task, f"{100 * row['accuracy']:.1f}", str(row["queries"])]
-            cells += [f"{row['ms']:.3g}", f"{row['bytes'] / 1000:.3g}", "?" if setup is None else f"{setup / 1e6:.3g}"]
+            cells += [f"{row['ms']:.3g}", f"{row['computing_ms']:.3g}", f"{row['bytes'] / 1000:.3g}"]
+            cells.append("?" if setup is None else f"{setup / 1e6:.3g}")
             print(f"| {' | '.join([*cells, format(row['memory_mb'], '.0f'), LEARNS[name]])} |")
     print(private_features(Path(path).parents[1] / "features" / "frontier.json"))
 
