@@ -168,6 +168,7 @@ def attacks(
         steps.append(Step(point.name, "attack", [*shared, *own, *many, f"names.attack={point.name}"], 1.0, "attack"))
     for copies in ("exact", "jpeg90"):
         options = [few, f"attack.observation.gallery={budget.gallery}", f"attack.observation.gallery_copies={copies}"]
+        options += [f"attack.observation.public_images={public}"] * bool(budget.learned)  # to learn from, if it must
         steps.append(Step(f"link, {copies}", "attack", [*each, "attack=link", *options], 2.0, "linkage"))
     return steps
 
