@@ -72,7 +72,12 @@ CONFIGURATIONS = {
 FEWER = ("digits", "photographs")
 """Data with fewer public images than these files ask for."""
 OTHERWISE = {("break_curve", "statistics"): "cd1b056", ("fig4", "itn", "proposed"): "ae7b4c3"}
-OTHERWISE |= {("benchmark", "ele"): "1257882", ("i2p", "itn"): "34b35cb", ("orbit", "itn"): "e45c50a"}
+OTHERWISE |= {
+    ("benchmark", "i2p"): "081c76d",
+    ("benchmark", "link", "pixelise"): "081c76d",
+    ("benchmark", "ele"): "1257882",
+}
+OTHERWISE |= {("i2p", "itn"): "34b35cb", ("orbit", "itn"): "e45c50a"}
 OTHERWISE |= {("fig4", "itn", "pe"): "2bfe569", ("fig4", "itn", "proposed", 224): "2bfe569"}
 OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569", ("fig4", "jigsaw", "etc"): "6c8a2f5"}
 OTHERWISE |= {("break_curve", "jigsaw", "proposed", 32): "5d1d791", ("break_curve", "digits"): "2bfe569"}
@@ -87,7 +92,7 @@ def command(folder: str, group: list[Any]) -> str:
     keys = sorted({each.key.public_test_key for each in group} - {None})
     said = {"seed": ",".join(map(str, seeds))}
     if folder.startswith("benchmark"):
-        start, said = f"vitcrypt benchmark {names.encryption}", {}
+        start, said = f"vitcrypt benchmark {names.encryption}", _weights(config)
     elif folder == "table1_small":
         start = f"vitcrypt run --config-dir experiments --config-name {folder}"
         said |= {"row": f"{names.encryption}_{names.model}", "key": ",".join(keys) or "test-0"}
@@ -99,8 +104,7 @@ def command(folder: str, group: list[Any]) -> str:
         said |= {"field": names.encryption, "model": names.model, **_weights(config)}
     elif folder == "i2p":
         start = "vitcrypt attack"
-        said |= {"encryption": names.encryption, "encryption.block_size": str(config.block_size), **_weights(config)}
-        said |= _attacked(config)
+        said |= {"encryption": names.encryption, **_weights(config), **_attacked(config)}
     elif folder == "orbit":
         start = "vitcrypt attack"
         said |= {"encryption": names.encryption, "attack": names.attack, "key_scope": config.key_scope}
@@ -127,7 +131,9 @@ def command(folder: str, group: list[Any]) -> str:
 
 
 def _weights(config: Any) -> dict[str, str]:
-    return {f"encryption.{name}": value for name, value in config.encryption.items() if name == "weights"}
+    if config.encryption.get("weights") is None:
+        return {}
+    return {"encryption.block_size": str(config.block_size), "encryption.weights": config.encryption["weights"]}
 
 
 def _attacked(config: Any) -> dict[str, str]:

@@ -66,6 +66,7 @@ def test_it_is_described_by_the_digest_of_its_file_which_the_owner_gives(weights
     with pytest.raises(ValueError, match=f"encryption.weights=FILE.* with the SHA-256 {received.network}"):
         ImageEncryption(received, Key.test("test-0"), SHAPE)
     assert I2P(2, weights, received.network).to_dict() == described
+    assert str(scheme) == f"I2P(block_size=2, network='{described['network']}')", "no path of where the file lies here"
     with pytest.raises(ValueError, match=rf"has the SHA-256 {received.network}, not {'0' * 64}"):
         I2P(2, weights, "0" * 64)
 

@@ -51,7 +51,7 @@ def test_claims_of_several_owners_name_their_number_and_are_apart():
     said = {"by": "measured", "commit": "0123abc", "hardware": "a machine", "command": "vitcrypt run keys=5"}
     found = [each for each in claims_of(results, {}, lambda _: said) if each.kind == "accuracy"]
     assert {(each.scheme.values.get("keys"), each.key_scope, each.keys) for each in found} == {
-        *((number, "per_client", number) for number in (1, 2, 5, 20)),
+        *((number, "per_client", number) for number in (1, 2, 5, 20, 100, 400, 1000)),
         (None, "per_image", 1),
     }
     assert len({each.path for each in found}) == len(found)

@@ -1,6 +1,7 @@
 """Dynamic batching: everyone gets the answer to what he sent, whatever it was computed with."""
 
 import asyncio
+import threading
 import time
 
 import httpx
@@ -70,6 +71,18 @@ def test_what_arrives_while_a_batch_is_computed_becomes_one_batch():
 
     running(batcher, ask)
     assert backend.sizes == [1, 10]
+
+
+@pytest.mark.parametrize(("seconds", "thread"), [(0.0, "MainThread"), (0.02, "inference_0")])
+def test_only_what_is_slow_is_handed_to_the_thread(seconds, thread):
+    backend, threads = Counted(seconds), []
+    batcher = Batcher(lambda batch: (threads.append(threading.current_thread().name), backend(batch))[1])
+
+    async def ask():
+        return [(await batcher(images(i))).argmax() for i in range(3)]
+
+    assert running(batcher, ask) == [0, 1, 2]
+    assert threads == ["inference_0", thread, thread], "how slow it is the first one tells"
 
 
 def test_places_are_given_in_order_and_not_for_ever():

@@ -195,8 +195,9 @@ def _sizes(budget: Budget, network: str) -> list[str]:
 
 
 def _scope(candidate: Candidate, wanted: str) -> list[str]:
-    """Return the wanted key scope, or the one that the scheme is for."""
-    scopes = candidate.scheme.properties.key_scopes
+    """Return the wanted key scope, or the one that the scheme is for; without a key there is none for each image."""
+    properties = candidate.scheme.properties
+    scopes = properties.key_scopes if properties.keyed else ("shared",)
     return [f"key_scope={wanted if wanted in scopes else scopes[0]}"]
 
 

@@ -43,6 +43,11 @@ class OfWeights(Scheme):
             described["network"] = self.file().sha256
         return {name: value for name, value in described.items() if value is not None}
 
+    def __str__(self) -> str:
+        """Return the scheme as others know it, for records: without where a file lies here."""
+        values = [f"{name}={value!r}" for name, value in self.to_dict().items() if name != "name"]
+        return f"{type(self).__name__}({', '.join(values)})"
+
 
 def read_weights(path: str, limit: int, parse: Callable[..., Any], *options: int) -> Weights:
     """Read a file once in each process while it stays as it is: threads of a network do not live on in a forked one.

@@ -115,7 +115,7 @@ def create_app(
             ("bytes", "Bytes of requests that are not answered"),
         )
     ]
-    shape, dtype = bundle.accepts
+    accepts = shape, dtype = bundle.accepts
     each = math.prod(shape) * dtype.itemsize
     images, size = 8 * max(limits.max_images, max_batch), 8 * limits.max_bytes // workers
     places = Room(min(-(-images // workers), max(1, size // each)), waiting[0])
@@ -141,8 +141,10 @@ def create_app(
     app.state.on_drop = lambda reason: drops.labels(reason).inc()
 
     def authorise(request: Request) -> None:
+        if token is None:
+            return
         sent = request.headers.get("authorization", "").encode()
-        if token is not None and not hmac.compare_digest(sent, f"Bearer {token}".encode()):
+        if not hmac.compare_digest(sent, f"Bearer {token}".encode()):
             detail = "send the token of this service: Authorization: Bearer TOKEN"
             raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
 
@@ -155,6 +157,31 @@ def create_app(
     async def refuse(request: Request, error: HTTPException) -> Response:
         detail = f"Not Found; there are {', '.join(PATHS)}" if error.status_code == 404 else error.detail
         return answer(request, error.status_code, {"detail": detail}, **(error.headers or {}))
+
+    @app.post("/predict", response_model=Answers, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
+    async def predict(request: Request) -> Response:
+        """Predict the classes of encrypted images."""
+        started = time.perf_counter()
+        authorise(request)
+        sent, expected = request.headers.get(FINGERPRINT), bundle.fingerprint
+        if expected is not None and sent is None:
+            raise HTTPException(428, f"send {FINGERPRINT}, of the key of the images; this network expects {expected}")
+        if expected is not None and sent != expected:
+            detail = f"the images are under key {str(sent)[:64]}, this network was trained under {expected}"
+            raise HTTPException(409, detail)
+        kind = kind_of(request, accepts, jpeg)
+        if places.crowded:
+            raise FullError
+        async with body_of(request, limits, memory) as body:
+            files = [body]
+            if kind == FORM:
+                files = await _worked(len(body), files_of, request.headers["content-type"], body, limits)
+            count = count_of(kind, files, accepts, limits)
+            async with places.hold(count, limits.wait_seconds):
+                work = 0 if kind == RAW else max(len(body), count * each)
+                logits = await batcher(await _worked(work, decode_all, kind, files, accepts, jpeg))
+        seconds.observe(time.perf_counter() - started)
+        return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
 
     @app.get("/health")
     async def health(request: Request) -> Response:
@@ -182,31 +209,6 @@ def create_app(
             told = prometheus.CollectorRegistry()
             multiprocess.MultiProcessCollector(told)  # type: ignore[no-untyped-call]
         return Response(prometheus.generate_latest(told), media_type=prometheus.CONTENT_TYPE_LATEST)
-
-    @app.post("/predict", response_model=Answers, responses=refusals(*REFUSALS), openapi_extra=PREDICT)
-    async def predict(request: Request) -> Response:
-        """Predict the classes of encrypted images."""
-        started = time.perf_counter()
-        authorise(request)
-        sent, expected = request.headers.get(FINGERPRINT), bundle.fingerprint
-        if expected is not None and sent is None:
-            raise HTTPException(428, f"send {FINGERPRINT}, of the key of the images; this network expects {expected}")
-        if expected is not None and sent != expected:
-            detail = f"the images are under key {str(sent)[:64]}, this network was trained under {expected}"
-            raise HTTPException(409, detail)
-        kind = kind_of(request, bundle.accepts, jpeg)
-        if places.crowded:
-            raise FullError
-        async with body_of(request, limits, memory) as body:
-            files = [body]
-            if kind == FORM:
-                files = await _worked(len(body), files_of, request.headers["content-type"], body, limits)
-            count = count_of(kind, files, bundle.accepts, limits)
-            async with places.hold(count, limits.wait_seconds):
-                work = 0 if kind == RAW else max(len(body), count * each)
-                logits = await batcher(await _worked(work, decode_all, kind, files, bundle.accepts, jpeg))
-        seconds.observe(time.perf_counter() - started)
-        return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
 
     return app
 

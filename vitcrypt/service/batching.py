@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +16,15 @@ from numpy.typing import NDArray
 
 from vitcrypt.service.onnx import Backend
 
+AT_ONCE = 5e-3
+"""Seconds; what is computed in less is not handed to the thread, which would cost a good part of them."""
+
 
 class Batcher:
     """Call it with images; it returns their logits when the batch that they came into is computed.
 
     While one batch is computed the next one gathers, so under load batches are full without anybody waiting for it.
+    A batch that takes less than `AT_ONCE` is computed by the event loop itself.
 
     Args:
         backend: What computes them.
@@ -39,6 +45,7 @@ class Batcher:
         self.backend, self.on_batch = backend, on_batch
         self.max_batch, self.max_wait = max_batch, max_wait
         self.queued = 0
+        self._each = math.inf  # seconds that an image of the last batch took
         self._waiting: deque[tuple[NDArray[Any], asyncio.Future[NDArray[np.float32]]]] = deque()
         self._arrived, self._full = asyncio.Event(), asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "inference")
@@ -70,7 +77,10 @@ class Batcher:
                 if self.on_batch is not None:
                     self.on_batch(len(batch))
                 try:
-                    logits = await loop.run_in_executor(self._thread, self.backend, batch)
+                    if len(batch) * self._each < AT_ONCE:
+                        logits = self._compute(batch)
+                    else:
+                        logits = await loop.run_in_executor(self._thread, self._compute, batch)
                 except Exception as error:  # of the backend: those who wait get it, and the next batch is tried
                     self._fail(taken, error)
                     continue
@@ -82,6 +92,12 @@ class Batcher:
         finally:
             self._fail(list(self._waiting), ConnectionAbortedError("the service is shutting down"))
             self._thread.shutdown(wait=False)
+
+    def _compute(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        started = time.perf_counter()
+        logits = self.backend(batch)
+        self._each = (time.perf_counter() - started) / len(batch)
+        return logits
 
     async def _gathered(self) -> None:
         """Wait for a full batch, but not long."""

@@ -74,12 +74,13 @@ def kind_of(request: Request, accepts: Accepts, jpeg: bool) -> str:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     shape, dtype = accepts
-    raw = f"{RAW} ({dtype.name} [N, {', '.join(map(str, shape))}])"
-    files = {PNG: shape[0] == 3, JPEG: jpeg, raw: True, FORM: True}
-    allowed = [raw] if dtype.kind == "f" else [name for name, taken in files.items() if taken]
-    if kind != RAW and kind not in allowed:
-        raise HTTPException(415, f"Content-Type is {kind[:64] or 'missing'}; send {' or '.join(allowed)}")
-    return kind
+    files = {PNG: shape[0] == 3, JPEG: jpeg, RAW: True, FORM: True}
+    allowed = [name for name, taken in files.items() if taken and (dtype.kind != "f" or name == RAW)]
+    if kind in allowed:
+        return kind
+    what = {RAW: f"{RAW} ({dtype.name} [N, {', '.join(map(str, shape))}])"}
+    named = " or ".join(what.get(name, name) for name in allowed)
+    raise HTTPException(415, f"Content-Type is {kind[:64] or 'missing'}; send {named}")
 
 
 def files_of(header: str, body: bytes, limits: Limits) -> list[bytes]:

@@ -81,6 +81,16 @@ class Room:
         """
         if self.crowded:
             raise FullError
+        if not self.asked and self.fits(count):
+            self._change(count)
+        else:
+            await self._wait(count, patience)
+        try:
+            yield
+        finally:
+            self.leave(count)
+
+    async def _wait(self, count: int, patience: float) -> None:
         self.asked += count
         try:
             async with asyncio.timeout(patience), self._turn:
@@ -92,10 +102,6 @@ class Room:
             raise FullError from None
         finally:
             self.asked -= count
-        try:
-            yield
-        finally:
-            self.leave(count)
 
 
 def is_loopback(host: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.linalg import lstsq
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 from torch import Tensor
 
 from vitcrypt.attacks.blocks import Floats
@@ -75,10 +75,21 @@ def fitted_linear(sources: Floats, targets: Floats, queries: Floats) -> Floats:
     """Map `queries` [q, d] by the affine map of least norm that takes `sources` [k, d] to `targets` [k, e]."""
     mean, image = sources.mean(0), targets.mean(0)
     # what sources a query is made of, then the same of the targets: the whole map is ten times the work
-    cutoff = np.finfo(np.float64).eps * max(sources.shape)
-    shares = lstsq((sources - mean).T, (queries - mean).T, cond=cutoff, lapack_driver="gelsy")[0]
-    found: Floats = shares.T @ (targets - image) + image
+    found: Floats = _shares(sources - mean, queries - mean).T @ (targets - image) + image
     return found
+
+
+def _shares(sources: Floats, queries: Floats) -> Floats:
+    """Return of least norm the shares [k, q] of sources [k, d] that make queries [q, d], or come nearest to them."""
+    if len(sources) > sources.shape[1]:  # normal equations cost a quarter, and show by what they make if they are good
+        try:
+            shares: Floats = sources @ cho_solve(cho_factor(sources.T @ sources, overwrite_a=True), queries.T)
+        except LinAlgError:  # the sources do not span all there is
+            shares = np.full((len(sources), len(queries)), np.nan)
+        if np.abs(sources.T @ shares - queries.T).max() <= 1e-4 * np.abs(queries).max():
+            return shares
+    cutoff = np.finfo(np.float64).eps * max(sources.shape)
+    return lstsq(sources.T, queries.T, cond=cutoff, lapack_driver="gelsy")[0]  # type: ignore[no-any-return]
 
 
 def squared_distances(ones: Floats, others: Floats) -> Floats:
