@@ -2,5 +2,5 @@
 
 import os
 
-# On a busy machine, threads that spin cost a factor of ten. OpenMP reads this when torch is loaded, so it is set before.
+# On a busy machine, threads that spin cost a factor of ten. OpenMP reads this when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
