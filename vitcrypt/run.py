@@ -1,6 +1,5 @@
 """Train and test a network on encrypted images: `python -m vitcrypt.run encryption=proposed model=vit_b16`."""
 
-import os
 import sys
 
 import hydra
@@ -26,7 +25,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run with command-line arguments; end with a message rather than a traceback where the user can mend it."""
     if arguments is not None:
         sys.argv[1:] = arguments
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine, threads that spin cost a factor of ten
     with errors.explained("config"):
         refuse_keys(sys.argv[1:])
         with checked():

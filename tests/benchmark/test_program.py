@@ -11,7 +11,7 @@ from program import environment
 from vitcrypt.benchmark import plan, program
 
 SCHEMES = Path(__file__).parent / "schemes"
-TINY = plan.Budget(64, 40, {"vit_micro": 1, "resnet18": 1}, 4, 64, 40, {})
+TINY = plan.Budget(64, 40, {"vit_micro": 1, "resnet18": 1}, 4, 64, 2000, {})
 
 
 def without_topology(*given):
@@ -39,6 +39,7 @@ def test_a_card_of_a_stranger_is_complete_and_made_once(tmp_path, monkeypatch, c
     assert steps["resnet18 on reversedblocks"]["under_another_key"] is not None
     assert steps["linear_map"]["verdict"] == "broken"  # 719 pairs and digits of 64 values
     assert {"link, exact", "link, jpeg90"} < steps.keys()
+    assert "attack.observation.gallery=360" in steps["link, exact"]["overrides"], "there are no 2,000 test images"
     assert "is an attack on" in steps["jigsaw"]["not_run"]
     assert any(line.startswith("Broken by linear_map with") for line in card["sentences"])
     assert "reversedblocks: attacks" in printed

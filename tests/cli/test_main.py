@@ -149,6 +149,21 @@ def test_what_needs_neither_torch_nor_hydra_loads_neither(tmp_path, arguments):
     assert done.stdout.splitlines()[-1] == "loaded:", done.stdout + done.stderr
 
 
+WAITING = """
+import os, sys
+sys.modules["torch"] = None  # to import it is an error
+import vitcrypt.experiment
+print(os.environ["OMP_WAIT_POLICY"])
+"""
+
+
+@pytest.mark.parametrize("asked", [None, "ACTIVE"])
+def test_threads_are_told_how_to_wait_before_torch_is_loaded_and_no_choice_is_overruled(asked):
+    given = environment() | ({} if asked is None else {"OMP_WAIT_POLICY": asked})
+    done = subprocess.run([sys.executable, "-c", WAITING], env=given, capture_output=True, text=True)
+    assert done.stdout.strip() == (asked or "PASSIVE"), done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["vitcrypt", "vitcrypt.cli"])
 def test_both_modules_are_the_console_script(module):

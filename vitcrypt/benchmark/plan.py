@@ -125,7 +125,7 @@ def _transferred(
 
 
 def attacks(
-    candidate: Candidate, data: list[str], budget: Budget, shape: Shape, examined: Examined, images: int
+    candidate: Candidate, data: list[str], budget: Budget, shape: Shape, examined: Examined, images: int, tests: int
 ) -> list[Step]:
     """Return all attacks; one that does not apply says so itself, before it begins.
 
@@ -136,13 +136,14 @@ def attacks(
         shape: (C, H, W) of an image.
         examined: What the scheme was found to be.
         images: Training images there are.
+        tests: Test images there are, of which ciphertexts and galleries are made.
     """
     shared = [*data, *candidate.overrides, *_scope(candidate, "shared")]
     each = [*data, *candidate.overrides, *_scope(candidate, "per_image")]
     symbols = examined.linear or "bytes"
     needed = shape[0] * shape[1] * shape[2] * (2 if symbols == "nibbles" else 1) + 1
     known, public = min(needed, images // 2), min(budget.many, images // 2)
-    few = f"attack.observation.ciphertexts={budget.ciphertexts}"
+    few = f"attack.observation.ciphertexts={min(budget.ciphertexts, tests)}"
     many = [few, f"attack.observation.intercepted={public}", f"attack.observation.public_images={public}"]
     told = f"attack.method.symbols={symbols}"
     found = {
@@ -166,8 +167,9 @@ def attacks(
         target = point.value.replace(":", ".")
         own = ["attack=fr", f"attack.method._target_={target}", "~attack.method.variant", _allowed(candidate, target)]
         steps.append(Step(point.name, "attack", [*shared, *own, *many, f"names.attack={point.name}"], 1.0, "attack"))
+    gallery = f"attack.observation.gallery={min(budget.gallery, tests)}"
     for copies in ("exact", "jpeg90"):
-        options = [few, f"attack.observation.gallery={budget.gallery}", f"attack.observation.gallery_copies={copies}"]
+        options = [few, gallery, f"attack.observation.gallery_copies={copies}"]
         options += [f"attack.observation.public_images={public}"] * bool(budget.learned)  # to learn from, if it must
         steps.append(Step(f"link, {copies}", "attack", [*each, "attack=link", *options], 2.0, "linkage"))
     return steps

@@ -78,7 +78,7 @@ class Benchmark:
         for finding in examined.findings:
             console.print(f"  {finding.what}: {finding.told}", style="" if finding.honest else "bold red")
         trained = trainings(candidate, self.data, budget, shape, candidate.scheme.output_shape(shape))
-        attacked = attacks(candidate, self.data, budget, shape, examined, len(images.train))
+        attacked = attacks(candidate, self.data, budget, shape, examined, len(images.train), len(images.test))
         classifier = next(step.name for step in trained if step.name == "resnet18 on plain")
         progress = _Progress([*trained, *attacked])
         for step in trained:
