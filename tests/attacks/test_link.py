@@ -95,7 +95,7 @@ def test_what_a_scheme_or_an_observation_lacks_is_said():
         def stages(self, shape):
             return {}
 
-    with pytest.raises(ValueError, match=r"mine names nothing that its keys leave as it is; write Mine.invariants"):
+    with pytest.raises(ValueError, match=r"mine names nothing that its keys leave as it is; a class may say what does"):
         Link()(Observation(Mine(4), images, gallery=images))
     with pytest.raises(ValueError, match=r"link needs candidates.*observation.gallery"):
         Link()(Observation(LE(4), images))

@@ -60,7 +60,7 @@ class Link:
             if observation.public_images is not None:
                 return LearnedLink()(observation)
             raise ValueError(
-                f"link: {error}; write {type(scheme).__name__}.invariants (vitcrypt/encryption/invariants.py has "
+                f"link: {error}; a class may say what does (Scheme.invariants; vitcrypt/encryption/invariants.py has "
                 "some), or set attack.observation.public_images=5000 for networks to learn from"
             ) from None
         pieces = torch.split(gallery, self.chunk)
