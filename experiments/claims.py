@@ -78,6 +78,7 @@ OTHERWISE |= {
     ("benchmark", "ele"): "1257882",
 }
 OTHERWISE |= {("i2p", "itn"): "34b35cb", ("orbit", "itn"): "e45c50a"}
+OTHERWISE |= {("orbit", "itn", "proposed"): "5d1d791"}
 OTHERWISE |= {("fig4", "itn", "pe"): "2bfe569", ("fig4", "itn", "proposed", 224): "2bfe569"}
 OTHERWISE |= {("fig4", "gan", "proposed", 224): "2bfe569", ("fig4", "jigsaw", "etc"): "6c8a2f5"}
 OTHERWISE |= {("break_curve", "jigsaw", "proposed", 32): "5d1d791", ("break_curve", "digits"): "2bfe569"}
