@@ -1,4 +1,4 @@
-"""Dynamic batching: what concurrent requests bring is computed together, by one thread."""
+"""Dynamic batching: what concurrent requests bring is computed together."""
 
 from __future__ import annotations
 
