@@ -1,6 +1,5 @@
 """ViTs whose random weights are large, so that a mistake shows in the logits, and images as they see them."""
 
-import atexit
 import tempfile
 from functools import cache
 
@@ -48,15 +47,19 @@ def seen(image, dtype=torch.float64):
 
 
 @cache
+def _folder():
+    """A folder that is gone with the process, and not before: what only `atexit` holds a forked child lets go."""
+    return tempfile.TemporaryDirectory()
+
+
+@cache
 def unet_file():
-    """The file of a small U-Net of two levels, random but for its running statistics; it is gone with the process."""
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
+    """The file of a small U-Net of two levels, random but for its running statistics."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = UNet(3, 4, 2)
         network(torch.rand(16, 3, 8, 12) * 2 - 1)
-    save_file(network.state_dict(), path := f"{folder.name}/h.safetensors")
+    save_file(network.state_dict(), path := f"{_folder().name}/h.safetensors")
     return path
 
 
