@@ -64,10 +64,10 @@ def test_a_random_matrix_falls_to_pairs_and_distances_place_a_point():
     matrix, offset = random.normal(size=(20, 20)), random.normal(size=20)
     plain, queries = random.normal(size=(21, 20)), random.normal(size=(5, 20))
     found = fitted_linear(plain @ matrix + offset, plain, queries @ matrix + offset)
-    np.testing.assert_allclose(found, queries, atol=1e-6)
+    np.testing.assert_allclose(found, queries, atol=1e-8)
     plain[:, :2] = matrix[:2] = 0  # less than all directions: of those that no pair shows nothing is told
     found = fitted_linear(plain @ matrix + offset, plain, queries @ matrix + offset)
-    np.testing.assert_allclose(found, np.pad(queries[:, 2:], ((0, 0), (2, 0))), atol=1e-6)
+    np.testing.assert_allclose(found, np.pad(queries[:, 2:], ((0, 0), (2, 0))), atol=1e-8)
     plain[:, :2] = random.normal(size=(21, 2))
     for public in (None, random.normal(size=(10, 20))):
         np.testing.assert_allclose(located(plain, squared_distances(queries, plain), public), queries, atol=1e-6)

@@ -5,6 +5,7 @@ position. With fewer pairs, `LinearMap` restores what lies in the span of the kn
 public images make likely (the mean of a Gaussian, given the distances).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,12 +83,12 @@ def fitted_linear(sources: Floats, targets: Floats, queries: Floats) -> Floats:
 def _shares(sources: Floats, queries: Floats) -> Floats:
     """Return of least norm the shares [k, q] of sources [k, d] that make queries [q, d], or come nearest to them."""
     if len(sources) > sources.shape[1]:  # normal equations cost a quarter, and show by what they make if they are good
-        try:
-            shares: Floats = sources @ cho_solve(cho_factor(sources.T @ sources, overwrite_a=True), queries.T)
-        except LinAlgError:  # the sources do not span all there is
-            shares = np.full((len(sources), len(queries)), np.nan)
-        if np.abs(sources.T @ shares - queries.T).max() <= 1e-4 * np.abs(queries).max():
-            return shares
+        with suppress(LinAlgError):  # the sources do not span all there is
+            factor, wanted = cho_factor(sources.T @ sources, overwrite_a=True), queries.T
+            shares: Floats = sources @ cho_solve(factor, wanted)
+            shares += sources @ cho_solve(factor, wanted - sources.T @ shares)  # what the square of the condition took
+            if np.abs(sources.T @ shares - wanted).max() <= 1e-6 * np.abs(wanted).max():
+                return shares
     cutoff = np.finfo(np.float64).eps * max(sources.shape)
     return lstsq(sources.T, queries.T, cond=cutoff, lapack_driver="gelsy")[0]  # type: ignore[no-any-return]
 
