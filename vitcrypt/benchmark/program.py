@@ -87,7 +87,7 @@ class Benchmark:
             named = self.result(classifier)
             looks = isinstance(named, TrainingResult) and step.part == "attack"
             self._step(step, progress, [f"classifier={named.folder}"] if named is not None and looks else [])
-        for step in self._curves(attacked):
+        for step in self._curves():
             progress.add(step)
             self._step(step, progress)
         card = Card.of(candidate, self.budget, [*self.data, *self.settings], examined, measured, self.outcomes)
@@ -159,14 +159,14 @@ class Benchmark:
         self.outcomes.append(Outcome(step, result, why_not, other, time.monotonic() - started))
         console.print(f"  {step.name}: {self.outcomes[-1].told}")
 
-    def _curves(self, steps: list[Step]) -> Iterator[Step]:
+    def _curves(self) -> Iterator[Step]:
         """Yield the attacks on ciphertexts alone, and on known pairs, that restored most, with less."""
-        for held, counted in (("ciphertexts", "ciphertexts"), ("known", "known")):
+        for held in ("ciphertexts", "known"):
             ended = [
                 (outcome.result.metrics.restored.best.median, outcome.step)
                 for outcome in self.outcomes
                 if isinstance(outcome.result, AttackResult)
-                and BY_NUMBER.get(outcome.step.name) == counted
+                and BY_NUMBER.get(outcome.step.name) == held
                 and judge(outcome.result).word in ("broken", "leaks")
             ]
             if ended:
