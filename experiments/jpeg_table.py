@@ -11,7 +11,7 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 COLUMNS = ("scheme / block", "side", "quality", "bytes", "of plain JPEG", "restored", "linked %", "jigsaw")
@@ -44,7 +44,7 @@ def trained(folder: Path, network: str) -> Trained:
 
 def compared(folder: Path) -> None:
     """Print what JPEG costs a training, seed by seed, as Markdown."""
-    columns = ("scheme / block", "network", "seeds", "to the byte", "quality 80", "difference", "of each seed")
+    columns = ("scheme / block", "network", "seeds", "to the byte", "quality 80", "difference (sd)", "of each seed")
     print(f"| {' | '.join(columns)} |")
     print("|" + " --- |" * len(columns))
     for network in ("vit_micro", "resnet18"):
@@ -55,10 +55,10 @@ def compared(folder: Path) -> None:
             if not pairs:
                 continue
             first, second = (mean(each) for each in zip(*pairs, strict=True))
-            apart = ", ".join(f"{b - a:+.2f}" for a, b in pairs)
-            print(
-                f"| {words} | {network} | {len(seeds)} | {first:.2f} | {second:.2f} | {second - first:+.2f} | {apart} |"
-            )
+            apart = [b - a for a, b in pairs]
+            cells = [words, network, str(len(seeds)), f"{first:.2f}", f"{second:.2f}"]
+            cells += [f"{mean(apart):+.2f}" + (f" ({stdev(apart):.2f})" if len(apart) > 1 else "")]
+            print(f"| {' | '.join([*cells, ', '.join(f'{each:+.2f}' for each in apart)])} |")
 
 
 def cells(row: dict[str, Any], *accuracies: float | None) -> list[str]:

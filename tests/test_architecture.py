@@ -13,7 +13,7 @@ ROOMS = {  # what else it may use
     "__main__": {"cli"},
     "attack": {"experiment"},
     "attacks": {"encryption", "models"},  # one of them trains a classifier
-    "benchmark": {"data", "encryption", "experiment", "keys", "metrics", "report"},
+    "benchmark": {"encryption", "experiment", "keys", "metrics", "report"},
     "cli": {"attack", "benchmark", "data", "encryption", "experiment", "folders", "keys", "report", "run", "service"},
     "data": {"encryption"},
     "encryption": set(),  # it is handed keys

@@ -41,8 +41,11 @@ def test_timm_builds_the_network_that_was_trained(tmp_path, monkeypatch):
     ):
         assert words in card
     assert str(tmp_path) not in card + json.dumps(config)
-    with pytest.raises(FileExistsError, match="--hub"):
-        check_for_hub(typed(RECORD), bundle, tmp_path / "hub")
+    write_for_hub(typed(RECORD), bundle, tmp_path / "hub")  # as a command does that was broken off after it
+    (tmp_path / "hub" / "README.md").write_text("mine")
+    with pytest.raises(FileExistsError, match="nothing is overwritten"):
+        write_for_hub(typed(RECORD), bundle, tmp_path / "hub")
+    assert (tmp_path / "hub" / "README.md").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -54,10 +57,10 @@ def test_timm_builds_the_network_that_was_trained(tmp_path, monkeypatch):
         ({"fold_key": True}, "these weights hold the key"),
     ],
 )
-def test_what_timm_cannot_build_or_holds_a_key_is_refused_before_anything_is_written(tmp_path, changes, reason):
+def test_what_timm_cannot_build_or_holds_a_key_is_refused_before_anything_is_written(changes, reason):
     from bundles import described
 
     bundle = described(model={**VIT, **{name: value for name, value in changes.items() if name != "fold_key"}})
     record = changed(RECORD, config__model={**VIT, **changes})
     with pytest.raises(ValueError, match=reason):
-        check_for_hub(typed(record), bundle, tmp_path / "hub")
+        check_for_hub(typed(record), bundle)

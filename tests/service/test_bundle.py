@@ -167,6 +167,22 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_an_export_that_was_broken_off_between_its_folders_goes_on_and_overwrites_nothing(run, tmp_path):
+    out, hub, triton = tmp_path / "out", tmp_path / "hub", tmp_path / "models/digits"
+    expected = export(run, out, hub, triton)
+    shutil.rmtree(triton)
+    assert export(run, out, hub, triton) == expected
+    assert (triton / "1/model.onnx").exists()
+    (hub / "mine").touch()
+    with pytest.raises(FileExistsError, match="hub exists"):
+        export(run, out, hub, triton)
+    with pytest.raises(FileExistsError, match="another name for --triton"):
+        export(run, tmp_path / "other", triton=triton)
+    assert (hub / "mine").exists()
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
 def test_runs_from_before_there_was_a_choice_of_networks_are_exported_as_what_they_are(run, tmp_path):
     expected = export(run, tmp_path / "now")
     old = shutil.copytree(run, tmp_path / "old")

@@ -38,8 +38,9 @@ def test_triton_is_given_the_graph_with_normalisation_inside_and_the_names_of_it
     images = sample_images(bundle.image_size)
     expected = Served(network_of(bundle)).eval()(images).detach().numpy()
     assert np.allclose(onnx_backend(folder / "1/model.onnx", 1)(images.numpy()), expected, atol=1e-4)
-    with pytest.raises(FileExistsError, match="never overwritten"):
-        write_triton(bundle, folder)
+    write_triton(bundle, folder)  # the same again: a command that was broken off after it goes on
+    with pytest.raises(FileExistsError, match="nothing is overwritten"):
+        write_triton(bundle, folder, max_batch=8)
     with pytest.raises(ValueError, match="the name of a model"):
         write_triton(bundle, folder.parent / 'x" y')
 

@@ -3,8 +3,10 @@
 Those that need SciPy are imported when one of them is first asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from vitcrypt import lazily
 from vitcrypt.attacks.fr import FR
 from vitcrypt.attacks.observation import Attack, Budget, Observation, Oracle, Reconstruction
 from vitcrypt.attacks.plaintext import ChosenPlaintext, KnownPlaintext
@@ -43,11 +45,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _holding(_: str) -> tuple[ModuleType, ...]:
     from vitcrypt.attacks import jigsaw, learned, link, maps, statistics, weight_diff
 
-    for module in (jigsaw, learned, link, maps, statistics, weight_diff):
-        globals().update({given: value for given, value in vars(module).items() if given in __all__})
-    return globals()[name]
+    return jigsaw, learned, link, maps, statistics, weight_diff
+
+
+__getattr__ = lazily(__name__, _holding)

@@ -53,7 +53,7 @@ class Link:
             apart = [torch.cdist(vectors, scheme.features(part)) for part in torch.split(gallery, self.chunk)]
             return _nearest(gallery, torch.cat(apart, 1).float())
         keyed = scheme.properties.keyed
-        invariants = scheme.invariants if keyed else _values
+        invariants = scheme.invariants if keyed else lambda images: images.flatten(1).float()
         try:
             rows = torch.cat([invariants(part) for part in torch.split(observation.ciphertexts, self.chunk)])
         except NotImplementedError as error:
@@ -71,7 +71,3 @@ class Link:
 
 def _nearest(gallery: Tensor, distances: Tensor) -> Reconstruction:
     return Reconstruction(gallery[distances.argmin(1)], distances=distances)
-
-
-def _values(images: Tensor) -> Tensor:
-    return images.flatten(1).float()

@@ -177,13 +177,14 @@ def attacks(
 
 def curve(attack: Step, held: str, most: int) -> list[Step]:
     """Return an attack with less of what it gains from: 1, 10, 100, ... of `ciphertexts`, `intercepted` or `known`."""
-    counts = [count for count in (1, 10, 100, 1000) if count < most]
-    steps = []
-    for count in counts:
-        changed = [entry for entry in attack.overrides if not entry.startswith(("attack.observation.intercepted",))]
-        changed += [f"attack.observation.{held}={count}"]
-        steps.append(Step(f"{attack.name} from {count} {held}", "attack", changed, 0.5, "curve"))
-    return steps
+    kept = [entry for entry in attack.overrides if not entry.startswith("attack.observation.intercepted")]
+    return [
+        Step(
+            f"{attack.name} from {count} {held}", "attack", [*kept, f"attack.observation.{held}={count}"], 0.5, "curve"
+        )
+        for count in (1, 10, 100, 1000)
+        if count < most
+    ]
 
 
 def _allowed(candidate: Candidate, target: str) -> str:

@@ -23,7 +23,6 @@ from vitcrypt.benchmark.card import Card, Outcome, write_card
 from vitcrypt.benchmark.declarations import examine
 from vitcrypt.benchmark.measures import measure
 from vitcrypt.benchmark.plan import BUDGETS, PLAIN, BudgetName, Step, attacks, curve, trainings
-from vitcrypt.data import Splits, cifar10, resize
 from vitcrypt.encryption import SCHEMES, Shape
 from vitcrypt.experiment import attack, train
 from vitcrypt.experiment.blame import strangers
@@ -32,6 +31,7 @@ from vitcrypt.experiment.config import AttackConfig, Config
 from vitcrypt.experiment.evaluate import evaluate
 from vitcrypt.experiment.images import splits_of
 from vitcrypt.experiment.job import Job, configured
+from vitcrypt.experiment.sample import at_hand, resized
 from vitcrypt.jobs.lock import alone_in
 from vitcrypt.report.break_curve import BY_NUMBER
 from vitcrypt.report.printed import Format, print_table
@@ -66,9 +66,9 @@ class Benchmark:
 
     def run(self) -> Card:
         """Judge it; return the card, which is also written."""
-        images = self._images()
+        images = splits_of(self._config())
         candidate, budget = self.candidate, BUDGETS[self.budget]
-        plain = resize(images.test.batch(list(range(min(64, len(images.test)))))["image"], SIZE)
+        plain = resized(images.test, list(range(min(64, len(images.test)))), SIZE)
         shape: Shape = (3, SIZE, SIZE)
         candidate.scheme.check_shape(shape)
         _say("its declarations, tried")
@@ -87,7 +87,7 @@ class Benchmark:
             named = self.result(classifier)
             looks = isinstance(named, TrainingResult) and step.part == "attack"
             self._step(step, progress, [f"classifier={named.folder}"] if named is not None and looks else [])
-        for step in self._curves(attacked):
+        for step in self._curves():
             progress.add(step)
             self._step(step, progress)
         card = Card.of(candidate, self.budget, [*self.data, *self.settings], examined, measured, self.outcomes)
@@ -98,8 +98,8 @@ class Benchmark:
         """Return the result of a step."""
         return next((outcome.result for outcome in self.outcomes if outcome.step.name == name), None)
 
-    def _images(self) -> Splits:
-        """Return the images; a scheme of vitcrypt's, or one with settings, is made of its configuration."""
+    def _config(self) -> Config:
+        """Return a training with the images; a scheme of vitcrypt's, or one with settings, is made of its values."""
         given, encryption = self.candidate.given, PLAIN
         if made := given is None or self.settings:
             self.candidate = replace(self.candidate, overrides=[*self.candidate.overrides, *self.settings])
@@ -110,7 +110,7 @@ class Benchmark:
             config, scheme = configured(Config, values)
         if made:
             self.candidate = replace(self.candidate, given=scheme)
-        return splits_of(config)
+        return config
 
     def _names(self, program: str, overrides: list[str]) -> list[str]:
         """Add what Hydra's command line would: how results are filed."""
@@ -159,14 +159,14 @@ class Benchmark:
         self.outcomes.append(Outcome(step, result, why_not, other, time.monotonic() - started))
         console.print(f"  {step.name}: {self.outcomes[-1].told}")
 
-    def _curves(self, steps: list[Step]) -> Iterator[Step]:
+    def _curves(self) -> Iterator[Step]:
         """Yield the attacks on ciphertexts alone, and on known pairs, that restored most, with less."""
-        for held, counted in (("ciphertexts", "ciphertexts"), ("known", "known")):
+        for held in ("ciphertexts", "known"):
             ended = [
                 (outcome.result.metrics.restored.best.median, outcome.step)
                 for outcome in self.outcomes
                 if isinstance(outcome.result, AttackResult)
-                and BY_NUMBER.get(outcome.step.name) == counted
+                and BY_NUMBER.get(outcome.step.name) == held
                 and judge(outcome.result).word in ("broken", "leaks")
             ]
             if ended:
@@ -207,15 +207,6 @@ class _Progress:
         if (taken := time.monotonic() - started) > 0.5:  # what was skipped says nothing about the rest
             self._seconds, self._weight = self._seconds + taken, self._weight + step.weight
         self._left = [other for other in self._left if other is not step]
-
-
-def at_hand() -> list[str]:
-    """Return overrides for CIFAR-10 where it is on this machine, else for scikit-learn's digits."""
-    try:
-        cifar10(download=False)
-    except FileNotFoundError:
-        return ["data=digits"]
-    return ["data=cifar10"]
 
 
 def _composed(name: str, overrides: list[str]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 Torch, Lightning and torchvision are imported when what needs them is first used: who encrypts a folder needs none.
 """
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from vitcrypt import lazily
 from vitcrypt.data.manifest import Manifest
 from vitcrypt.data.stratified import TEST_INDEX
 
@@ -39,19 +41,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _holding(name: str) -> tuple[ModuleType, ...]:
     if name == "ImageDataModule":
-        from vitcrypt.data.datamodule import ImageDataModule
+        from vitcrypt.data import datamodule
 
-        return ImageDataModule
+        return (datamodule,)
     if name in ("cifar10", "cifar100"):
         from vitcrypt.data import cifar
 
-        return getattr(cifar, name)
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return (cifar,)
     from vitcrypt.data import datasets, decode, packed, sources, transforms
 
-    for module in (datasets, decode, packed, sources, transforms):
-        globals().update({given: value for given, value in vars(module).items() if given in __all__})
-    return globals()[name]
+    return datasets, decode, packed, sources, transforms
+
+
+__getattr__ = lazily(__name__, _holding)

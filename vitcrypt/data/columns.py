@@ -72,6 +72,12 @@ class Texts(Lazy[str]):
         self._bytes += text.encode(errors="surrogatepass")
         self._ends.append(len(self._bytes))
 
+    def extend(self, texts: Texts) -> None:
+        """Take all of others."""
+        ends = np.frombuffer(texts._ends, np.int64)[1:] + len(self._bytes)
+        self._bytes += texts._bytes
+        self._ends.frombytes(ends.tobytes())
+
     def at(self, position: int) -> str:
         """Decode."""
         part = self._bytes[self._ends[position] : self._ends[position + 1]]

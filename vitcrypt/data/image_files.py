@@ -62,14 +62,12 @@ class ImageFiles(Lazy[ImageFile]):
         self.folders, self._names, self._places, self._index, self._order = folders, names, places, index, order
 
     @classmethod
-    def of(cls, found: Iterable[tuple[ClassFolder, Iterable[str]]], index: Iterable[int]) -> ImageFiles:
+    def of(cls, found: Iterable[tuple[ClassFolder, Texts]], index: Iterable[int]) -> ImageFiles:
         """Return the images of these names in class folders; `index` counts them."""
         folders, names, places = list[ClassFolder](), Texts(), list[NDArray[np.int64]]()
         for folder, inner in found:
-            before = len(names)
-            for name in inner:
-                names.append(name)
-            places.append(np.full(len(names) - before, len(folders)))
+            names.extend(inner)
+            places.append(np.full(len(inner), len(folders)))
             folders.append(folder)
         return cls(folders, names, np.concatenate(places or [np.zeros(0, np.int64)]), np.fromiter(index, np.int64))
 

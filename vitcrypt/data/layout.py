@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +87,7 @@ class Folder:
                 raise ValueError(f"{path} and {before} are one folder, by a link, and each counts once; remove one")
             _refuse_closed(path, os.R_OK | os.X_OK)
             with os.scandir(path) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                found = sorted(entries, key=attrgetter("name"))
             for entry in found:
                 self._sort_in(entry, content)
         except OSError as error:

@@ -38,6 +38,8 @@ SHOWN = 3  # differences of a kind that are named
 HEAD_BYTES = 4096
 MAX_BYTES = 2**29
 """Of a manifest: enough for two million images."""
+FORBIDDEN = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
+"""In the name of a file or folder."""
 MAX_PACKED = 32
 """How many times as large as an .npz file its manifest may be when it is unpacked; checksums cannot be compressed."""
 
@@ -294,8 +296,7 @@ _IN_USE: WeakValueDictionary[tuple[int, ...], Manifest] = WeakValueDictionary()
 
 def is_name(name: object) -> bool:
     """Say whether this can name a file or folder, on every system and in one piece."""
-    forbidden = r"[/\\\x00-\x1f\x7f-\x9f]"
-    return isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..") and not re.search(forbidden, name)
+    return isinstance(name, str) and 0 < len(name) <= 255 and name not in (".", "..") and not FORBIDDEN.search(name)
 
 
 def _is_ours(head: bytes) -> bool:

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vitcrypt.data.decode import has_more_pages, is_deep, plain_size, refuse_unfit, used_bits, with_image
 from vitcrypt.data.formats import UnfitError
-from vitcrypt.jobs.forked import can_fork, forked
+from vitcrypt.jobs.forked import attempt, can_fork, forked
 from vitcrypt.jobs.turns import in_turn
 from vitcrypt.untrusted.text import error_console
 
@@ -123,18 +123,11 @@ def map_files(function: Callable[[S], T], items: Sequence[S], what: str, by: Wor
     Raises:
         ValueError: The function raised it for some files; the others were done. The message has the first ones.
     """
-
-    def attempted(item: S) -> T | ValueError:
-        try:
-            return function(item)
-        except ValueError as error:
-            return error
-
     failed = []
     hidden = not error_console.is_terminal
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with (
-        _mapping(attempted, "one" if by == "processes" and len(items) < MANY else by) as mapped,
+        _mapping(attempt(function), "one" if by == "processes" and len(items) < MANY else by) as mapped,
         Progress(*columns, console=error_console, transient=True, disable=hidden) as bar,
     ):
         for result in bar.track(mapped(items), total=len(items), description=what):

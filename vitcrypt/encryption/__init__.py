@@ -3,8 +3,10 @@
 Torch is imported when what needs it is first asked for: who encrypts a folder does without.
 """
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from vitcrypt import lazily
 from vitcrypt.encryption import scheme as _scheme
 from vitcrypt.encryption.array_encryption import ArrayEncryption
 from vitcrypt.encryption.horio import Horio
@@ -58,18 +60,11 @@ __all__ = [
 ]
 
 
-def _load_others() -> None:
+def _holding(_: str = "") -> tuple[ModuleType, ...]:
     from vitcrypt.encryption import cipher, features, i2p, image_encryption, neuracrypt, noise, orthogonal, permutation
 
-    for module in (cipher, features, i2p, image_encryption, neuracrypt, noise, orthogonal, permutation, _scheme):
-        globals().update({name: value for name, value in vars(module).items() if name in __all__})
+    return cipher, features, i2p, image_encryption, neuracrypt, noise, orthogonal, permutation, _scheme
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _load_others()
-    return globals()[name]
-
-
-_scheme.SCHEMES.load_others = _load_others
+__getattr__ = lazily(__name__, _holding)
+_scheme.SCHEMES.load_others = _holding

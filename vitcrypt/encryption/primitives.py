@@ -75,7 +75,7 @@ def shuffle_pixels(image: A, permutation: A, block_size: int) -> A:
     """In every block put pixel `permutation[..., k]` at place k, its channels together: v'(k) = v(beta_k)."""
     pixels = flat(to_blocks(image, block_size), 2)
     shuffled = take(pixels, permutation[..., None, None, :], -1)
-    return from_blocks(_square(shuffled, block_size), shape_of(image))
+    return from_blocks(shuffled.reshape(*shuffled.shape[:-1], block_size, block_size), shape_of(image))
 
 
 def rotate_flip(blocks: A, symmetry: A) -> A:
@@ -143,10 +143,6 @@ def _cut(image: A, block_size: int) -> A:
     """See [..., C, H, W] as [..., C, H / B, B, W / B, B]."""
     *batch, channels, height, width = image.shape
     return image.reshape(*batch, channels, height // block_size, block_size, width // block_size, block_size)
-
-
-def _square(pixels: A, side: int) -> A:
-    return pixels.reshape(*pixels.shape[:-1], side, side)
 
 
 def shape_of(image: A) -> tuple[int, int, int]:

@@ -298,7 +298,7 @@ class Scheme:
 class Known(dict[str, type[Scheme]]):
     """Schemes by name. A name that is not among them may be of one that torch computes: then those are loaded too."""
 
-    load_others: Callable[[], None]
+    load_others: Callable[[], object]
 
     def __missing__(self, name: str) -> type[Scheme]:
         self.load_others()

@@ -1,6 +1,5 @@
 """Checkpoints that are written as a whole or not at all, know which run they belong to, and never execute anything."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from vitcrypt.jobs import interrupt
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.models.weight_files import read_saved
 from vitcrypt.untrusted.text import one_line
 
 STAMP = "vitcrypt"
@@ -51,12 +51,8 @@ def read_checkpoint(path: Path, identity: str, inputs: dict[str, str] | None = N
         ValueError: It is damaged, or of another run or other inputs.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # compares the checksums, which torch.load does not
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"checksum of {damaged}")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make the reader raise anything
+        checkpoint = read_saved(path)
+    except Exception as error:
         raise ValueError(
             f"the checkpoint {path} is damaged ({one_line(error, 200)}); set resume=false to put it aside and start "
             "this run over"

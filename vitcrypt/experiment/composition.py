@@ -232,10 +232,11 @@ def check_composed(config: Any, overrides: list[str]) -> None:
 
 def check_references(node: Any, source: str = "") -> None:
     """Raise ValueError if a text below `node` holds an interpolation that is no name of another value."""
-    for place, text in _texts(node):
-        if "${" in REFERENCE.sub("", text):
+    for place, name, value in _entries(node):
+        if any("${" in REFERENCE.sub("", text) for text in (name, value) if isinstance(text, str)):
+            where = f"{place}.{name}".lstrip(".")
             raise ValueError(
-                f"{source}{place}: an interpolation names another value, as ${{model.image_size}}, and nothing else; "
+                f"{source}{where}: an interpolation names another value, as ${{model.image_size}}, and nothing else; "
                 "write the value itself, or let your shell fill it in on the command line"
             )
 
@@ -298,14 +299,6 @@ def _entries(node: Any, place: str = "") -> Iterator[tuple[str, str, Any]]:
         shown = printable(name, 60)
         yield place, shown, value
         yield from _entries(value, f"{place}.{shown}".lstrip("."))
-
-
-def _texts(node: Any) -> Iterator[tuple[str, str]]:
-    """Yield every text below a node, names too, and where it stands."""
-    for place, name, value in _entries(node):
-        for text in (name, value):
-            if isinstance(text, str):
-                yield f"{place}.{name}".lstrip("."), text
 
 
 def _raw(config: Any) -> Any:

@@ -36,9 +36,11 @@ def export(run: Path, out: Path, hub: Path | None = None, triton: Path | None = 
         hub: A second new folder, which timm and the Hugging Face hub load; None: no such.
         triton: A third one, a model of a Triton repository.
 
+    What was broken off goes on: where `out` is there and is this bundle, it stays, as do the other two.
+
     Raises:
         FileNotFoundError: The run is not finished, or its checkpoint is gone.
-        FileExistsError: `out` is there already.
+        FileExistsError: One of the folders is there already and is another one.
         ValueError: The run is an attack, damaged, or of parts of one's own that a bundle cannot name.
     """
     result = read_result(run, TrainingResult, run, MAX_RECORD_BYTES)
@@ -67,9 +69,12 @@ def export(run: Path, out: Path, hub: Path | None = None, triton: Path | None = 
         },
     )
     if hub is not None:
-        check_for_hub(result, bundle, hub)
+        check_for_hub(result, bundle)
     if triton is not None:
         check_for_triton(bundle, triton)
+    for option, folder in (("--hub", hub), ("--triton", triton)):
+        if folder is not None and os.path.lexists(folder) and not os.path.lexists(out):
+            raise FileExistsError(f"{folder} exists: nothing is overwritten; choose another name for {option}")
     what = bundle.described.model, bundle.image_size, len(bundle.classes), bundle.shape
     expected, path = state_of(*what), run / "last.ckpt"
     state = trained_tensors(path, run, result.identity)

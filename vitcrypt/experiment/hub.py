@@ -1,6 +1,5 @@
 """A trained network as timm and the Hugging Face hub load it: weights, config.json, and a card of what it is."""
 
-import os
 from pathlib import Path
 
 from timm.models import save_for_hf
@@ -53,11 +52,9 @@ network too: such weights are not to be published.
 """
 
 
-def check_for_hub(result: TrainingResult, bundle: Bundle, folder: Path) -> None:
+def check_for_hub(result: TrainingResult, bundle: Bundle) -> None:
     """Raise ValueError where timm alone cannot build the network, or its weights hold the key."""
     model = bundle.described.model
-    if os.path.lexists(folder):
-        raise FileExistsError(f"{folder} exists: nothing is overwritten; choose another name for --hub")
     if model.network.target != "timm.create_model":
         raise ValueError(f"--hub: {model.network.target} is no network of timm (model=timm, vit_b16, vit_micro are)")
     if model.adaptation != "none" or model.patch_embedding not in (None, "shared"):
@@ -73,15 +70,15 @@ def check_for_hub(result: TrainingResult, bundle: Bundle, folder: Path) -> None:
 
 
 def write_for_hub(result: TrainingResult, bundle: Bundle, folder: Path) -> None:
-    """Write the folder, whole or not at all.
+    """Write the folder, whole or not at all. This very one may be there, and stays.
 
     Raises:
-        FileExistsError: Something is there already.
+        FileExistsError: Something else is there already.
     """
     described, network, origin = bundle.described, bundle.network(), bundle.origin
     node = described.model.network
     size, began = bundle.image_size, result.weights.pretrained_sha256
-    with atomic_folder(folder, FILES) as partial:
+    with atomic_folder(folder, FILES, again=True) as partial:
         save_for_hf(
             network,
             str(partial),

@@ -55,7 +55,9 @@ def record(
 ) -> TrainingResult:
     """Put the result of a training together, write FOLDER/result.json, and return it."""
     job, splits, classifier = training.job, training.data.splits, training.classifier
-    config, lost = job.config, _lost(metrics, history)
+    config = job.config
+    # the epoch with which the loss was no number any more
+    lost = diverged(history) or (None if math.isfinite(metrics["loss"]) else len(history))
     epochs = [Epoch(**finite(epoch)) for epoch in history]
     result = TrainingResult(
         **dict[str, Any]({"kind": "debug"} if config.debug else {}),
@@ -131,11 +133,6 @@ def examples(job: Job[Config], data: ImageDataModule, count: int = 8) -> tuple[d
         name: images if images.dtype == torch.uint8 else as_pictures(images, side) for name, images in rows.items()
     }
     return {name: images.permute(0, 2, 3, 1).numpy() for name, images in shown.items()}, names
-
-
-def _lost(metrics: dict[str, Any], history: list[dict[str, Any]]) -> int | None:
-    """Return the epoch, from 1, with which the loss was no number any more."""
-    return diverged(history) or (None if math.isfinite(metrics["loss"]) else len(history))
 
 
 def hardware(cuda: bool) -> Hardware:

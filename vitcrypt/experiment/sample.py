@@ -1,11 +1,11 @@
-"""Images for figures on schemes that need no run: from a file, CIFAR-10 where it is at hand, else photographs."""
+"""Images for figures and cards: from a file, CIFAR-10 where it is at hand, else photographs."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vitcrypt.data import cifar10, npz, resize
+from vitcrypt.data import ImageDataset, cifar10, npz, resize
 
 
 def sample(size: int, count: int, file: Path | None = None) -> tuple[str, Tensor]:
@@ -24,7 +24,21 @@ def sample(size: int, count: int, file: Path | None = None) -> tuple[str, Tensor
         except FileNotFoundError:
             squares = _squares(size)
             return "scikit-learn's two photographs, cut into squares", squares[_spread(len(squares), count)]
-    return f"{what}, test images", resize(test.batch(_spread(len(test), count))["image"], size)
+    return f"{what}, test images", resized(test, _spread(len(test), count), size)
+
+
+def resized(images: ImageDataset, places: list[int], size: int) -> Tensor:
+    """Return some images, uint8 [n, 3, size, size]."""
+    return resize(images.batch(places)["image"], size)
+
+
+def at_hand() -> list[str]:
+    """Return overrides for CIFAR-10 where it is on this machine, else for scikit-learn's digits."""
+    try:
+        cifar10(download=False)
+    except FileNotFoundError:
+        return ["data=digits"]
+    return ["data=cifar10"]
 
 
 def _spread(there: int, count: int) -> list[int]:

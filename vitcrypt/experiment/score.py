@@ -107,7 +107,8 @@ def score(
         for name, images in versions.items():
             found[name] = found[name].model_copy(update={"identified": _identified(images, plain)})
     if classify is not None and truth.labels is not None:
-        right = {n: _accuracy(classify(images), truth.labels) for n, images in ({"plain": plain} | versions).items()}
+        guessed = {name: classify(images) for name, images in ({"plain": plain} | versions).items()}
+        right = {name: float((labels == truth.labels).double().mean()) for name, labels in guessed.items()}
         found["recognised"] = Recognised(**right, chance=float(truth.labels.bincount().max()) / len(plain))
     if truth.places is not None and far is not None and gallery is not None:
         found["linked"] = _linked(far.cpu(), truth.places, gallery)
@@ -186,10 +187,6 @@ def _linked(distances: Tensor, places: Tensor, gallery: Tensor) -> Linked:
     anonymity = Quartiles(**_quartiles(found.anonymity.double()))
     shares = {"top1": found.top1, "top5": found.top5, "membership": found.membership}
     return Linked(among=distances.shape[1], anonymity=anonymity, **shares)
-
-
-def _accuracy(predicted: Tensor, labels: Tensor) -> float:
-    return float((predicted == labels).double().mean())
 
 
 def _of_key(truth: Truth, reconstruction: Reconstruction) -> dict[str, Any]:

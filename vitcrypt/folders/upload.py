@@ -33,6 +33,7 @@ from vitcrypt.folders.journal import Entry
 from vitcrypt.jobs.atomic import sha256
 from vitcrypt.jobs.forked import mapping, one_thread_each
 from vitcrypt.jobs.lock import alone_in
+from vitcrypt.jobs.turns import batches
 from vitcrypt.untrusted.documents import Document, Sha256, parse_document
 from vitcrypt.untrusted.text import printable, shortened
 
@@ -227,19 +228,14 @@ class _Upload:
             return [made_one(name, self.sources[name], self.make, self.origin) for name in group]
 
         with mapping(made, len(names), self.workers) as mapped:
-            for first in range(0, len(names), ahead):
-                some = names[first : first + ahead]
-                results = [one for group in mapped(_groups(some)) for one in group]
+            for some in batches(names, ahead):
+                results = [one for group in mapped(batches(some, GROUP)) for one in group]
                 if unreadable := [str(result) for result in results if isinstance(result, ValueError)]:
                     raise ValueError(
                         f"{first_ones(unreadable)}\nwhat is in finished tar files is kept: with those replaced, the "
                         "same command goes on; without those the numbers of the others change: name another address"
                     )
                 yield from (result for result in results if not isinstance(result, ValueError))
-
-
-def _groups(names: list[str]) -> list[list[str]]:
-    return [names[first : first + GROUP] for first in range(0, len(names), GROUP)]
 
 
 def room_in(mib: int) -> int:

@@ -72,7 +72,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 @contextlib.contextmanager
-def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
+def atomic_folder(folder: Path, names: Collection[str], again: bool = False) -> Iterator[Path]:
     """Create a folder that becomes `folder` at the end of the block, when it is complete and on the disk.
 
     Until then it lies beside it as `.NAME.NUMBER.part`. If anything goes wrong it is removed. What a killed process
@@ -81,9 +81,10 @@ def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
     Args:
         folder: The folder. Nothing may be there.
         names: Of the files that will be in it; `*` stands for any part of a name.
+        again: A folder that is the same to the last byte may be there, and stays.
 
     Raises:
-        FileExistsError: Something is there.
+        FileExistsError: Something else is there.
         OSError: It cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,12 +95,18 @@ def atomic_folder(folder: Path, names: Collection[str]) -> Iterator[Path]:
             yield part
             for path in part.rglob("*"):
                 (fsync_dir if path.is_dir() else fsync_file)(path)
-        if os.path.lexists(folder):  # a rename would replace an empty folder
+        if not os.path.lexists(folder):  # a rename would replace an empty folder
+            rename_folder(part, folder)
+        elif not (again and _hashes(part) == _hashes(folder)):
             raise _exists(folder)
-        rename_folder(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         os.close(descriptor)
+
+
+def _hashes(folder: Path) -> dict[Path, str]:
+    """Return the SHA-256 of each file in a folder and below."""
+    return {path.relative_to(folder): sha256(path) for path in folder.rglob("*") if not path.is_dir()}
 
 
 def rename_folder(part: Path, folder: Path) -> None:

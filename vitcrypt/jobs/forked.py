@@ -27,6 +27,18 @@ T = TypeVar("T")
 _function: Callable[[Any], Any]
 
 
+def attempt(function: Callable[[S], T]) -> Callable[[S], T | ValueError]:
+    """Return the function so that it returns a ValueError that it would raise."""
+
+    def attempted(item: S) -> T | ValueError:
+        try:
+            return function(item)
+        except ValueError as error:
+            return error
+
+    return attempted
+
+
 def can_fork() -> bool:
     """Say whether processes can be forked here and end with this one: on Linux."""
     return sys.platform == "linux"
@@ -52,23 +64,17 @@ def mapping(
         ValueError: The function raised it.
     """
 
-    def attempted(item: S) -> T | ValueError:
-        try:
-            return function(item)
-        except ValueError as error:
-            return error
-
     def raised(result: T | ValueError) -> T:
         if isinstance(result, ValueError):
             raise result
         return result
 
     if count >= MANY and can_fork():
-        with forked(attempted, workers, chunk, ahead) as mapped:
+        with forked(attempt(function), workers, chunk, ahead) as mapped:
             yield lambda items: map(raised, mapped(items))
     else:
         with ThreadPoolExecutor(workers) as pool:
-            yield lambda items: map(raised, in_turn(pool, attempted, items, chunk * ahead))
+            yield lambda items: map(raised, in_turn(pool, attempt(function), items, chunk * ahead))
 
 
 @contextmanager

@@ -4,13 +4,14 @@ Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual M
 the small linear layers; AlexNet's ImageNet weights are a file of torchvision's.
 """
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
+
+from vitcrypt.jobs.atomic import sha256
 
 # images with a smaller side do not survive AlexNet's pooling
 LEAST = 31
@@ -30,9 +31,7 @@ def lpips_weights(path: str | Path | None = None) -> Path:
     file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / Path(ALEXNET).name
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there; LPIPS needs {ALEXNET}, which is not downloaded by itself")
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    if not digest.startswith(DIGITS):
+    if not (digest := sha256(file)).startswith(DIGITS):
         raise ValueError(f"{file} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {DIGITS}")
     return file
 

@@ -3,8 +3,10 @@
 Lightning, timm and torchvision are imported when what needs them is first asked for: most attacks need none.
 """
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from vitcrypt import lazily
 from vitcrypt.models.adaptation import adapted
 from vitcrypt.models.key_folding import fold_key, rekey, unfold_key
 from vitcrypt.models.patch_embedding import PatchProjection, kind_of, widen
@@ -39,15 +41,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _holding(name: str) -> tuple[ModuleType, ...]:
     if name == "ImageClassifier":
-        from vitcrypt.models.classifier import ImageClassifier
+        from vitcrypt.models import classifier
 
-        return ImageClassifier
+        return (classifier,)
     from vitcrypt.models import convmixer, orbit, resnet, shakedrop
 
-    for module in (convmixer, orbit, resnet, shakedrop):
-        globals().update({given: value for given, value in vars(module).items() if given in __all__})
-    return globals()[name]
+    return convmixer, orbit, resnet, shakedrop
+
+
+__getattr__ = lazily(__name__, _holding)

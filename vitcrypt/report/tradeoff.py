@@ -1,7 +1,6 @@
 """What an encryption is worth in two numbers: test accuracy on it, and the most that any attack restored of it."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from vitcrypt.report.recipe import told_apart
 from vitcrypt.report.records import Results
 from vitcrypt.report.results import attacked, trained
 from vitcrypt.report.security import CIPHERTEXT_ONLY, PAPER, budget_notes, strongest
-from vitcrypt.report.verdict import BROKEN, OLD, RULE, Verdict, worst
+from vitcrypt.report.verdict import BROKEN, OLD, RULE, worst
 
 COLUMNS = ["data", "scheme", "size / block", "network", "accuracy", "runs", "ciphertext-only", "by", "any attack"]
 COLUMNS += ["by", "verdict", "paper"]
@@ -86,15 +85,14 @@ def restored(found: pd.DataFrame) -> pd.DataFrame:
     found = pd.concat([found, shown]).sort_values(["restored", "attack"])
     keys = [*CASE, "label", "sizes"]
     every = found.groupby(keys).agg(
-        any_restored=("restored", "last"), any_by=("attack", "last"), verdict=("word", worst), old=("verdict", _old)
+        any_restored=("restored", "last"),
+        any_by=("attack", "last"),
+        verdict=("word", worst),
+        old=("verdict", lambda judged: "*" * any(each.missing for each in judged)),
     )
     every["verdict"] += every.pop("old")
     alone = found[found["attack"].isin([*CIPHERTEXT_ONLY, NONE])].groupby(keys)
     return every.join(alone.agg(alone_restored=("restored", "last"), alone_by=("attack", "last"))).reset_index()
-
-
-def _old(judged: Iterable[Verdict]) -> str:
-    return "*" * any(each.missing for each in judged)
 
 
 @literal

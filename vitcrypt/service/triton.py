@@ -9,7 +9,6 @@ Triton compares no fingerprint, size or encoding of what a client sends beyond s
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -46,17 +45,15 @@ parameters {{
 
 
 def check_for_triton(bundle: Bundle, folder: Path) -> None:
-    """Raise what `write_triton` raises, before anything is made."""
+    """Raise ValueError as `write_triton` does, before anything is made."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", folder.name):
         raise ValueError(f"{folder}: the name of a model has letters, digits, _ . and - alone; choose another folder")
     if broken := [name for name in bundle.classes if len(name.splitlines()) != 1]:
         raise ValueError(f"class {broken[0]!r}: Triton's label file has a line for each class; leave --triton out")
-    if os.path.lexists(folder):
-        raise FileExistsError(f"{folder} exists: a model is never overwritten; choose another name")
 
 
 def write_triton(bundle: Bundle, folder: str | Path, max_batch: int = 32) -> None:
-    """Write a model of a Triton repository, completely or not at all.
+    """Write a model of a Triton repository, completely or not at all. This very one may be there, and stays.
 
     Args:
         bundle: A bundle that was read or written.
@@ -64,7 +61,7 @@ def write_triton(bundle: Bundle, folder: str | Path, max_batch: int = 32) -> Non
         max_batch: Images that Triton computes together, at most.
 
     Raises:
-        FileExistsError: Something is there already.
+        FileExistsError: Something else is there already.
         ValueError: NAME cannot be the name of a model, or the name of a class has several lines.
     """
     folder = Path(folder)
@@ -79,7 +76,7 @@ def write_triton(bundle: Bundle, folder: str | Path, max_batch: int = 32) -> Non
         classes=len(bundle.classes),
         fingerprint=bundle.fingerprint or "none",
     )
-    with atomic_folder(folder, names=("config.pbtxt", "labels.txt", "1")) as partial:
+    with atomic_folder(folder, names=("config.pbtxt", "labels.txt", "1"), again=True) as partial:
         (partial / "config.pbtxt").write_text(text)
         (partial / "labels.txt").write_text("".join(f"{name}\n" for name in bundle.classes))
         (partial / "1").mkdir()

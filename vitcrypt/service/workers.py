@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import NoReturn
 
 from vitcrypt.jobs.pool import end_with_parent
 from vitcrypt.service.server import MAX_CONNECTIONS, listen
@@ -52,7 +51,7 @@ def serve_in_processes(serve: Callable[[socket.socket], None], sockets: list[soc
     Raises:
         RuntimeError: A process ended by itself; the others were ended too.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_worker, args=(serve, one)) for one in sockets]
     ended: list[BaseProcess] = []
@@ -81,7 +80,3 @@ def _worker(serve: Callable[[socket.socket], None], listening: socket.socket) ->
         serve(listening)
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

@@ -3,7 +3,6 @@
 import hashlib
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from vitcrypt.attacks.learned.loop import is_gpu
 from vitcrypt.attacks.observation import Observation
 from vitcrypt.jobs.atomic import atomic_write
+from vitcrypt.models.weight_files import read_saved
 from vitcrypt.untrusted.text import console
 
 EVERY = 60.0  # seconds between checkpoints
@@ -115,10 +115,8 @@ class Training:
 
     def _resume(self, path: Path) -> None:
         try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()  # compares the checksums, which torch.load does not
-            state = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged file can make the readers raise anything
+            state = read_saved(path)
+        except Exception as error:
             raise ValueError(f"{path} is no checkpoint of an attack, or damaged; remove it to begin anew") from error
         if not isinstance(state, dict) or state.get("what") != self._what:
             raise ValueError(f"{path} is the checkpoint of another attack; remove it to begin anew")

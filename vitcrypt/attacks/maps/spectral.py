@@ -82,7 +82,8 @@ def spectral_places(ours: Floats, public: Floats, first: int = 8, most: int = 25
         places = _nearest(turned, target)
         if (apart := float(((turned - target[places]) ** 2).sum())) < least:
             best, least = places, apart
-    return _assigned(*grown(best, enough, most))
+    found: Ints = linear_sum_assignment(_costs(*grown(best, enough, most)))[1]
+    return found
 
 
 def _start(series: Floats, vectors: Floats) -> Floats:
@@ -107,8 +108,3 @@ def _costs(ours: Floats, public: Floats) -> Floats:
 def _nearest(ours: Floats, public: Floats) -> Ints:
     nearest: Ints = _costs(ours, public).argmin(1)
     return nearest
-
-
-def _assigned(ours: Floats, public: Floats) -> Ints:
-    places: Ints = linear_sum_assignment(_costs(ours, public))[1]
-    return places
