@@ -28,8 +28,10 @@ SHOWN = 10
 LOOKED_INTO = 1000
 """16-bit images that are decoded to see how many bits they use."""
 FEW_BITS = 14
+MANY_HEADERS = 2048
+"""From how many files on several processes read headers faster than one."""
 MANY, CHUNK = 512, 256
-"""From how many files on several processes are faster than one, and how many are sent to one at once, at most."""
+"""The same of decoding, and how many are sent to one at once, at most."""
 Workers = Literal["one", "threads", "processes"]
 Transparency = Literal["white", "refuse"]
 """What becomes of transparent images: they are laid on white, or not read."""
@@ -100,7 +102,7 @@ def survey(paths: Sequence[Path], what: str = "reading headers", transparency: T
         return with_image(path, header)
 
     sizes, transparent, paged, deep = set(), 0, 0, list[Path]()
-    headers = map_files(looked_at, range(len(paths)), what, by="processes")
+    headers = map_files(looked_at, range(len(paths)), what, by="processes" if len(paths) >= MANY_HEADERS else "one")
     for position, found in enumerate(headers):  # in order, as none is left out of those that it ends with
         sizes.add(found.size)
         transparent, paged = transparent + found.transparent, paged + found.paged
