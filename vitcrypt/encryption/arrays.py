@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 A = TypeVar("A", NDArray[Any], "Tensor")
 """An array of one of the two kinds."""
 
+CACHED = 2**18
+"""So many places are looked up together."""
+
 
 def library(array: A) -> Any:
     """Return NumPy or torch: functions that are called here by one name are in both."""
@@ -76,10 +79,23 @@ def take(entries: A, index: A, dim: int) -> A:
         entries.ndim > -dim and len(index) == len(entries) and math.prod(index.shape[1:]) == index.shape[dim]
     ):  # rows are moved, by image
         return np.stack([one.take(order.reshape(-1), dim) for one, order in zip(entries, index, strict=True)])
-    if dim == -1 and index.shape[:-1] == entries.shape[:-1]:  # in half the time of what follows
-        starts = np.arange(0, entries.size, entries.shape[-1]).reshape(*entries.shape[:-1], 1)
-        return entries.take(index + starts)
+    if dim == -1 and index.shape[:-1] == entries.shape[:-1]:
+        return _taken_from_rows(entries, index)
     return np.take_along_axis(entries, index, dim)
+
+
+def _taken_from_rows(entries: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+    """Take entries along the last dimension, in a third of `take_along_axis`'s time: in parts that a cache holds."""
+    size, made = entries.shape[-1], np.empty(index.shape, entries.dtype)
+    rows, places, taken = (array.reshape(-1, array.shape[-1]) for array in (entries, index, made))
+    together = max(1, CACHED // size)
+    starts = np.arange(0, together * size, size)[:, None]
+    for first in range(0, len(rows), together):
+        some = rows[first : first + together]
+        some.take(
+            places[first : first + together] + starts[: len(some)], out=taken[first : first + together], mode="clip"
+        )
+    return made
 
 
 def put(index: A, values: A) -> A:

@@ -34,13 +34,15 @@ class DrawnSubkeys:
         if not self._scheme.is_moves:
             return self._scheme.subkeys_of_each(self._keys(index), self._shape, self._common)
         fresh = {number: place for place, number in enumerate(dict.fromkeys(i for i in index if i not in self._kept))}
-        drawn = self._scheme.drawn(self._keys(list(fresh)), self._shape) if fresh else {}
+        drawn = self._scheme.drawn(self._keys(list(fresh)), self._shape, self._common) if fresh else {}
         small = [drawn[name].astype(kind) for name, kind in self._kinds.items() if fresh]
         rows = {number: [part[place] for part in small] for number, place in fresh.items()}
-        stacked = zip(*(self._kept.get(number) or rows[number] for number in index), strict=True)
-        made = dict(zip(self._kinds, map(np.stack, stacked), strict=True))
+        if len(fresh) < len(index):
+            stacked = zip(*(self._kept.get(number) or rows[number] for number in index), strict=True)
+            made = dict(zip(self._kinds, map(np.stack, stacked), strict=True))
+            drawn = {name: part if part.dtype == bool else part.astype(int) for name, part in made.items()}
         self._keep(rows)
-        return {name: torch.from_numpy(part if part.dtype == bool else part.astype(int)) for name, part in made.items()}
+        return {name: torch.from_numpy(part) for name, part in drawn.items()} | self._common
 
     def _keep(self, rows: dict[int, list[NDArray[Any]]]) -> None:
         for number, parts in rows.items():

@@ -46,16 +46,19 @@ def grid(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Ten
 
 def to_blocks(image: A, block_size: int) -> A:
     """Cut [..., C, H, W] into its blocks [..., N, C, B, B]."""
-    rows = moveaxis(_cut(image, block_size), (-4, -2), (-5, -4))
-    return rows.reshape(*image.shape[:-3], -1, image.shape[-3], block_size, block_size)
+    *batch, channels, height, width = image.shape
+    runs = _runs(image, block_size).reshape(*batch, channels, height // block_size, block_size, width // block_size, -1)
+    made = moveaxis(runs, (-4, -2), (-5, -4)).reshape(*batch, -1).view(image.dtype)
+    return made.reshape(*batch, -1, channels, block_size, block_size)
 
 
 def from_blocks(blocks: A, shape: tuple[int, int, int]) -> A:
     """Put blocks [..., N, C, B, B] together to [..., C, H, W]."""
     channels, height, width = shape
     *batch, _, _, _, side = blocks.shape
-    rows = blocks.reshape(*batch, height // side, width // side, channels, side, side)
-    return moveaxis(rows, (-5, -4), (-4, -2)).reshape(*batch, *shape)
+    runs = _runs(blocks, side).reshape(*batch, height // side, width // side, channels, side, -1)
+    made = moveaxis(runs, (-5, -4), (-4, -2)).reshape(*batch, -1).view(blocks.dtype)
+    return made.reshape(*batch, *shape)
 
 
 def permute_blocks(blocks: A, permutation: A) -> A:
@@ -127,6 +130,13 @@ def from_vectors(vectors: A, shape: tuple[int, int, int], block_size: int) -> A:
 def to_bytes(values: Tensor) -> Tensor:
     """Round float values, halves up, and clip them to uint8."""
     return (values + 0.5).floor().clamp(0, 255).byte()
+
+
+def _runs(image: A, length: int) -> A:
+    """See uint8 of NumPy, in runs of so many along the last dimension, as numbers of up to eight: fewer are moved."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or not image.flags.c_contiguous:
+        return image
+    return image.view(f"u{math.gcd(length, 8)}")
 
 
 def _cut(image: A, block_size: int) -> A:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from vitcrypt.encryption import invariants, orbits, primitives
-from vitcrypt.encryption.arrays import A, flat, moveaxis, take
+from vitcrypt.encryption.arrays import A, count, flat, moveaxis, take
 from vitcrypt.encryption.properties import Properties, Symbols
 from vitcrypt.encryption.scheme import SCHEMES, Scheme, Shape, Stage
 
@@ -135,10 +135,17 @@ class LE(Scheme):
         permutation, inversion = (subkeys[name][..., None, :] for name in ("nibble_permutation", "nibble_inversion"))
         return self.shuffle_nibbles(image, permutation, inversion, negate)
 
-    def shuffle_nibbles(self, image: A, permutation: A, inversion: A, negate: Callable[[A, A], A]) -> A:
-        """Shuffle and complement nibbles [..., 2, C, H, W], block i by row i of [..., N, 2d], or all by one."""
+    def shuffle_nibbles(
+        self, image: A, permutation: A, inversion: A, negate: Callable[[A, A], A], order: A | None = None
+    ) -> A:
+        """Shuffle and complement nibbles [..., 2, C, H, W], block i by row i of [..., N, 2d], or all by one.
+
+        With `order` [..., N] block order[i] is then put at place i.
+        """
         nibbles = flat(moveaxis(primitives.to_vectors(image, self.block_size), -3, -2), 2)  # [..., N, 2d]
         shuffled = negate(take(nibbles, permutation, -1), inversion)
+        if order is not None:
+            shuffled = take(shuffled, order[..., None], -2)
         halves = moveaxis(shuffled.reshape(*shuffled.shape[:-1], 2, -1), -2, -3)
         return primitives.from_vectors(halves, primitives.shape_of(image), self.block_size)
 
@@ -176,8 +183,8 @@ class ELE(LE):
 
     def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Shuffle nibbles under the source block's key, then scramble blocks."""
-        shuffled = self.shuffle_nibbles(image, subkeys["nibble_permutation"], subkeys["nibble_inversion"], negate)
-        return primitives.scramble_blocks(shuffled, subkeys["block_permutation"][..., None, :], self.block_size)
+        permutation, inversion, order = (subkeys[name] for name in self.stages(primitives.shape_of(image)))
+        return self.shuffle_nibbles(image, permutation, inversion, negate, order)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of blocks of nibbles."""
@@ -269,8 +276,12 @@ class Proposed(Scheme):
 
     def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Steps 3 to 8 of section III-B."""
-        scrambled = primitives.scramble_blocks(image, subkeys["block_permutation"], self.block_size)
-        return primitives.shuffle_pixels(scrambled, subkeys["pixel_permutation"], self.block_size // 2)
+        side, (_, height, width) = self.block_size // 2, primitives.shape_of(image)
+        quarters = count(height // side * (width // side), image).reshape(1, height // side, width // side)
+        scrambled = primitives.scramble_blocks(quarters, subkeys["block_permutation"], 2)
+        moved = primitives.permute_blocks(primitives.to_blocks(image, side), flat(scrambled, 3))
+        shuffled = take(flat(moved, 2), subkeys["pixel_permutation"][..., None, None, :], -1)
+        return primitives.from_blocks(shuffled.reshape(*moved.shape), primitives.shape_of(image))
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Bound the number of matrices with a row for each block and a column for each pixel of all its quarters."""

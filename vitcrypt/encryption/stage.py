@@ -45,11 +45,11 @@ class Stage:
     def draw(self, streams: Sequence[Keystream]) -> NDArray[Any]:
         """Draw one subkey from each keystream, flattened or not."""
         count = math.prod(self.shape)
+        first, *others = streams
         if self.kind == "bits":
-            return np.stack([stream.bits(count) for stream in streams])
+            return first.bits_of_each(count, *others)
         if self.kind == "normal":
             return np.stack([stream.normal(count) for stream in streams])
-        first, *others = streams
         if self.kind == "codes":
             return first.integers_of_each(np.full(count, self.bound), *others)
         return first.permutations(math.prod(self.shape[:-1]), self.shape[-1], *others)

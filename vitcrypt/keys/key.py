@@ -105,8 +105,8 @@ class Key:
         """Return the keystream of one stage of one scheme at one size: no two of them share a subkey."""
         from vitcrypt.keys.keystream import Keystream
 
-        sizes = "x".join(str(size) for size in shape)
-        return Keystream(self.derive(f"{scheme}/{stage}/shape={sizes}/block={block_size}"))
+        channels, height, width = shape
+        return Keystream(self.derive(f"{scheme}/{stage}/shape={channels}x{height}x{width}/block={block_size}"))
 
     def for_image(self, index: int) -> Key:
         """Derive the key of one image, for schemes that encrypt every image under its own."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 FEW, MANY = 24, 500
 """Permutations that are faster made one by one than together, and so many that others are better made after them: no
 power of two, at which columns push each other out of the cache."""
+NONE = np.empty(0, dtype="<u4")
 NEAR = 2**15
 """Words that are worked on together, as they stay in a core's cache."""
 LARGE = 2**18
@@ -41,7 +42,7 @@ class Keystream:
         if len(subkey) != 32:
             raise ValueError(f"a subkey has 32 bytes, got {len(subkey)}")
         self._cipher = Cipher(ChaCha20(subkey, bytes(16)), mode=None).encryptor()
-        self._pending = np.empty(0, dtype="<u4")
+        self._pending = NONE
 
     def _words(self, count: int) -> NDArray[np.uint32]:
         """Return the next `count` words of the stream."""
@@ -54,8 +55,13 @@ class Keystream:
 
     def bits(self, count: int) -> NDArray[np.bool_]:
         """Draw `count` fair bits as a bool array."""
-        words = self._words(-(-count // 32))
-        return np.unpackbits(words.view(np.uint8), bitorder="little")[:count].view(bool)
+        drawn: NDArray[np.bool_] = self.bits_of_each(count)[0]
+        return drawn
+
+    def bits_of_each(self, count: int, *others: "Keystream") -> NDArray[np.bool_]:
+        """Draw `count` fair bits from this and each of the `others`: bool [1 + others, count]."""
+        words = np.stack([stream._words(-(-count // 32)) for stream in (self, *others)])
+        return np.unpackbits(words.view(np.uint8), axis=1, count=count, bitorder="little").view(bool)
 
     def integers(self, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Draw one integer below each of `bounds` (each in 1..2^32), without bias, as an int64 array."""

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 from prometheus_client import multiprocess
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 import vitcrypt
 from vitcrypt.service.batching import Batcher
@@ -182,6 +183,9 @@ def create_app(
                 logits = await batcher(await _worked(work, decode_all, kind, files, accepts, jpeg))
         seconds.observe(time.perf_counter() - started)
         return answer(request, 200, {"predictions": scores(logits, bundle.classes)})
+
+    # before the route of FastAPI, which describes it and would spend 0.04 ms on what nothing here uses
+    app.router.routes.insert(0, Route("/predict", predict, methods=["POST"]))
 
     @app.get("/health")
     async def health(request: Request) -> Response:
