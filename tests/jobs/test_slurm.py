@@ -27,6 +27,15 @@ def test_without_slurm_a_sweep_says_where_to_start_it(tmp_path, monkeypatch):
         SlurmLauncher("folder", 3).run([], print, print)
 
 
+def test_what_sbatch_refuses_is_told_in_its_words(tmp_path, monkeypatch):
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpu' >&2; exit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ValueError, match="SLURM refused the jobs: sbatch: error: invalid partition specified: gpu"):
+        on_slurm._handed_over([Job("a", ("x",), tmp_path / "a.log")], str(tmp_path), 1, {"timeout_min": 1})
+
+
 def queued(folder, monkeypatch, *, squeue, results=None):
     """A job of an array of which squeue prints this."""
     paths = SimpleNamespace(result_pickle=folder / "result.pkl")
