@@ -6,7 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 from vitcrypt.experiment import errors, train
-from vitcrypt.experiment.command_line import refuse_keys
+from vitcrypt.experiment.command_line import refuse_keys, refuse_misread
 from vitcrypt.experiment.composition import checked
 from vitcrypt.experiment.config import CONF
 from vitcrypt.experiment.job import run_task
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.argv[1:] = arguments
     with errors.explained("config"):
         refuse_keys(sys.argv[1:])
+        refuse_misread(sys.argv[1:])
         with checked():
             task()
 

@@ -91,6 +91,22 @@ def test_what_cannot_be_done_is_explained(vitcrypt, arguments, message):
     assert bytes(range(32)).hex() not in printed
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "encrypt photos enc --key-file test-0 --encryption nosuch",
+        "serve bundle --workers two",
+        "serve bundle --port 99999",
+    ],
+)
+def test_an_unfit_value_of_an_option_is_named_and_in_words_of_our_own(vitcrypt, arguments):
+    code, printed = vitcrypt(*arguments.split())
+    assert code == 2
+    assert f"{arguments.split()[-1]}' is not" in printed or f"{arguments.split()[-1]} is not" in printed
+    assert "Value error" not in printed
+    assert "Input should" not in printed
+
+
 VERBS = (
     "run attack report benchmark encrypt decrypt rotate verify pack fold rekey export serve predict demo leaderboard"
 )

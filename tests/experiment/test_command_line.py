@@ -1,6 +1,7 @@
 """The command line: a key on it is refused in every form and place, and overrides are shown as they must be typed."""
 
 import base64
+import re
 import secrets
 import shlex
 from itertools import cycle
@@ -10,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitcrypt.experiment.command_line import override, refuse_keys, typed
+from vitcrypt.experiment.command_line import override, refuse_keys, refuse_misread, typed
 from vitcrypt.keys import Key, open_key
 
 SECRET = bytes(range(100, 132))
@@ -179,6 +180,27 @@ def test_a_list_is_no_choice(vitcrypt, override):
     code, printed = vitcrypt("run", override)
     assert code == 1
     assert f"{group} is one choice and not a list; set {group}={last}, or" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("encryption=le data=digits encryption=ele", "encryption is given twice, encryption=le and encryption=ele"),
+        ("-m seed=1,2 +seed=3", "seed is given twice, seed=1,2 and seed=3"),
+        ("data=digits --multirn", "did you mean --multirun?"),
+        ("--learning-rate=0.1", "without dashes: learning_rate=0.1"),
+        ("data=digits -m seed=1,2", "seed=1,2 stands apart from the other settings"),
+    ],
+)
+def test_what_hydra_would_take_otherwise_than_it_is_meant_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        refuse_misread(arguments.split())
+
+
+def test_what_is_said_twice_in_the_same_words_or_by_a_launcher_is_taken():
+    refuse_misread(
+        ["--config-name", "a", "-m", "seed=1", "seed=1", "~x=1", "+x=2", "hydra.mode=MULTIRUN", "hydra.mode=RUN"]
+    )
 
 
 TAKING_OUT = ["~model.optimizer.momentum", "~nosuch", "~data=folder", "~", "~~", "~nosuchuser/x=1"]

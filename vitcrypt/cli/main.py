@@ -17,6 +17,13 @@ HYDRA = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_
 MODULES = ("report", "key", "encrypt", "fold", "benchmark", "leaderboard", "evaluate", "serve", "help")
 """One verb of each module, in the order of `--help`."""
 MANY_OBJECTS = 10_000
+WANTED = {
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "less_than_equal": "at most {le:g}",
+    "greater_than_equal": "at least {ge:g}",
+}
+"""What pydantic, by which Typer reads values, found missing in one."""
 
 
 def _module_of(verb: str) -> typer.Typer | None:
@@ -67,6 +74,25 @@ class Program(TyperGroup):
         if self.get_command(ctx, args[0]) is None:
             self.list_commands(ctx)  # the nearest of them is named
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the command of a verb; of a value that does not do, name it, and say what does."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            if (details := getattr(error.__cause__, "errors", None)) is not None:
+                error.message = _unfit(details()[0])
+            raise
+
+
+def _unfit(detail: dict[str, Any]) -> str:
+    """Return our words for an error of pydantic."""
+    context = detail.get("ctx", {})
+    if detail["type"] == "value_error":
+        return str(context["error"])
+    if detail["type"] in WANTED:
+        return f"{detail['input']!r} is not {WANTED[detail['type']].format(**context)}"
+    return f"{detail['input']!r}: {detail['msg']}"
 
 
 def _version(asked: bool) -> None:

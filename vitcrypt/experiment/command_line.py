@@ -31,6 +31,39 @@ def refuse_keys(arguments: list[str]) -> None:
         raise ValueError(f"{ENVIRONMENT}: {IS_A_KEY}")
 
 
+def refuse_misread(arguments: list[str]) -> None:
+    """Raise ValueError for what Hydra would read otherwise than it is meant, or refuse in argparse's words."""
+    from hydra._internal.utils import get_args_parser
+
+    from vitcrypt.experiment.blame import near
+
+    refuse_doubles(arguments)
+    parser = get_args_parser()
+    for unknown in parser.parse_known_args(arguments)[1]:
+        if not unknown.startswith("-"):
+            raise ValueError(f"{unknown} stands apart from the other settings; type options, as -m, before all of them")
+        name, _, value = unknown.lstrip("-").partition("=")
+        raise ValueError(
+            f"{unknown} is no option; settings are typed without dashes: {name.replace('-', '_')}={value or 'VALUE'}"
+            f"{near(unknown, [*parser._option_string_actions])}"
+        )
+
+
+def refuse_doubles(arguments: list[str]) -> None:
+    """Raise ValueError where one name is given two values: Hydra takes the last of them in silence."""
+    given: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.lstrip("+").partition("=")
+        if not equals or argument.startswith("-") or name == "hydra.mode":  # which launchers append
+            continue
+        other = given.setdefault(name, value)
+        if other != value:
+            raise ValueError(
+                f"{name} is given twice, {name}={other} and {name}={value}; leave one out (a sweep takes both: "
+                f"-m {name}={other},{value})"
+            )
+
+
 def override(name: str, value: object) -> str:
     """Return an override that Hydra reads as exactly this value; the shell's quotes are not yet around it."""
     plain = f"{name}={value}"

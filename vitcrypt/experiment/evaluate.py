@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from vitcrypt.experiment.identity import published
 from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import planned
+from vitcrypt.experiment.progress import quiet_libraries
 from vitcrypt.experiment.record import state_sha256
 from vitcrypt.experiment.training_run import TrainingRun, classifier_of
 from vitcrypt.jobs.atomic import atomic_write
@@ -66,8 +65,7 @@ def evaluate(run: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
     """
     checkpoint = run if run.suffix == ".ckpt" else run / "last.ckpt"
     folder = checkpoint.parent
-    warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    quiet_libraries()
     result = read_result(folder, TrainingResult, folder)
     job = job_of(folder, overrides)
     splits = splits_of(job.config)

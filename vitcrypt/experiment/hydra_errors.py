@@ -15,7 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from vitcrypt.experiment.command_line import typed
 from vitcrypt.experiment.config import CONF
 
-NOISE = re.compile(r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use")
+NOISE = re.compile(
+    r"\s*$|\s*(full_key|reference_type|object_type)[:=]|To append to your config use|Config search path:|\tprovider="
+)
 EXTRAS = {"hydra/launcher/submitit_slurm": "slurm", "hydra/sweeper/optuna": "search"}
 """What another package brings, and the extra with it."""
 
@@ -84,7 +86,9 @@ def _nearest(text: str, config_name: str) -> list[str]:
     key = re.search(r"Could not override '([\w./@]+)'", text)
     if key:
         groups = [path.name for path in CONF.iterdir() if path.is_dir()]
-        return _suggest(key.group(1), [*groups, *_names(config_name)], "")
+        verb = "run" if config_name == "config" else "attack"
+        near = _suggest(key.group(1), [*groups, *_names(config_name)], "")
+        return near or [f"All that can be set: vitcrypt {verb} --cfg job"]
     return []
 
 

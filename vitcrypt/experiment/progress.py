@@ -1,6 +1,8 @@
 """How long a training will take: said once, before hours are spent, and on the progress bar of a terminal."""
 
+import logging
 import time
+import warnings
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,13 @@ TIMED, SECONDS = 20, 2.0
 """After so many batches more, or so many seconds, the rest is estimated."""
 WORTH = 60.0
 """Seconds from which on a training is told how long it will take."""
+
+
+def quiet_libraries() -> None:
+    """Let a process that trains or tests print what is ours alone."""
+    warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
+    for part in ("pytorch", "fabric"):
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
 
 
 class Estimate(Callback):

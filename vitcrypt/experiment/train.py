@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +51,11 @@ def train(job: Job[Config]) -> TrainingResult:
     """
     from vitcrypt.experiment import loggers  # these take seconds to import, and a finished run needs none of them
     from vitcrypt.experiment.plan import warnings_of
+    from vitcrypt.experiment.progress import quiet_libraries
     from vitcrypt.experiment.record import record
     from vitcrypt.experiment.training_run import TrainingRun, checkpoint_of
 
-    warnings.filterwarnings("ignore", module="lightning|torchmetrics|timm")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    quiet_libraries()
     config, folder = job.config, job.folder
     resumes = checkpoint_of(job).exists()
     if resumes:

@@ -31,7 +31,7 @@ from vitcrypt.experiment.images import data_module_of, splits_of
 from vitcrypt.experiment.inputs import digests_of
 from vitcrypt.experiment.job import Job
 from vitcrypt.experiment.plan import Plan, limited, planned
-from vitcrypt.experiment.progress import Estimate, ProgressBar
+from vitcrypt.experiment.progress import Estimate, ProgressBar, quiet_libraries
 from vitcrypt.jobs.pool import end_with_parent
 from vitcrypt.models import ImageClassifier, fetch_pretrained, fold_key, kind_of, load_weights, zero_classifier
 from vitcrypt.models.classifier import Schedule
@@ -299,6 +299,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 def main() -> None:
     """Train as one of several processes: the folder holds the configuration, which was checked when it was written."""
     end_with_parent()  # torchrun, which ends with the program
+    quiet_libraries()
     folder, identity = Path(sys.argv[1]), sys.argv[2]
     with errors.explained("config"):
         if not (folder / "config.yaml").exists():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
-from submitit.core.utils import FailedSubmissionError, UncompletedJobError
+from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
 from vitcrypt.jobs.pool import Job, end, ended, run_jobs, start
@@ -65,7 +65,7 @@ def _handed_over(
     executor.update_parameters(**{n if n in general else f"slurm_{n}": value for n, value in options.items()})
     try:
         handed: list[submitit.Job[int]] = executor.map_array(OnNode(str(Path.cwd())), jobs)
-    except FailedSubmissionError as refused:
+    except (FailedJobError, FailedSubmissionError) as refused:
         reasons = [line for line in str(refused).splitlines() if "error" in line] or [str(refused)]
         raise ValueError(f"hydra.launcher: SLURM refused the jobs: {'; '.join(reasons)}") from None
     return handed
