@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,8 +28,10 @@ SHOWN = 10
 LOOKED_INTO = 1000
 """16-bit images that are decoded to see how many bits they use."""
 FEW_BITS = 14
-MANY, CHUNK = 512, 64
-"""From how many files on several processes are faster than one, and how many are sent to one at once."""
+MANY_HEADERS = 2048
+"""From how many files on several processes read headers faster than one."""
+MANY, CHUNK = 512, 256
+"""The same of decoding, and how many are sent to one at once, at most."""
 Workers = Literal["one", "threads", "processes"]
 Transparency = Literal["white", "refuse"]
 """What becomes of transparent images: they are laid on white, or not read."""
@@ -99,7 +102,7 @@ def survey(paths: Sequence[Path], what: str = "reading headers", transparency: T
         return with_image(path, header)
 
     sizes, transparent, paged, deep = set(), 0, 0, list[Path]()
-    headers = map_files(looked_at, range(len(paths)), what, by="processes")
+    headers = map_files(looked_at, range(len(paths)), what, by="processes" if len(paths) >= MANY_HEADERS else "one")
     for position, found in enumerate(headers):  # in order, as none is left out of those that it ends with
         sizes.add(found.size)
         transparent, paged = transparent + found.transparent, paged + found.paged
@@ -127,7 +130,7 @@ def map_files(function: Callable[[S], T], items: Sequence[S], what: str, by: Wor
     hidden = not error_console.is_terminal
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with (
-        _mapping(attempt(function), "one" if by == "processes" and len(items) < MANY else by) as mapped,
+        _mapping(attempt(function), by, len(items)) as mapped,
         Progress(*columns, console=error_console, transient=True, disable=hidden) as bar,
     ):
         for result in bar.track(mapped(items), total=len(items), description=what):
@@ -140,9 +143,10 @@ def map_files(function: Callable[[S], T], items: Sequence[S], what: str, by: Wor
 
 
 @contextmanager
-def _mapping(function: Callable[[S], T], by: Workers) -> Iterator[Callable[[Iterable[S]], Iterator[T]]]:
-    if by == "processes" and can_fork():
-        with forked(function, chunk=CHUNK) as mapped:
+def _mapping(function: Callable[[S], T], by: Workers, count: int) -> Iterator[Callable[[Iterable[S]], Iterator[T]]]:
+    if by == "processes" and count >= MANY and can_fork():
+        shares = 8 * (os.cpu_count() or 1)  # so that all have work until the end
+        with forked(function, chunk=max(1, min(CHUNK, count // shares))) as mapped:
             yield mapped
     elif by == "threads":
         with ThreadPoolExecutor() as pool:
