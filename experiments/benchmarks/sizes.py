@@ -57,6 +57,7 @@ def steps(place: Path) -> dict[str, list[str]]:
         "verify": [*vitcrypt, "verify", encrypted],
         "pack": [*vitcrypt, "pack", encrypted, str(place / "shards"), "--shard-mib", "64"],
         "verify again": [*vitcrypt, "verify", encrypted],
+        "verify from disk": [*vitcrypt, "verify", encrypted],
         "first step": [*vitcrypt, "run", *one, f"results={place / 'results'}"],
     }
 
@@ -66,6 +67,15 @@ def started(command: list[str], log: Path) -> int:
     with log.open("w") as output:
         to = [(os.POSIX_SPAWN_DUP2, output.fileno(), end) for end in (1, 2)]
         return os.posix_spawn(command[0], command, os.environ, file_actions=to)
+
+
+def put_out_of_memory(folder: Path) -> None:
+    """Let the kernel forget what is in files, so that the disk is asked for it; what it knows of inodes it may keep."""
+    os.sync()
+    for path in folder.rglob("*.png"):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
 def measured(command: list[str], log: Path) -> dict[str, float]:
@@ -120,6 +130,8 @@ def main() -> None:
     """Measure what is missing, and print the table."""
     if sys.argv[1] == "--generate":
         return generate(Path(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1] == "--forget":
+        return put_out_of_memory(Path(sys.argv[2]))
     if sys.argv[1] == "table":
         return table(json.loads(Path(sys.argv[2]).read_text()), "--killed" in sys.argv)
     parser = ArgumentParser(description=__doc__.splitlines()[0])
@@ -149,6 +161,9 @@ def main() -> None:
                     name, []
                 ):
                     shutil.rmtree(place / made, ignore_errors=True)
+                if name == "verify from disk":
+                    forget = [sys.executable, __file__, "--forget", str(place / "encrypted")]
+                    measured(forget, place / "forget.log")  # a process of its own: its memory would count
                 sizes[name] = measured(steps(place)[name], place / f"{name}.log")
                 asked.json.write_text(json.dumps(found, indent=1) + "\n")
                 print(size, name, sizes[name], flush=True)

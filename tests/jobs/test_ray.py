@@ -16,6 +16,7 @@ from secret_forms import everything_below, forms
 from hydra_plugins.vitcrypt_pool import RayLauncher
 from vitcrypt.encryption import Proposed
 from vitcrypt.folders import encrypt_folder
+from vitcrypt.jobs.ray import connected
 from vitcrypt.keys import Key, open_key
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="pip install 'vitcrypt[ray]'")
@@ -24,6 +25,17 @@ ENDS = {
     "b": "print('tried'); raise SystemExit('error: no')",
     "c": "Path('ports').write_text(Path('/proc/net/tcp').read_text() + Path('/proc/net/tcp6').read_text())",
 }
+
+
+def test_a_ray_that_does_not_answer_is_named(monkeypatch):
+    import ray
+
+    def refused(*_, **__):
+        raise ConnectionError("Could not find any running Ray instance")
+
+    monkeypatch.setattr(ray, "init", refused)
+    with pytest.raises(ValueError, match="no Ray answers at auto; begin one there"), connected("auto"):
+        pass
 
 
 def listening(table):

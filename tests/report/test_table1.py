@@ -233,7 +233,7 @@ def test_the_page_needs_nothing_else_and_shows_all(place):
 @pytest.mark.slow
 def test_an_empty_page_is_a_page(place):
     call("report", "html")
-    assert "0 results used" in (place / "report.html").read_text()
+    assert "0 trainings, 0 attacks" in (place / "report.html").read_text()
 
 
 def test_the_key_spaces_are_the_published_ones(place):

@@ -23,7 +23,7 @@ def connected(address: str | None = None) -> Iterator[Any]:
 
     Raises:
         RuntimeError: It would listen beyond loopback.
-        ValueError: Ray is not installed.
+        ValueError: Ray is not installed, or none answers at the address.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
@@ -35,7 +35,13 @@ def connected(address: str | None = None) -> Iterator[Any]:
         import ray
     except ImportError:
         raise ValueError("Ray is not installed: pip install 'vitcrypt[ray]'") from None
-    ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError:
+        raise ValueError(
+            f"no Ray answers at {address}; begin one there (ray start --head), or leave hydra.launcher.address and "
+            "RAY_ADDRESS out for one of this machine"
+        ) from None
     try:
         if address is None and (here := ray.util.get_node_ip_address()) != "127.0.0.1":
             raise RuntimeError(

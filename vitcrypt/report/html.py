@@ -18,6 +18,7 @@ from vitcrypt.report.fig4 import fig4, with_images
 from vitcrypt.report.frame import Table, in_order_of_the_table, told_apart_runs
 from vitcrypt.report.recipe import flat
 from vitcrypt.report.records import Results, TrainingResult
+from vitcrypt.report.results import attacked
 from vitcrypt.report.security import security
 from vitcrypt.report.tradeoff import draw_tradeoff, tradeoff
 from vitcrypt.untrusted.files import read_regular
@@ -61,6 +62,7 @@ def html_report(
     histories = [(name, result.training.history) for name, result in zip(names, found, strict=True)]
     text = environment.get_template("report.html.j2").render(
         runs=runs,
+        attacks=len(attacked(results)),
         tables=tables,
         left_out=left_out,
         pictures=_inlined(pictures),
