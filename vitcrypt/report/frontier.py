@@ -173,7 +173,7 @@ def draw_frontier(points: pd.DataFrame, path: Path) -> Path:
     if points.empty:
         raise ValueError("no training is among the results; vitcrypt run writes them")
     sets = sorted(points["data"].unique())
-    figure = Figure(figsize=(13, 4.6 * len(sets)), layout="constrained")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     axes = figure.subplots(len(sets), len(PRICES), squeeze=False)
     for row, data in zip(axes, sets, strict=True):
         here = points[points["data"] == data]
@@ -181,6 +181,8 @@ def draw_frontier(points: pd.DataFrame, path: Path) -> Path:
             _panel(axis, here, price)
             axis.set(xlim=ENDS[price], xlabel=PRICES[price], ylabel=f"test accuracy on {data} (%)")
         row[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    named = max(len(row[-1].get_legend_handles_labels()[1]) for row in axes)
+    figure.set_figheight(max(4.6, 0.19 * named) * len(sets))  # as high as the words beside it
     return saved(figure, path, dpi=110)
 
 
