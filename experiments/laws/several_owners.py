@@ -26,7 +26,8 @@ def rows(trainings: pd.DataFrame, attacks: pd.DataFrame) -> Iterator[list[str]]:
     trainings = trainings.assign(owners=keys, images=images).sort_values([*CASE[:-1], "owners"])
     for (*case, owners, count), runs in trainings.groupby([*SAME, "owners", "images"], sort=False):
         share = count // owners
-        accuracy = f"{runs['accuracy'].mean():.1f} (sd {runs['accuracy'].std():.1f}, {len(runs)})"
+        spread = f"sd {runs['accuracy'].std():.1f}, {len(runs)}" if len(runs) > 1 else "1"
+        accuracy = f"{runs['accuracy'].mean():.1f} ({spread})"
         held = attacks[(attacks[SAME] == case).all(axis=1) & (attacks["held"] <= share)]
         restored = held.groupby(["attack", "held"])["restored"].quantile([0.25, 0.5, 0.75]).unstack().round(3)
         found = ["not run", ""]
