@@ -27,14 +27,9 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **offline, **variables}
 
 
-def latest(*arguments: str) -> list[str]:
-    """Return arguments of which the last one counts for each name; the program itself refuses two values."""
-    return list({argument.lstrip("+").partition("=")[0]: argument for argument in arguments}.values())
-
-
 def start(*arguments: str, folder: Path, **variables: str) -> Forked:
     """Start `vitcrypt run` in a folder of its own, all output in one pipe."""
-    return Forked("vitcrypt.run", latest(*arguments), folder, environment(PYTHONUNBUFFERED="1", **variables))
+    return Forked("vitcrypt.run", arguments, folder, environment(PYTHONUNBUFFERED="1", **variables))
 
 
 def finish(*arguments: str, folder: Path, code: int = 0, **variables: str) -> str:

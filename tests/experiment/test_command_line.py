@@ -185,8 +185,6 @@ def test_a_list_is_no_choice(vitcrypt, override):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("encryption=le data=digits encryption=ele", "encryption is given twice, encryption=le and encryption=ele"),
-        ("-m seed=1,2 +seed=3", "seed is given twice, seed=1,2 and seed=3"),
         ("data=digits --multirn", "did you mean --multirun?"),
         ("--learning-rate=0.1", "without dashes: learning_rate=0.1"),
         ("data=digits -m seed=1,2", "seed=1,2 stands apart from the other settings"),
@@ -197,10 +195,19 @@ def test_what_hydra_would_take_otherwise_than_it_is_meant_is_refused(arguments, 
         refuse_misread(arguments.split())
 
 
-def test_what_is_said_twice_in_the_same_words_or_by_a_launcher_is_taken():
-    refuse_misread(
-        ["--config-name", "a", "-m", "seed=1", "seed=1", "~x=1", "+x=2", "hydra.mode=MULTIRUN", "hydra.mode=RUN"]
-    )
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("encryption=le data=digits encryption=ele", "encryption is given twice, and the last counts: ele, not le"),
+        ("-m seed=1,2 +seed=3", "seed is given twice, and the last counts: 3, not 1,2"),
+        ("--config-name a -m seed=1 seed=1 ~x=1 +x=2 hydra.mode=MULTIRUN hydra.mode=RUN", ""),
+    ],
+)
+def test_of_two_values_for_one_name_the_last_is_taken_and_told(arguments, told, capsys):
+    refuse_misread(arguments.split())
+    printed = " ".join(capsys.readouterr().err.split())
+    assert told in printed
+    assert bool(told) == bool(printed)
 
 
 TAKING_OUT = ["~model.optimizer.momentum", "~nosuch", "~data=folder", "~", "~~", "~nosuchuser/x=1"]

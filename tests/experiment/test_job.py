@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from made import arrays, photos, picture
-from program import SMALL, latest
+from program import SMALL
 from weight_files import saved, tiny
 
 from vitcrypt import attack, run
@@ -31,7 +31,7 @@ def program(tmp_path, monkeypatch, capfd):
         monkeypatch.setattr("sys.argv", ["vitcrypt"])
         code = 0
         try:
-            main(latest(*base, *overrides))
+            main([*base, *overrides])
         except SystemExit as error:
             code = error.code
         out, err = capfd.readouterr()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from configurations import attack_values as config
-from program import SMALL, latest, results
+from program import SMALL, results
 from recorded import training, typed
 from samples import medmnist, written
 
@@ -46,7 +46,7 @@ def program(tmp_path, monkeypatch, capfd):
         monkeypatch.setattr("sys.argv", ["vitcrypt"])
         ended = 0
         try:
-            run.main(latest(*SMALL, "trainer.max_epochs=1", *overrides))
+            run.main([*SMALL, "trainer.max_epochs=1", *overrides])
         except SystemExit as error:
             ended = error.code
         printed = "".join(capfd.readouterr())

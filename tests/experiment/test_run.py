@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from program import SMALL, finish, latest, results, start
+from program import SMALL, finish, results, start
 
 from vitcrypt import run
 from vitcrypt.data import digits
@@ -29,7 +29,7 @@ def program(tmp_path, monkeypatch, capfd):
         monkeypatch.setattr("sys.argv", ["vitcrypt"])
         code = 0
         try:
-            run.main(latest(*base, *overrides))
+            run.main([*base, *overrides])
         except SystemExit as error:
             code = error.code
         out, err = capfd.readouterr()

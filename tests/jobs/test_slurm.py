@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import slurm
-from program import SMALL, environment, finish, latest, results
+from program import SMALL, environment, finish, results
 
 pytest.importorskip("submitit", reason="pip install 'vitcrypt[slurm]'")
 
@@ -85,7 +85,7 @@ def test_a_sweep_goes_through_the_time_limit_prints_accuracies_and_names_what_fa
     """The signal that comes before the limit is sent by hand: SLURM's shortest is a minute."""
     sweep = ["-m", *SMALL, "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1"]
     sweep += ["encryption=plain,le", "model.block_size=3", "trainer.max_epochs=12"]  # le fails: no such blocks
-    command = [sys.executable, "-m", "vitcrypt.run", *latest(*sweep)]
+    command = [sys.executable, "-m", "vitcrypt.run", *sweep]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, cwd=tmp_path, env=cluster, **pipe) as process:
         printed = next(line for line in process.stdout if "in the queue of SLURM" in line)
@@ -110,7 +110,7 @@ def test_a_sweep_goes_through_the_time_limit_prints_accuracies_and_names_what_fa
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_srun_trains_on_two_nodes_the_network_of_one(tmp_path, cluster):
-    run = latest(*SMALL, "trainer.max_epochs=1")
+    run = [*SMALL, "trainer.max_epochs=1"]
     srun = ["srun", "--nodes=2", "--ntasks-per-node=1", sys.executable, "-m", "vitcrypt.run", *run]
     two = subprocess.run(
         [*srun, "trainer.num_nodes=2", "results=two"],

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from vitcrypt.experiment.command_line import refuse_doubles
+from vitcrypt.experiment.command_line import tell_doubles
 from vitcrypt.jobs.pool import end_with_parent
 from vitcrypt.untrusted.text import error_console, printable
 
@@ -57,7 +57,7 @@ def benchmark(
     elif not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", scheme):
         raise ValueError(f"{scheme} is neither a file that ends in .py nor the name of a scheme")
     entries = [_absolute(entry) for entry in overrides or []]
-    refuse_doubles(entries)
+    tell_doubles(entries)
     settings = sorted(entry for entry in entries if entry.startswith("encryption."))
     data = [entry for entry in entries if entry not in settings]
     if settings:  # others are another benchmark

@@ -19,10 +19,10 @@ def evaluate(
     ] = None,
 ) -> None:
     """Test the network of a run on its test images or on others, and write the measures beside result.json."""
-    from vitcrypt.experiment.command_line import refuse_doubles
+    from vitcrypt.experiment.command_line import tell_doubles
     from vitcrypt.experiment.evaluate import evaluate as evaluated
 
-    refuse_doubles(overrides or [])
+    tell_doubles(overrides or [])
     metrics, path = evaluated(run, overrides or [])
     accuracy = (f"test accuracy {100 * metrics['acc']:.2f} %", "bold green")
     console.print(Text.assemble(accuracy, f" ({metrics['images']} images), loss {metrics['loss']:.4f}"))

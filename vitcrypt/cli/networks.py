@@ -23,10 +23,10 @@ def fold(
 ) -> None:
     """Fold your key into pretrained weights, so that a provider trains them on encrypted images without loss."""
     key = key_of(key_file)
-    from vitcrypt.experiment.command_line import override, refuse_doubles
+    from vitcrypt.experiment.command_line import override, tell_doubles
     from vitcrypt.experiment.fold_key import fold_weights
 
-    refuse_doubles(overrides or [])
+    tell_doubles(overrides or [])
     needed = fold_weights(weights, out, key, encryption, model, overrides or [])
     console.print(f"weights that carry key {key.fingerprint} in {out}")
     of_network = [given for given in overrides or [] if given.startswith("model.")]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vitcrypt.jobs.place import expanded
 from vitcrypt.untrusted.secrets import IS_A_KEY, holds_a_key, looks_like_a_key
+from vitcrypt.untrusted.text import error_console, printable
 
 KEY_OPTIONS = ("key", "key_file", "old_key", "new_key")
 ENVIRONMENT = "VITCRYPT_KEY_FILE"
@@ -37,7 +38,7 @@ def refuse_misread(arguments: list[str]) -> None:
 
     from vitcrypt.experiment.blame import near
 
-    refuse_doubles(arguments)
+    tell_doubles(arguments)
     parser = get_args_parser()
     for unknown in parser.parse_known_args(arguments)[1]:
         if not unknown.startswith("-"):
@@ -49,19 +50,18 @@ def refuse_misread(arguments: list[str]) -> None:
         )
 
 
-def refuse_doubles(arguments: list[str]) -> None:
-    """Raise ValueError where one name is given two values: Hydra takes the last of them in silence."""
+def tell_doubles(arguments: list[str]) -> None:
+    """Tell where one name has two values, of which Hydra takes the last: scripts end with what overrides their own."""
     given: dict[str, str] = {}
     for argument in arguments:
         name, equals, value = argument.lstrip("+").partition("=")
         if not equals or argument.startswith("-") or name == "hydra.mode":  # which launchers append
             continue
-        other = given.setdefault(name, value)
+        other, given[name] = given.get(name, value), value
         if other != value:
-            raise ValueError(
-                f"{name} is given twice, {name}={other} and {name}={value}; leave one out (a sweep takes both: "
-                f"-m {name}={other},{value})"
-            )
+            told = f"{name} is given twice, and the last counts: {value}, not {other}"
+            told += f" (a sweep takes both: -m {name}={other},{value})"
+            error_console.print(printable(told, 300), style="yellow", markup=False, highlight=False)
 
 
 def override(name: str, value: object) -> str:
