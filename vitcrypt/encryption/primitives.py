@@ -71,11 +71,9 @@ def scramble_blocks(image: A, permutation: A, block_size: int) -> A:
     return from_blocks(permute_blocks(to_blocks(image, block_size), permutation), shape_of(image))
 
 
-def shuffle_pixels(image: A, permutation: A, block_size: int) -> A:
-    """In every block put pixel `permutation[..., k]` at place k, its channels together: v'(k) = v(beta_k)."""
-    pixels = flat(to_blocks(image, block_size), 2)
-    shuffled = take(pixels, permutation[..., None, None, :], -1)
-    return from_blocks(shuffled.reshape(*shuffled.shape[:-1], block_size, block_size), shape_of(image))
+def shuffle_pixels(blocks: A, permutation: A) -> A:
+    """In every block of [..., N, C, B, B] put pixel `permutation[..., k]` at place k, its channels together."""
+    return take(flat(blocks, 2), permutation[..., None, None, :], -1).reshape(*blocks.shape)
 
 
 def rotate_flip(blocks: A, symmetry: A) -> A:

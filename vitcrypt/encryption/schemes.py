@@ -276,12 +276,12 @@ class Proposed(Scheme):
 
     def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Steps 3 to 8 of section III-B."""
-        side, (_, height, width) = self.block_size // 2, primitives.shape_of(image)
-        quarters = count(height // side * (width // side), image).reshape(1, height // side, width // side)
-        scrambled = primitives.scramble_blocks(quarters, subkeys["block_permutation"], 2)
-        moved = primitives.permute_blocks(primitives.to_blocks(image, side), flat(scrambled, 3))
-        shuffled = take(flat(moved, 2), subkeys["pixel_permutation"][..., None, None, :], -1)
-        return primitives.from_blocks(shuffled.reshape(*moved.shape), primitives.shape_of(image))
+        shape, side = primitives.shape_of(image), self.block_size // 2
+        rows, columns = shape[1] // side, shape[2] // side
+        numbers = count(rows * columns, image).reshape(1, rows, columns)  # of sub-blocks, which move as blocks of 2 x 2
+        places = flat(primitives.scramble_blocks(numbers, subkeys["block_permutation"], 2), 3)
+        moved = primitives.permute_blocks(primitives.to_blocks(image, side), places)
+        return primitives.from_blocks(primitives.shuffle_pixels(moved, subkeys["pixel_permutation"]), shape)
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Bound the number of matrices with a row for each block and a column for each pixel of all its quarters."""
