@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vitcrypt.encryption.arrays import A, expand, flat, library, moveaxis, take
 
@@ -101,15 +100,17 @@ def shuffle_channels(pixels: A, codes: A) -> A:
     both: Any = library(pixels)
     red, green, blue = (pixels[..., channel, :] for channel in range(3))
     small = both.asarray(codes, dtype=both.uint8, device=codes.device)
-    equal = (both.asarray(small == code, dtype=pixels.dtype, device=codes.device) for code in range(len(ORDERS)))
-    ones = [-one for one in equal]  # in all bits, or none
-
-    def taken(order: NDArray[np.int64]) -> A:  # the source of one channel, by code
-        of_red, of_green = (ones[a] | ones[b] for a, b in (np.flatnonzero(order == source) for source in (0, 1)))
-        made: A = blue ^ (of_red & (red ^ blue)) ^ (of_green & (green ^ blue))
-        return made
-
-    made: A = both.stack([taken(order) for order in ORDERS.T], -2)
+    equal = [small == code for code in range(len(ORDERS))]
+    if pixels.dtype == both.uint8:
+        ones = [-one.view(both.uint8) for one in equal]  # in all bits, or none
+    else:
+        ones = [-both.asarray(one, dtype=pixels.dtype, device=codes.device) for one in equal]
+    batch: tuple[int, ...] = np.broadcast_shapes(pixels.shape[:-2], codes.shape[:-1])
+    made: A = both.empty((*batch, *pixels.shape[-2:]), dtype=pixels.dtype, device=pixels.device)
+    red_for_blue, green_for_blue = red ^ blue, green ^ blue
+    for channel, sources in enumerate(ORDERS.T):  # of one channel, by code
+        of_red, of_green = (ones[a] | ones[b] for a, b in (np.flatnonzero(sources == source) for source in (0, 1)))
+        made[..., channel, :] = blue ^ (of_red & red_for_blue) ^ (of_green & green_for_blue)
     return made
 
 

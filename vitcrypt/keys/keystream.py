@@ -91,8 +91,8 @@ class Keystream:
         streams = (self, *others)
         if not len(bounds) or bounds.min() < 1 or bounds.max() >= 2**32:
             return np.stack([stream.integers(bounds) for stream in streams], dtype=kind, casting="unsafe")
-        last = (2**32 // bounds * bounds - 1).astype(np.uint32)
-        divisor = np.uint32(bounds[0]) if (bounds == bounds[0]).all() else bounds.astype(np.uint32)
+        each = bounds[:1] if (bounds == bounds[0]).all() else bounds
+        divisor, last = each.astype(np.uint32), (2**32 // each * each - 1).astype(np.uint32)
         drawn = np.empty((len(streams), len(bounds)), dtype=kind)
         together = max(1, NEAR // len(bounds))
         for first in range(0, len(streams), together):
