@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from PIL.ImageFile import ImageFile
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,6 +35,8 @@ MANY, CHUNK = 512, 256
 Workers = Literal["one", "threads", "processes"]
 Transparency = Literal["white", "refuse"]
 """What becomes of transparent images: they are laid on white, or not read."""
+Header = tuple[tuple[int, int], bool, bool, bool]
+"""Size; whether there is transparency, more than 8 bits a channel, more than one page. Of no class: quicker to send."""
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -73,13 +75,6 @@ class Survey:
         return lines
 
 
-class _Header(NamedTuple):
-    size: tuple[int, int]
-    transparent: bool
-    deep: bool
-    paged: bool
-
-
 def survey(paths: Sequence[Path], what: str = "reading headers", transparency: Transparency = "white") -> Survey:
     """Open each image file without decoding it.
 
@@ -89,24 +84,24 @@ def survey(paths: Sequence[Path], what: str = "reading headers", transparency: T
     if transparency not in get_args(Transparency):
         raise ValueError(f"transparency is one of {', '.join(get_args(Transparency))}; got {transparency}")
 
-    def header(image: ImageFile) -> _Header:
+    def header(image: ImageFile) -> Header:
         refuse_unfit(image)
         if transparency == "refuse" and image.has_transparency_data:
             raise UnfitError("it has transparency; lay it on a ground of your choice, or set transparency=white")
-        return _Header(image.size, image.has_transparency_data, is_deep(image), has_more_pages(image))
+        return image.size, image.has_transparency_data, is_deep(image), has_more_pages(image)
 
-    def looked_at(position: int) -> _Header:
+    def looked_at(position: int) -> Header:
         path = paths[position]
         if (size := plain_size(path)) is not None:  # most of the time of a small file goes into opening it by Pillow
-            return _Header(size, transparent=False, deep=False, paged=False)
+            return size, False, False, False
         return with_image(path, header)
 
     sizes, transparent, paged, deep = set(), 0, 0, list[Path]()
     headers = map_files(looked_at, range(len(paths)), what, by="processes" if len(paths) >= MANY_HEADERS else "one")
-    for position, found in enumerate(headers):  # in order, as none is left out of those that it ends with
-        sizes.add(found.size)
-        transparent, paged = transparent + found.transparent, paged + found.paged
-        if found.deep and len(deep) < LOOKED_INTO:
+    for position, (size, see_through, many_bits, more) in enumerate(headers):  # in the order of paths
+        sizes.add(size)
+        transparent, paged = transparent + see_through, paged + more
+        if many_bits and len(deep) < LOOKED_INTO:
             deep.append(paths[position])
     bits = map_files(partial(with_image, use=used_bits), deep, "looking into 16-bit images")
     dark = [used for used in bits if used <= FEW_BITS]
