@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any, TypeVar
 
-from vitcrypt.jobs.pool import end_with_parent
+from vitcrypt.jobs.pool import LIBC, end_with_parent
 from vitcrypt.jobs.turns import AHEAD, batches, in_turn
 
 MANY = 256
@@ -25,6 +25,8 @@ MANY = 256
 S = TypeVar("S")
 T = TypeVar("T")
 _function: Callable[[Any], Any]
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 2**25
 
 
 def attempt(function: Callable[[S], T]) -> Callable[[S], T | ValueError]:
@@ -127,6 +129,9 @@ def _begin(function: Callable[[Any], Any], parent: int) -> None:
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+    with suppress(AttributeError):  # glibc's: what one image takes is kept for the next, and not given back each time
+        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            LIBC.mallopt(option, KEPT_BYTES)  # type: ignore[union-attr]
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(1)  # its other threads have not been forked
 
