@@ -85,7 +85,7 @@ OTHERWISE = {
     ("fig4", "itn", "proposed", 224): "2bfe569",
     ("fig4", "jigsaw", "etc"): "6c8a2f5",
     ("i2p", "itn"): "34b35cb",
-    ("orbit", "itn"): "e45c50a",
+    ("orbit", "itn"): "8ad23f4",
     ("orbit", "itn", "proposed"): "5d1d791",
 }
 """By folder of records and attack, scheme, size or data, the commit of those that another one made than the rest."""
