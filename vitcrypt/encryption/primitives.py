@@ -47,7 +47,7 @@ def to_blocks(image: A, block_size: int) -> A:
     """Cut [..., C, H, W] into its blocks [..., N, C, B, B]."""
     *batch, channels, height, width = image.shape
     runs = _runs(image, block_size).reshape(*batch, channels, height // block_size, block_size, width // block_size, -1)
-    made = moveaxis(runs, (-4, -2), (-5, -4)).reshape(*batch, -1).view(image.dtype)
+    made = _single(moveaxis(runs, (-4, -2), (-5, -4)).reshape(*batch, -1), image)
     return made.reshape(*batch, -1, channels, block_size, block_size)
 
 
@@ -56,7 +56,7 @@ def from_blocks(blocks: A, shape: tuple[int, int, int]) -> A:
     channels, height, width = shape
     *batch, _, _, _, side = blocks.shape
     runs = _runs(blocks, side).reshape(*batch, height // side, width // side, channels, side, -1)
-    made = moveaxis(runs, (-5, -4), (-4, -2)).reshape(*batch, -1).view(blocks.dtype)
+    made = _single(moveaxis(runs, (-5, -4), (-4, -2)).reshape(*batch, -1), blocks)
     return made.reshape(*batch, *shape)
 
 
@@ -136,6 +136,11 @@ def _runs(image: A, length: int) -> A:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or not image.flags.c_contiguous:
         return image
     return image.view(f"u{math.gcd(length, 8)}")
+
+
+def _single(runs: A, like: A) -> A:
+    """Undo it."""
+    return runs if runs.dtype == like.dtype else runs.view(like.dtype)
 
 
 def _cut(image: A, block_size: int) -> A:
