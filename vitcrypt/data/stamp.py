@@ -17,7 +17,7 @@ from vitcrypt.data.columns import Numbers
 from vitcrypt.data.listing import Listing, by_manifest, list_folder
 from vitcrypt.data.manifest import FILENAME, Manifest
 from vitcrypt.data.remote import manifest_near
-from vitcrypt.data.survey import CHUNK
+from vitcrypt.data.survey import chunk_of
 from vitcrypt.jobs.forked import mapping
 from vitcrypt.jobs.place import expanded, is_address
 from vitcrypt.untrusted.documents import Document, Sha256
@@ -114,7 +114,7 @@ def stamp_data(source: dict[str, Any], before: DataStamp | None = None) -> DataS
                 files[name] = digest[:16]
             yield f"{name}\0{digest}\0{label}"
 
-    with mapping(_contents, len(paths), chunk=CHUNK) as mapped:
+    with mapping(_contents, len(paths), chunk=chunk_of(len(paths))) as mapped:
         sha256 = _digest(lines(mapped(paths)))
     return DataStamp(sha256=sha256, quick=quick, images=images, files=files)
 

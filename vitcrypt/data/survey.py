@@ -140,14 +140,18 @@ def map_files(function: Callable[[S], T], items: Sequence[S], what: str, by: Wor
 @contextmanager
 def _mapping(function: Callable[[S], T], by: Workers, count: int) -> Iterator[Callable[[Iterable[S]], Iterator[T]]]:
     if by == "processes" and count >= MANY and can_fork():
-        shares = 8 * (os.cpu_count() or 1)  # so that all have work until the end
-        with forked(function, chunk=max(1, min(CHUNK, count // shares))) as mapped:
+        with forked(function, chunk=chunk_of(count)) as mapped:
             yield mapped
     elif by == "threads":
         with ThreadPoolExecutor() as pool:
             yield lambda items: in_turn(pool, function, items)
     else:
         yield lambda items: map(function, items)
+
+
+def chunk_of(count: int) -> int:
+    """Return how many of so many files are sent to a process at once: few enough that all have work until the end."""
+    return max(1, min(CHUNK, count // (8 * (os.cpu_count() or 1))))
 
 
 def first_ones(complaints: Iterable[str]) -> str:

@@ -183,8 +183,8 @@ class ELE(LE):
 
     def steps(self, image: A, subkeys: dict[str, A], negate: Callable[[A, A], A]) -> A:
         """Shuffle nibbles under the source block's key, then scramble blocks."""
-        permutation, inversion, order = (subkeys[name] for name in self.stages(primitives.shape_of(image)))
-        return self.shuffle_nibbles(image, permutation, inversion, negate, order)
+        permutation, inversion = subkeys["nibble_permutation"], subkeys["nibble_inversion"]
+        return self.shuffle_nibbles(image, permutation, inversion, negate, subkeys["block_permutation"])
 
     def orbits(self, shape: Shape, levels: int = 256) -> int:
         """Count sets of blocks of nibbles."""
